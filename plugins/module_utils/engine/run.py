@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run is given and what comes out of it: values shared by the loop, check mode and the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Tally
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The adapters of one run. `cloud` is None for `node_drain`; `cluster` is None for a pool of plain VMs."""
+
+    cloud: Cloud | None = None
+    cluster: Cluster | None = None
+    lock: Lock | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How the run behaves, whatever it decides."""
+
+    holder: str  # who holds the lock: user, host and process, for a person to read
+    lock_ttl: timedelta = timedelta(seconds=60)
+    call_timeout: timedelta = timedelta(seconds=20)
+    max_staleness: timedelta = timedelta(seconds=60)
+    timeout: timedelta | None = None  # of the whole run
+    wait: bool = True  # False: one turn, its calls answered, and out
+    own_node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One action as it was started: the line of a plan or of a story. `verb` as in style.md's table of words."""
+
+    at: datetime
+    after: timedelta  # since the run's beginning
+    verb: str  # create | choose | evict | look | delete | delete node | label | quarantine | cordon | uncordon | clear
+    machine: str
+    reason: str
+    slot: int | None = None
+    failure_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of it. `steps` are in order; `changed` is whether any write was sent (or, in check mode, would be)."""
+
+    changed: bool
+    duration: timedelta
+    turns: int
+    steps: tuple[Step, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    failure: FleetError | None = None

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `decide` returns: actions to start now, what prevents others, when to ask again, and whether all is done.
+
+Each action is one short call. `key` names it for expectations: while an action of a key is in flight, none of that key is
+started again. `reason` is the inequality or fact that allowed it, with its numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange, Pod
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make a machine in this slot and failure domain. The engine gives it a fresh name before the call."""
+
+    slot: int
+    failure_domain: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Mark for deletion: cordon and annotation in one PATCH, or VM metadata where there is no node."""
+
+    machine: Machine
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask the API server to evict one pod; `by_force` deletes it (the drain's `on_timeout: force`)."""
+
+    node: str
+    pod: Pod
+    reason: str
+    by_force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """Read pods and volume attachments of one node directly, before its VM is deleted."""
+
+    machine: Machine
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the VM with the ports and volumes made for it."""
+
+    machine: Machine
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNode:
+    """Remove the Node object of a VM that is gone."""
+
+    node: Node
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNode:
+    """One PATCH of a Node that is not a `Choose`: labels, taints, quarantine, cordon and uncordon of `node_drain`."""
+
+    change: NodeChange
+    reason: str
+    verb: str = "label"  # label | quarantine | cordon | uncordon: what a person calls it
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Remove something of ours that belongs to no machine any more."""
+
+    leftover: Leftover
+    reason: str
+
+
+Action = Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | Clear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocker:
+    """Something that prevents an action now. It is told, not raised; facts or time may remove it."""
+
+    code: str  # pdb | person | quarantine | stale | unreplicated | exhausted | ...
+    what: str
+    where: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """The classes of the rollout rule in numbers (semantics section 3)."""
+
+    available: int = 0
+    up_to_date: int = 0  # of those that are available
+    booting: int = 0
+    not_ready: int = 0
+    failed: int = 0
+    going: int = 0
+    quarantined: int = 0
+    creating: int = 0  # creates in flight
+    existing: int = 0  # all but quarantined, creates in flight included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One turn's answer. `finished` True ends the run: well, or with `failure`."""
+
+    actions: tuple[Action, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    wake_at: datetime | None = None
+    finished: bool = False
+    failure: FleetError | None = None
+    tally: Tally = field(default_factory=Tally)

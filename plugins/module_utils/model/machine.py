@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine as `decide` sees it: VM and node joined, with what this run has sent and not yet seen laid over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One machine. At least one of `vm` and `node` is there; a node without a VM is one whose VM is gone.
+
+    Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `deleting` a delete in flight,
+    so it still exists and gets no second one. Memory of this run: `emptied_at` since when no pod was seen, `looked` the
+    last direct read.
+    """
+
+    name: str
+    vm: Vm | None
+    node: Node | None
+    choosing: bool = False
+    deleting: bool = False
+    emptied_at: datetime | None = None
+    looked: Look | None = None
+
+    @property
+    def chosen(self) -> Note | None:
+        """The mark for deletion, on whichever side carries it."""
+        if self.node is not None and self.node.chosen is not None:
+            return self.node.chosen
+        return self.vm.chosen if self.vm is not None else None
+
+    @property
+    def is_going(self) -> bool:
+        """Marked, or its delete was sent: it only has one way from here."""
+        return (
+            self.choosing
+            or self.deleting
+            or self.chosen is not None
+            or self.vm is None
+            or self.vm.status == vm_states.DELETING
+        )
+
+    @property
+    def was_ready(self) -> bool:
+        """Its node was ready once."""
+        return self.node is not None and (self.node.was_ready or self.node.ready is True)
+
+    @property
+    def failure_domain(self) -> str:
+        """Where it runs; "" where the cloud placed it."""
+        if self.vm is not None:
+            return self.vm.failure_domain
+        return self.node.failure_domain if self.node is not None else ""
+
+    @property
+    def where(self) -> str:
+        """"machine web-3-x7k2p, failure domain az2", for messages."""
+        domain = self.failure_domain
+        return f"machine {self.name}" + (f", failure domain {domain}" if domain else "")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything we write on things of others, and the names we give: the keys in this file can never change.
+
+Ownership is written three times on every VM (name, metadata, tag). Two of three make it ours, so that a playbook that strips
+one changes nothing (FM25); one alone makes a thing that is counted, reported and never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_instant
+
+PREFIX = "immutable.fleet"
+
+# On VMs, ports, volumes: metadata keys, and tags written "key=value".
+POOL = PREFIX + ".pool"
+SLOT = PREFIX + ".slot"
+REVISION = PREFIX + ".revision"
+FIELD = PREFIX + ".field."  # + name of the revision's field: what it was made of, for --diff
+CREATED_AT = PREFIX + ".created_at"
+ATTEMPT = PREFIX + ".attempt"
+CHOSEN = PREFIX + ".chosen"
+
+# On Kubernetes objects: labels and annotations.
+NODE_POOL = PREFIX + "/pool"  # label
+NODE_REVISION = PREFIX + "/revision"  # label
+NODE_CHOSEN = PREFIX + "/chosen"  # annotation, written with the cordon in one PATCH
+NODE_QUARANTINED = PREFIX + "/quarantined"  # annotation
+NODE_READY_AT = PREFIX + "/ready-at"  # annotation: it was ready once, so "not ready" is not "booting"
+NODE_OUTDATED = PREFIX + "/outdated"  # taint PreferNoSchedule: a pod should move once, to a machine that stays
+
+NAME_SUFFIX_LENGTH = 5
+_SUFFIX = r"[a-z0-9]{%d}" % NAME_SUFFIX_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A mark with an instant and a reason: chosen for deletion, quarantined. On the wire "2026-11-21T04:10:07Z reason"."""
+
+    at: datetime
+    why: str
+
+    def __str__(self) -> str:
+        return f"{say_instant(self.at)} {self.why}"
+
+
+def parse_note(text: str | None) -> Note | None:
+    """The note in `text`; a text that somebody else wrote there counts as a note of unknown age, never as no note."""
+    if not text:
+        return None
+    instant, _separator, why = text.partition(" ")
+    try:
+        return Note(parse_instant(instant), why)
+    except ValueError:
+        return Note(parse_instant("1970-01-01T00:00:00Z"), text)
+
+
+def machine_name(pool: str, slot: int, suffix: str) -> str:
+    """The name of a new machine. The suffix is fresh each time: a reused name inherits the old Node's cordon and providerID."""
+    return f"{pool}-{slot}-{suffix}"
+
+
+def slot_of(pool: str, name: str) -> int | None:
+    """The slot in a machine's name, or None when `name` is not one that this pool gives."""
+    match = re.fullmatch(re.escape(pool) + r"-(\d+)-" + _SUFFIX, name)
+    return int(match[1]) if match else None
+
+
+def tag(key: str, value: object) -> str:
+    """A mark as a tag, for clouds whose tags are plain strings."""
+    return f"{key}={value}"

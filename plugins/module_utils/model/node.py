@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine's Kubernetes side: node, pods, disruption budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Taint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A PodDisruptionBudget as its status tells it. `name` is "namespace/name"."""
+
+    name: str
+    allowed: int  # disruptionsAllowed
+    healthy: int  # currentHealthy
+    desired: int  # desiredHealthy
+    expected: int  # expectedPods
+    owner: str = ""
+    created_at: datetime | None = None
+
+    @property
+    def can_never_allow(self) -> bool:
+        """It demands as many healthy pods as there are, so that no pod may ever be evicted (FM1)."""
+        return self.allowed == 0 and self.desired >= self.expected > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod that a drain must see gone. Pods that stay (DaemonSet, mirror, finished, told to be skipped) are not listed."""
+
+    uid: str
+    namespace: str
+    name: str
+    budgets: tuple[str, ...] = ()  # names of the PDBs that match it; more than one makes eviction answer 500 (FM3)
+    order: int = 0  # lower groups leave first
+    grace: timedelta = timedelta(seconds=30)
+    terminating_since: datetime | None = None
+    is_replicated: bool = True  # a controller brings it back elsewhere
+    has_empty_dir: bool = False
+    wait_completed: bool = False  # leaves by ending, is never evicted
+    owner: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """namespace/name"""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One Node with what runs on it. Replaced as a whole when anything in it changes, else the same object.
+
+    `ready` None is the kubelet's silence (Unknown). `ready_since` is when the Ready condition last changed, in the loop's
+    clock. `was_ready` is our mark that it was ready once. `pods` are those a drain must see gone; `attachments` the names
+    of VolumeAttachments (attached or detaching).
+    """
+
+    name: str
+    uid: str
+    version: str  # resourceVersion: a write names it, so that nobody's change is overwritten
+    created_at: datetime
+    provider_id: str = ""
+    system_uuid: str = ""
+    ready: bool | None = None
+    ready_since: datetime | None = None
+    was_ready: bool = False
+    schedulable: bool = True
+    pool: str = ""
+    revision: str = ""
+    chosen: Note | None = None
+    quarantined: Note | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    failure_domain: str = ""
+    pods: tuple[Pod, ...] = ()
+    attachments: tuple[str, ...] = ()
+
+    @property
+    def is_cordoned_by_us(self) -> bool:
+        """Closed to new pods, with our annotation beside it."""
+        return not self.schedulable and self.chosen is not None
+
+    @property
+    def is_held(self) -> bool:
+        """A person closed it to new pods: left alone (FM10)."""
+        return not self.schedulable and self.chosen is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeChange:
+    """One PATCH of a Node: labels, annotations and taints to set (None removes), schedulable or not.
+
+    `uid` and `version` are preconditions; None of `version` leaves it out (labels only: nobody's change can be lost).
+    """
+
+    node: str
+    uid: str
+    version: str | None = None
+    schedulable: bool | None = None
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    taints: tuple[Taint, ...] | None = None  # the whole list, as the API wants it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One direct read of a node before its VM is deleted: never the watch. `begun_at` is when the read began."""
+
+    begun_at: datetime
+    pods: tuple[str, ...]  # full names of those a drain must see gone
+    attachments: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing left that deleting the VM would hurt."""
+        return not self.pods and not self.attachments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvictionTry:
+    """What this run remembers of an eviction it sent. Losing it costs one more call, never correctness."""
+
+    sent_at: datetime
+    retry_at: datetime | None  # None: accepted, waiting for the pod to go
+    refusal: str = ""

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pool as declared: how many machines, of which revision, replaced under which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+
+SKIP = "skip"
+FAIL = "fail"
+FORCE = "force"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """How a rollout goes. Counts may be percentages ("25%") of the replicas."""
+
+    max_surge: int | str = 1
+    max_unavailable: int | str = 0
+    max_blocked: int | str = "5%"  # quarantined at a time, at least 1
+    max_unhealthy_total: int | str = "20%"
+    min_ready: timedelta = timedelta(seconds=30)
+    startup_timeout: timedelta = timedelta(minutes=20)
+    progress_deadline: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainPolicy:
+    """How a node is emptied. `grace_period` None leaves each pod its own; 0 is honoured."""
+
+    timeout: timedelta = timedelta(minutes=15)
+    on_timeout: str = SKIP  # skip: quarantine and go on; fail: end the run; force: delete the pods
+    grace_period: int | None = None
+    delete_emptydir_data: bool = True
+    force: bool = False  # evict pods that nothing brings back
+    volume_detach_timeout: timedelta = timedelta(minutes=5)
+    delete_timeout: timedelta = timedelta(minutes=10)
+    include_cordoned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A Kubernetes taint."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What `decide` is asked to bring about. `failure_domains` empty: the cloud places, and "" is the only domain."""
+
+    name: str
+    replicas: int
+    revision: Revision
+    failure_domains: tuple[str, ...] = ()
+    strategy: Strategy = field(default_factory=Strategy)
+    drain: DrainPolicy = field(default_factory=DrainPolicy)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    has_cluster: bool = True  # False: a VM that runs is ready, and there is nothing to drain
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers of the rollout rule (N, S, U, and what follows from them) for one pool."""
+
+    replicas: int
+    surge: int
+    unavailable: int
+    blocked: int
+    unhealthy: int
+
+    @property
+    def floor(self) -> int:
+        """Fewest available machines an action of ours may leave."""
+        return self.replicas - self.unavailable
+
+    @property
+    def ceiling(self) -> int:
+        """Most machines (without quarantined ones) a create of ours may lead to."""
+        return self.replicas + self.surge
+
+    @property
+    def going(self) -> int:
+        """Most machines on their way out for reasons other than the floor's."""
+        return max(1, self.surge + self.unavailable)
+
+
+def limits_of(pool: Pool) -> Limits:
+    """The pool's numbers. Raises `Invalid` when surge and unavailable are both literally zero.
+
+    Percentages of a small pool that both come to zero leave one machine unavailable, as a Kubernetes Deployment does.
+    """
+    strategy, total = pool.strategy, pool.replicas
+    surge = count_of(strategy.max_surge, total, round_up=True, option="strategy.max_surge")
+    unavailable = count_of(strategy.max_unavailable, total, round_up=False, option="strategy.max_unavailable")
+    if surge == 0 and unavailable == 0:
+        if "%" not in f"{strategy.max_surge}{strategy.max_unavailable}":
+            raise Invalid(
+                what="max_surge and max_unavailable are both 0, so no machine could ever be replaced; expected one above 0",
+                where="strategy.max_surge, strategy.max_unavailable",
+            )
+        unavailable = 1
+    return Limits(
+        replicas=total,
+        surge=surge,
+        unavailable=min(unavailable, total),
+        blocked=max(1, count_of(strategy.max_blocked, total, round_up=False, option="strategy.max_blocked")),
+        unhealthy=count_of(strategy.max_unhealthy_total, total, round_up=True, option="strategy.max_unhealthy_total"),
+    )

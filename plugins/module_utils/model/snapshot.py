@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All facts of one instant, as `decide` gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creating:
+    """A create that was sent and not yet seen in a list: exists, but is not available."""
+
+    name: str
+    slot: int
+    failure_domain: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """What creates met in this run. `after` holds creates back until then; `fatal` ends the run once nothing is in flight.
+
+    Memory that may be lost: a new run starts with a clean slate and meets the same trouble again.
+    """
+
+    after: datetime | None = None
+    what: str = ""
+    since: datetime | None = None
+    count: int = 0
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One world. Only things of the pool (and, for `node_drain`, the nodes asked for); immutable, shared freely.
+
+    `nodes` are Nodes with our pool label that match no VM, and in a pool without a cloud all that were asked for.
+    `half_owned` carry one of our marks only: they are counted as existing, reported, and never touched.
+    `stale` maps a source ("cloud", "cluster") to the instant since when it gave no new facts.
+    `busy` holds the keys of calls in flight beside those laid over machines.
+    """
+
+    at: datetime
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    creating: tuple[Creating, ...] = ()
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    evictions: Mapping[str, EvictionTry] = field(default_factory=dict)  # by pod UID
+    leftovers: tuple[Leftover, ...] = ()
+    half_owned: tuple[str, ...] = ()
+    stale: Mapping[str, datetime] = field(default_factory=dict)
+    busy: frozenset[str] = frozenset()
+    troubles: Troubles = field(default_factory=Troubles)
+    own_node: str = ""  # the node this run lives on goes last (FM42)
+    may_create: bool = True  # False for a while after a lock was taken over from a silent holder
+    is_settled: bool = True  # no call in flight and no answer waiting to be seen
+    changed_at: datetime | None = None  # when a fact last changed, for progress_deadline

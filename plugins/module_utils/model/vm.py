@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine as its cloud tells it: facts and marks, no judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
+
+BUILDING = "building"
+RUNNING = "running"
+STOPPED = "stopped"
+ERROR = "error"
+DELETING = "deleting"
+
+PROOFS_NEEDED = 2  # of name, metadata, tag (FM25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """One VM. Instants are in the loop's clock: an adapter corrects a server's by its Date header.
+
+    `proofs` counts which of name, metadata and tag say that it is this pool's. `revision` is "" where nobody wrote one.
+    """
+
+    id: str
+    name: str
+    status: str
+    created_at: datetime
+    proofs: int = 3
+    slot: int | None = None
+    revision: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)  # of the revision, as it was written at creation
+    failure_domain: str = ""
+    provider_id: str = ""  # as the cloud's Kubernetes integration writes it into the Node
+    system_uuid: str = ""
+    addresses: tuple[str, ...] = ()
+    fault: str = ""  # the cloud's words, when status is ERROR
+    attempt: int = 1
+    chosen: Note | None = None  # marked for deletion on the VM itself, where no Node carries the mark
+
+    @property
+    def is_ours(self) -> bool:
+        """Enough of our marks to touch it."""
+        return self.proofs >= PROOFS_NEEDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Something that carries the pool's mark beside the VMs: port, volume, token. `machine` is the name it was made for."""
+
+    kind: str
+    id: str
+    name: str
+    machine: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMachine:
+    """What a create call needs to know; everything in it is chosen before the call, so that a lost answer can be looked up."""
+
+    name: str
+    slot: int
+    failure_domain: str
+    revision: str
+    fields: Mapping[str, str]
+    attempt: int
+    created_at: datetime
+    values: Mapping[str, str] = field(default_factory=dict)  # for ${...} in user data; may hold a secret

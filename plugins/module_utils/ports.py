@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine needs of the outside world, as small typed contracts. docs/provider-contract.md says the same in tables.
+
+For every verb: one short call, bounded by the call timeout, that never waits for a condition. Errors are those of
+model/errors; an adapter translates and chains its SDK's (`raise ... from exc`). A write is repeatable unless its docstring
+says otherwise. Instants handed over are in the loop's clock, corrected by the server's Date header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Look, Node, NodeChange, Pod
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One list of a pool's VMs. `as_of`: every change before this instant is in it (for a list: when the request began).
+
+    `is_full` False is a delta: `vms` holds what changed since `since`, `gone` the ids that are no more.
+    """
+
+    as_of: datetime
+    vms: tuple[Vm, ...] = ()
+    gone: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] | None = None  # None: not looked for this time
+    is_full: bool = True
+
+
+class Cloud(Protocol):
+    """Where VMs come from. One instance serves one pool; it holds the template (image, flavor, networks ...) it creates from."""
+
+    def resolve(self) -> Revision:
+        """The template with every name resolved to an id or digest, before anything is touched. Once per run.
+
+        Raises `Invalid` (unknown image, two images of one name, unknown flavor; `where` is the option's path), `Denied`.
+        """
+
+    def watch(self, on_change: Callable[[], None]) -> bool:
+        """Whether the cloud will call `on_change` (from any thread) when a VM of the pool changes. Once, before the first list.
+
+        True: the engine lists when told, and now and then to be sure. False: it polls with one shared list.
+        """
+
+    def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
+        """Every VM with a mark of this pool, half-made ones too. Once per poll: may page, must not fan out per VM.
+
+        `since` is the `as_of` of an earlier listing and allows a delta; None asks for everything.
+        """
+
+    def create(self, machine: NewMachine) -> None:
+        """Post one VM with its marks, ports and volumes; returns when the cloud has accepted it, not when it runs.
+
+        Not repeatable after `Transient`: the name is looked up instead. A definite failure (`Exhausted`, `Invalid`,
+        `Denied`) leaves nothing behind (FM22).
+        """
+
+    def choose(self, vm: Vm, note: str) -> None:
+        """Mark for deletion on the VM itself, where there is no Node to carry the mark."""
+
+    def delete(self, vm: Vm) -> None:
+        """Ask for deletion of the VM and of what was made for it. One that is gone already is success."""
+
+    def clear(self, leftover: Leftover) -> None:
+        """Delete one leftover. One that is gone already is success."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """The cluster now, joined by node. Unchanged nodes are the same objects as in the view before.
+
+    `as_of`: every change before this instant is in it; it advances with events and bookmarks, and stands still when the
+    watch is dead. `tokens` are bootstrap tokens that carry the pool's mark.
+    """
+
+    as_of: datetime
+    nodes: dict[str, Node] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
+    tokens: tuple[Leftover, ...] = ()
+    error: str = ""  # why as_of stands still, in the server's words
+
+
+class Cluster(Protocol):
+    """The workload cluster."""
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """List once, then watch nodes, pods, PDBs, VolumeAttachments and our tokens; `on_change` is called from any thread.
+
+        Raises `Denied`, `Invalid` (wrong context) and `Transient` (unreachable) from the first list.
+        """
+
+    def view(self) -> ClusterView:
+        """The newest facts, without a call. Every turn of the loop: O(changes), not O(cluster)."""
+
+    def change(self, change: NodeChange) -> None:
+        """One PATCH with UID (and version) as precondition. `Conflict` when somebody was faster, `NotFound` when gone."""
+
+    def evict(self, pod: Pod, grace: timedelta | None) -> None:
+        """One eviction. `Throttled` is a PDB's refusal (429), `Conflict` a spent or wrong precondition, `NotFound` is done,
+        `Invalid` a refusal that waiting does not cure (two PDBs on one pod)."""
+
+    def remove(self, pod: Pod, grace: timedelta | None) -> None:
+        """Delete a pod past its budgets (the drain's `on_timeout: force`), by UID."""
+
+    def look(self, node: str) -> Look:
+        """Pods that a drain must see gone, and attachments, by direct reads. Once before each VM delete."""
+
+    def delete_node(self, node: Node) -> None:
+        """Delete the Node object by UID. One that is gone already is success."""
+
+    def mint_token(self, machine: str, ttl: timedelta) -> str:
+        """A bootstrap token for one machine, short-lived, marked with pool and machine. The text is a secret."""
+
+    def delete_token(self, token: Leftover) -> None:
+        """Delete one token. One that is gone already is success."""
+
+    def join_values(self) -> dict[str, str]:
+        """`{"api_server": "host:port", "ca_hash": "sha256:..."}` for user data."""
+
+    def stop(self) -> None:
+        """End the watches; called once, never fails."""
+
+
+class Lock(Protocol):
+    """One holder per pool, and the pool's record. A lock object is never deleted while the pool exists."""
+
+    def read(self) -> LockFact:
+        """The lock now; a lock that was never made is free and has token 0."""
+
+    def acquire(self, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
+        """Take it, on condition that nothing changed since `seen`; the token grows by one. `Conflict` when it did."""
+
+    def renew(self, held: LockFact) -> LockFact:
+        """Say that the holder lives. `Conflict` when it is another's now."""
+
+    def write_record(self, held: LockFact, record: PoolRecord) -> LockFact:
+        """Keep the record. `Conflict` when the lock is another's now."""
+
+    def release(self, held: LockFact) -> None:
+        """Give it back; the record stays. A lock that is another's now is left alone."""
+
+
+class Runtime(Protocol):
+    """Time and concurrency: threads and a real clock, or one thread and virtual time."""
+
+    def now(self) -> datetime:
+        """The loop's clock: aware, never backwards."""
+
+    def submit(self, call: Callable[[], object], done: Callable[[object, Exception | None], None]) -> None:
+        """Run `call` soon, elsewhere; `done(result, error)` runs in the loop's own thread, during `wait`."""
+
+    def wake(self) -> None:
+        """End the current or next `wait` soon. From any thread."""
+
+    def wait(self, until: datetime | None) -> None:
+        """Return after `wake`, after an answer, or at `until`, with changes within 100 ms gathered into one return."""
+
+    def fresh_suffix(self, length: int) -> str:
+        """Random lower-case letters and digits for a name that was never used."""
+
+
+class Reporter(Protocol):
+    """Who is told. Every method does nothing by default in the base the reports folder offers."""
+
+    def tell(self, event: Event) -> None:
+        """One event, at once. Must not fail and must not wait."""
+
