@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that the suites share. A test with an argument `seed` runs once for each seed."""
+
+from __future__ import annotations
+
+import pytest
+
+SEEDS_DEFAULT = 1000
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("immutable.fleet")
+    group.addoption("--seeds", type=int, default=SEEDS_DEFAULT, metavar="N", help="simulate the seeds 0 to N-1")
+    group.addoption("--seed", type=int, default=None, metavar="N", help="replay this seed only")
+    group.addoption("--update", action="store_true", help="rewrite the golden stories instead of comparing with them")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        replay = metafunc.config.getoption("seed")
+        seeds = range(metafunc.config.getoption("seeds")) if replay is None else [replay]
+        metafunc.parametrize("seed", seeds)
