@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m labs.openstack install | up [--fresh] | down | status | env. People use `tests/labs/lab`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ..home import only_one
+from ..processes import LabError, Processes, Progress
+from .control import OpenStack
+from .install import install
+from .site import Site
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["install", "up", "down", "status", "env"])
+    parser.add_argument("--fresh", action="store_true", help="up: with nothing but the seed")
+    arguments = parser.parse_args()
+    site = Site.from_environment()
+    try:
+        act(site, arguments.command, arguments.fresh)
+    except LabError as error:
+        sys.exit(f"openstack: {error}")
+
+
+def act(site: Site, command: str, fresh: bool) -> None:
+    if command == "env":
+        print(f"export OS_CLIENT_CONFIG_FILE={site.clouds_file}")
+        print(f"export LAB_OPENSTACK_PYTHON={site.bin / 'python'}")
+        print(f"export LAB_HAPROXY='env LD_LIBRARY_PATH={site.libraries['LD_LIBRARY_PATH']} {site.root}/usr/sbin/haproxy'")
+    elif command == "status":
+        print(Processes(site.run, site.log, site.home).table())
+    elif command == "down" and not (site.home / "venv").exists():
+        return
+    else:
+        with only_one(site.home):
+            if command != "down" and Path(sys.prefix) != site.home / "venv":
+                install(site, Progress())
+        if command != "install":
+            in_services_python(site)
+            with only_one(site.home):
+                lab = OpenStack(site, Progress())
+                if command == "up":
+                    lab.up(fresh=fresh)
+                else:
+                    lab.down()
+
+
+def in_services_python(site: Site) -> None:
+    """Goes on in the venv of the services, where openstacksdk and pymysql are."""
+    if Path(sys.prefix) != site.home / "venv":
+        os.execv(site.bin / "python", [str(site.bin / "python"), "-m", __spec__.parent, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()
