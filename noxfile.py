@@ -10,13 +10,26 @@ nox -s golden -- --update       rewrites the stories; review the difference like
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import nox
 
 ROOT = Path(__file__).parent
+OLDEST_CORE = "2.16"  # meta/runtime.yml
+OLDEST_CORE_PYTHONS = ("3.11", "3.12")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 COLLECTION_PATH = "build/collections/ansible_collections/immutable/fleet"
+
+TEST_TOOLS = ("hypothesis", "pytest", "pytest-xdist")
+SAY_VERSIONS = """
+import importlib.metadata, platform
+print(f"Python {platform.python_version()}, ansible-core {importlib.metadata.version('ansible-core')}")
+"""
 
 nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
@@ -65,15 +78,58 @@ def playbooks(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Playbooks and roles, documentation, changelog."""
-    session.run("ansible-lint", "--offline", "--profile=production", "--strict")
-    session.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", COLLECTION_PATH)
+    session.run("ansible-lint")
+    session.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=self", ".")
     session.run("antsibull-changelog", "lint")
+    session.run("shellcheck", ".ci/run")
 
 
 @nox.session
 def sanity(session: nox.Session) -> None:
     """All of ansible-test sanity, with the newest ansible-core at hand; no ignore entries."""
     session.run("python", "tests/sanity/run.py", *session.posargs)
+
+
+@nox.session
+def compatibility(session: nox.Session) -> None:
+    """Unit tests, playbooks and part of sanity: newest ansible-core on each other Python found, oldest on the oldest."""
+    interpreters = {python: found for python in PYTHONS if (found := interpreter(python))}
+    cells = [(python, "ansible-core") for python in interpreters if python != HERE]
+    cells += [(python, f"ansible-core~={OLDEST_CORE}.0") for python in OLDEST_CORE_PYTHONS if python in interpreters][:1]
+    tested = [f"Python {platform.python_version()}, ansible-core {version('ansible-core')}: all sessions"]
+    for python, core in cells:
+        bin_folder = environment(session, interpreters[python], ROOT / f"build/compatibility/{python}-{core}", [core, *TEST_TOOLS])
+        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "tests/unit", "tests/playbooks")
+        selection = [f"--test={test}" for test in ("ansible-doc", "compile", "import", "validate-modules")]
+        session.run(f"{bin_folder}/python", "tests/sanity/run.py", *selection)
+        what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
+        tested.append(f"{what}: unit, playbooks, sanity ({', '.join(selection)})")
+    tested += [f"Python {python}: not found here, not tested" for python in PYTHONS if python not in interpreters]
+    if not any(OLDEST_CORE in core for (python, core) in cells):
+        tested.append(f"ansible-core {OLDEST_CORE}: not tested, it needs Python {' or '.join(OLDEST_CORE_PYTHONS)}")
+    print(*(f"tested: {line}" for line in tested), sep="\n")
+
+
+def interpreter(python: str) -> str | None:
+    """A Python of that minor version which really runs: a pyenv shim of a version that is not activated does not."""
+    for candidate in (f"python{python}", *map(str, Path.home().glob(f".pyenv/versions/{python}.*/bin/python{python}"))):
+        try:
+            subprocess.run([candidate, "-c", "import ensurepip, venv"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate
+    return None
+
+
+def environment(session: nox.Session, python: str, folder: Path, requirements: list[str]) -> Path:
+    """Make a virtual environment with these requirements, once; the folder with its programs."""
+    stamp = folder / "requirements.txt"
+    wanted = "\n".join(requirements)
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        session.run(python, "-m", "venv", "--clear", str(folder))
+        session.run(f"{folder}/bin/python", "-m", "pip", "install", "--quiet", *requirements)
+        stamp.write_text(wanted, encoding="utf-8")
+    return folder / "bin"
 
 
 @nox.session

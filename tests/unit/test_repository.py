@@ -8,7 +8,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,9 +46,7 @@ def text_of(path: str) -> str:
 def test_every_source_file_names_its_licence() -> None:
     """Whoever copies one file out of here still sees under which terms."""
     sources = [
-        path
-        for path in FILES
-        if (Path(path).suffix in LICENSED_SUFFIXES or Path(path).name in LICENSED_NAMES) and path not in GENERATED
+        path for path in FILES if (Path(path).suffix in LICENSED_SUFFIXES or Path(path).name in LICENSED_NAMES) and path not in GENERATED
     ]
     missing = [path for path in sources if (ROOT / path).stat().st_size and LICENSE_LINE not in text_of(path)[:1000]]
     assert missing == []
@@ -84,11 +81,7 @@ def test_no_path_of_a_developers_machine() -> None:
 
 def test_decisions_import_only_plain_values() -> None:
     """`model` and `decide` are functions of their arguments, so nothing that could look elsewhere may be imported."""
-    pure = [
-        path
-        for path in PYTHON_FILES
-        if path.split("/")[:2] == ["plugins", "module_utils"] and path.split("/")[2] in PURE_PACKAGES
-    ]
+    pure = [path for path in PYTHON_FILES if path.split("/")[:2] == ["plugins", "module_utils"] and path.split("/")[2] in PURE_PACKAGES]
     foreign = {path: names for path in pure if (names := imported_names(path) - PURE_IMPORTS)}
     assert foreign == {}
 
@@ -104,12 +97,6 @@ def imported_names(path: str) -> set[str]:
     return {module.partition(".")[0] for module in modules if not module.startswith(OUR_PACKAGE)}
 
 
-@pytest.mark.parametrize("path", MODULES)
-def test_module_parses_on_an_old_python(path: str) -> None:
-    """A target with Python 3.8 answers that it is too old, instead of showing a syntax error."""
-    ast.parse(text_of(path), filename=path, feature_version=(3, 8))
-
-
 def test_action_group_has_every_module() -> None:
     """`module_defaults: group/immutable.fleet.all` reaches each module."""
     runtime = yaml.safe_load(text_of("meta/runtime.yml"))
@@ -119,10 +106,6 @@ def test_action_group_has_every_module() -> None:
 def test_make_targets_in_the_documentation_exist() -> None:
     """A command that a page shows can be typed."""
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), flags=re.MULTILINE))
-    pages = [path for path in FILES if path.endswith(".md")]
-    shown = {
-        (path, target)
-        for path in pages
-        for target in re.findall(r"(?:`make ([a-z-]+)|^make ([a-z-]+)\s*(?:#.*)?$)", text_of(path), flags=re.MULTILINE)
-    }
+    command = re.compile(r"(?:`|^)make ([a-z-]+)(?=`|\s*(?:#.*)?$)", flags=re.MULTILINE)
+    shown = {(path, target) for path in FILES if path.endswith(".md") for target in command.findall(text_of(path))}
     assert {(path, target) for path, target in shown if target not in targets} == set()
