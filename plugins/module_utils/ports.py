@@ -8,7 +8,7 @@ says otherwise. Instants handed over are in the loop's clock, corrected by the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -37,10 +37,12 @@ class Listing:
 class Cloud(Protocol):
     """Where VMs come from. One instance serves one pool; it holds the template (image, flavor, networks ...) it creates from."""
 
-    def resolve(self) -> Revision:
+    def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
         """The template with every name resolved to an id or digest, before anything is touched. Once per run.
 
-        Raises `Invalid` (unknown image, two images of one name, unknown flavor; `where` is the option's path), `Denied`.
+        `pinned` is the pool record's: where its "asked" is what the template asks for, its image is taken, whatever the
+        name means by now (FM37). The answer's `image` is what to pin. Raises `Invalid` (unknown image, two images of one
+        name, unknown flavor; `where` is the option's path), `Denied`. Reads only; `create` comes after it.
         """
 
     def watch(self, on_change: Callable[[], None]) -> bool:
@@ -61,9 +63,6 @@ class Cloud(Protocol):
         Not repeatable after `Transient`: the name is looked up instead. A definite failure (`Exhausted`, `Invalid`,
         `Denied`) leaves nothing behind (FM22).
         """
-
-    def choose(self, vm: Vm, note: str) -> None:
-        """Mark for deletion on the VM itself, where there is no Node to carry the mark."""
 
     def delete(self, vm: Vm) -> None:
         """Ask for deletion of the VM and of what was made for it. One that is gone already is success."""

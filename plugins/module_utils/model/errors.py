@@ -112,6 +112,15 @@ class Stopped(FleetError):
     code = "stopped"
 
 
+@dataclass(kw_only=True)
+class LibraryMissing(FleetError):
+    """An SDK that a provider needs is not installed. The face says it in Ansible's words (`missing_required_lib`)."""
+
+    library: str  # as pip names it, with the versions that do
+
+    code = "library_missing"
+
+
 class InvariantViolated(FleetError):
     """Our bug. Start nothing more, print the facts."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SCHEMA = 1
 FIELD_LENGTH_MAX = 200  # a Nova metadata value holds 255 characters; longer fields are kept as a digest
@@ -18,17 +18,25 @@ FIELD_LENGTH_MAX = 200  # a Nova metadata value holds 255 characters; longer fie
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """`fields` is `{"image": "sha512:...", "flavor": "...", ...}`; `id` is the 12 hex digits that machines carry."""
+    """`fields` is `{"image": "sha512:...", "flavor": "...", ...}`; `id` is the 12 hex digits that machines carry.
+
+    `image` is what a rollout pins in the pool record (FM37): `{"asked", "id", "digest"}`. It says where the bytes lie, not
+    what they are, so it is no part of the comparison.
+    """
 
     fields: Mapping[str, str]
     id: str
+    image: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
-def revision_of(fields: Mapping[str, str | None]) -> Revision:
+ANY = Revision({}, "*")  # every machine is up to date: what a removal asks for
+
+
+def revision_of(fields: Mapping[str, str | None], image: Mapping[str, str] | None = None) -> Revision:
     """The revision of these fields. Empty fields are defaults and are left out; order does not matter."""
     kept = {name: _short(value) for name, value in sorted(fields.items()) if value}
     text = json.dumps([SCHEMA, kept], sort_keys=True, separators=(",", ":"))
-    return Revision(kept, hashlib.sha256(text.encode()).hexdigest()[:12])
+    return Revision(kept, hashlib.sha256(text.encode()).hexdigest()[:12], image or {})
 
 
 def changed_fields(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:
