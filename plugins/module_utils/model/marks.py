@@ -31,6 +31,9 @@ NODE_CHOSEN = PREFIX + "/chosen"  # annotation, written with the cordon in one P
 NODE_QUARANTINED = PREFIX + "/quarantined"  # annotation
 NODE_READY_AT = PREFIX + "/ready-at"  # annotation: it was ready once, so "not ready" is not "booting"
 NODE_OUTDATED = PREFIX + "/outdated"  # taint PreferNoSchedule: a pod should move once, to a machine that stays
+TOKEN_MACHINE = PREFIX + "/machine"  # annotation of a bootstrap token: the machine it was minted for
+LOCK_RECORD = PREFIX + "/record"  # annotation of the pool's Lease: PoolRecord
+LOCK_STOP_ASKED = PREFIX + "/stop-asked"  # annotation of the pool's Lease: who asked its holder to stop
 
 NAME_SUFFIX_LENGTH = 5
 _SUFFIX = r"[a-z0-9]{%d}" % NAME_SUFFIX_LENGTH
