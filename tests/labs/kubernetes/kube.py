@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -224,16 +225,21 @@ def audit_since(mark: int, log: Path | None = None) -> list[Json]:
 def kubelet_stop(kube: Kube, node: str) -> None:
     """Gives the node's lease to a holder that never renews it: to kwok and to the cluster, the kubelet is dead.
 
-    kwok leaves node and pods alone from then on; the node becomes NotReady after LAB_NODE_GRACE.
+    kwok leaves node and pods alone from then on; the node becomes NotReady after LAB_NODE_GRACE. Nothing happens where
+    there is no such node.
     """
+    dead = {"holderIdentity": "lab-stopped", "leaseDurationSeconds": FOREVER_SECONDS}
     for tries_left in reversed(range(CONFLICTS_MAX)):
-        lease = kube.get(f"{LEASES}/{node}")
-        lease["spec"].update(holderIdentity="lab-stopped", leaseDurationSeconds=FOREVER_SECONDS)
+        lease = kube.find(f"{LEASES}/{node}")
         try:
-            kube.put(f"{LEASES}/{node}", lease)
+            if lease:
+                kube.put(f"{LEASES}/{node}", lease | {"spec": lease["spec"] | dead})
+            elif kube.find(f"{NODES}/{node}"):  # so young that kwok has not seen it yet
+                renewed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                kube.post(LEASES, {"metadata": {"name": node}, "spec": dead | {"renewTime": renewed}})
             return
         except ApiError as error:
-            if error.status != 409 or not tries_left:  # 409: renewed meanwhile
+            if error.status != 409 or not tries_left:  # 409: renewed or made meanwhile
                 raise
 
 
