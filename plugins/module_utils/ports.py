@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Look, Node, NodeChange, Pod
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 
@@ -103,7 +103,8 @@ class Cluster(Protocol):
 
     def evict(self, pod: Pod, grace: timedelta | None) -> None:
         """One eviction. `Throttled` is a PDB's refusal (429), `Conflict` a spent or wrong precondition, `NotFound` is done,
-        `Invalid` a refusal that waiting does not cure (two PDBs on one pod)."""
+        `Invalid` a refusal that waiting does not cure (two PDBs on one pod).
+        """
 
     def remove(self, pod: Pod, grace: timedelta | None) -> None:
         """Delete a pod past its budgets (the drain's `on_timeout: force`), by UID."""
@@ -134,16 +135,13 @@ class Lock(Protocol):
         """The lock now; a lock that was never made is free and has token 0."""
 
     def acquire(self, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
-        """Take it, on condition that nothing changed since `seen`; the token grows by one. `Conflict` when it did."""
+        """Take it and write `seen.record`, if nothing changed since `seen`; the token grows by one. `Conflict` if it did."""
 
     def renew(self, held: LockFact) -> LockFact:
         """Say that the holder lives. `Conflict` when it is another's now."""
 
-    def write_record(self, held: LockFact, record: PoolRecord) -> LockFact:
-        """Keep the record. `Conflict` when the lock is another's now."""
-
     def release(self, held: LockFact) -> None:
-        """Give it back; the record stays. A lock that is another's now is left alone."""
+        """Give it back with `held.record` on it. A lock that is another's now is left alone."""
 
 
 class Runtime(Protocol):
@@ -170,4 +168,3 @@ class Reporter(Protocol):
 
     def tell(self, event: Event) -> None:
         """One event, at once. Must not fail and must not wait."""
-

@@ -6,11 +6,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Tally
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision, Tally
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, Lock
+
+
+class Job(Protocol):
+    """What is to be brought about: a rollout, a removal, a drain of existing nodes."""
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool that creates are for; None where nothing is ever created."""
+
+    @property
+    def policy(self) -> DrainPolicy:
+        """How nodes are emptied."""
+
+    def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
+        """The pure function this project is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +51,7 @@ class RunSettings:
     timeout: timedelta | None = None  # of the whole run
     wait: bool = True  # False: one turn, its calls answered, and out
     own_node: str = ""
+    pinned: Mapping[str, str] = field(default_factory=dict)  # the resolved image, kept in the pool record until the end (FM37)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,21 @@ class Clear:
 Action = Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | Clear
 
 
+def key_of(action: Action, name: str = "") -> str:
+    """What an action touches, in words. While a call of a key is in flight, none of that key is sent."""
+    if isinstance(action, Create):
+        return f"create {name}"
+    if isinstance(action, Choose | LookAt | Delete):
+        return f"{type(action).__name__.lower()} {action.machine.name}"
+    if isinstance(action, Evict):
+        return f"evict {action.pod.uid}"
+    if isinstance(action, DeleteNode):
+        return f"delete node {action.node.name}"
+    if isinstance(action, ChangeNode):
+        return f"change {action.change.node}"
+    return f"clear {action.leftover.kind} {action.leftover.id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
     """Something that prevents an action now. It is told, not raised; facts or time may remove it."""
@@ -111,6 +126,7 @@ class Tally:
     quarantined: int = 0
     creating: int = 0  # creates in flight
     existing: int = 0  # all but quarantined, creates in flight included
+    pods_left: int = 0  # on machines that are going or quarantined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

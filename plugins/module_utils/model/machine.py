@@ -14,38 +14,31 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One machine. At least one of `vm` and `node` is there; a node without a VM is one whose VM is gone.
+    """One machine: a VM, and its node once it has joined. A node whose VM is gone is no machine (`Snapshot.nodes`).
 
-    Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `deleting` a delete in flight,
-    so it still exists and gets no second one. Memory of this run: `emptied_at` since when no pod was seen, `looked` the
+    Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `setting_aside` a quarantine in
+    flight; `deleting` a delete in flight, so it still exists and gets no second one. Memory of this run: `emptied_at` since when no pod was seen, `looked` the
     last direct read.
     """
 
     name: str
-    vm: Vm | None
-    node: Node | None
+    vm: Vm
+    node: Node | None = None
     choosing: bool = False
+    setting_aside: bool = False
     deleting: bool = False
     emptied_at: datetime | None = None
     looked: Look | None = None
 
     @property
     def chosen(self) -> Note | None:
-        """The mark for deletion, on whichever side carries it."""
-        if self.node is not None and self.node.chosen is not None:
-            return self.node.chosen
-        return self.vm.chosen if self.vm is not None else None
+        """The mark for deletion, which its node carries."""
+        return self.node.chosen if self.node is not None else None
 
     @property
     def is_going(self) -> bool:
         """Marked, or its delete was sent: it only has one way from here."""
-        return (
-            self.choosing
-            or self.deleting
-            or self.chosen is not None
-            or self.vm is None
-            or self.vm.status == vm_states.DELETING
-        )
+        return self.choosing or self.deleting or self.chosen is not None or self.vm.status == vm_states.DELETING
 
     @property
     def was_ready(self) -> bool:
@@ -55,12 +48,10 @@ class Machine:
     @property
     def failure_domain(self) -> str:
         """Where it runs; "" where the cloud placed it."""
-        if self.vm is not None:
-            return self.vm.failure_domain
-        return self.node.failure_domain if self.node is not None else ""
+        return self.vm.failure_domain
 
     @property
     def where(self) -> str:
-        """"machine web-3-x7k2p, failure domain az2", for messages."""
+        """ "machine web-3-x7k2p, failure domain az2", for messages."""
         domain = self.failure_domain
         return f"machine {self.name}" + (f", failure domain {domain}" if domain else "")

@@ -22,7 +22,6 @@ REVISION = PREFIX + ".revision"
 FIELD = PREFIX + ".field."  # + name of the revision's field: what it was made of, for --diff
 CREATED_AT = PREFIX + ".created_at"
 ATTEMPT = PREFIX + ".attempt"
-CHOSEN = PREFIX + ".chosen"
 
 # On Kubernetes objects: labels and annotations.
 NODE_POOL = PREFIX + "/pool"  # label

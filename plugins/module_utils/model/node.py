@@ -107,6 +107,15 @@ class NodeChange:
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     taints: tuple[Taint, ...] | None = None  # the whole list, as the API wants it
 
+    def is_applied_to(self, node: Node) -> bool:
+        """Whether `node` shows all that this change asks for."""
+        return (
+            (self.schedulable is None or node.schedulable == self.schedulable)
+            and all(node.labels.get(key) == value for key, value in self.labels.items())
+            and all(node.annotations.get(key) == value for key, value in self.annotations.items())
+            and (self.taints is None or set(self.taints) <= set(node.taints))
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:

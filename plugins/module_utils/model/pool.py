@@ -65,6 +65,7 @@ class Pool:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
+    placeholders: frozenset[str] = frozenset()  # the ${...} its user data asks for
     has_cluster: bool = True  # False: a VM that runs is ready, and there is nothing to drain
 
 

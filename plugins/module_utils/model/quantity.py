@@ -7,7 +7,7 @@ A duration is a number of seconds or a text such as "90s", "20m", "1h30m"; a cou
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
@@ -41,13 +41,13 @@ def say_duration(span: timedelta) -> str:
 
 def say_instant(instant: datetime) -> str:
     """`instant` in UTC to the second, as 2026-11-21T04:10:07Z."""
-    return instant.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_instant(text: str) -> datetime:
     """The aware datetime of an ISO 8601 text; a text without a zone is UTC. Raises ValueError."""
-    instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def count_of(value: int | str, total: int, *, round_up: bool, option: str = "") -> int:

@@ -33,6 +33,7 @@ class Troubles:
     what: str = ""
     since: datetime | None = None
     count: int = 0
+    lost_new: int = 0  # machines of the wanted revision that never became ready and were deleted for it
     fatal: bool = False
 
 
@@ -47,6 +48,7 @@ class Snapshot:
     """
 
     at: datetime
+    began_at: datetime  # of this run: clocks that rest on a mark start no earlier
     machines: Mapping[str, Machine] = field(default_factory=dict)
     creating: tuple[Creating, ...] = ()
     nodes: Mapping[str, Node] = field(default_factory=dict)
@@ -60,4 +62,4 @@ class Snapshot:
     own_node: str = ""  # the node this run lives on goes last (FM42)
     may_create: bool = True  # False for a while after a lock was taken over from a silent holder
     is_settled: bool = True  # no call in flight and no answer waiting to be seen
-    changed_at: datetime | None = None  # when a fact last changed, for progress_deadline
+    progressed_at: datetime | None = None  # when this run last came nearer to its end, for progress_deadline

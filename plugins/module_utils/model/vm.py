@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
-
 BUILDING = "building"
 RUNNING = "running"
 STOPPED = "stopped"
@@ -39,7 +37,6 @@ class Vm:
     addresses: tuple[str, ...] = ()
     fault: str = ""  # the cloud's words, when status is ERROR
     attempt: int = 1
-    chosen: Note | None = None  # marked for deletion on the VM itself, where no Node carries the mark
 
     @property
     def is_ours(self) -> bool:

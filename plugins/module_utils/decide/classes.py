@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which class each machine is in: the first line of the table that fits (semantics section 3).
+
+A class is derived from facts each time and stored nowhere. Where it will change by time alone, the instant is given
+beside it, so that the loop can sleep until then and a census need not judge unchanged machines again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
+
+QUARANTINED = "quarantined"  # Q  set aside: keeps its mark until its VM is gone, counts in nothing
+GOING = "going"  # G  marked, or its delete was sent: one way only
+FAILED = "failed"  # X  VM in ERROR, or not ready for longer than startup_timeout
+NOT_READY = "not ready"  # K  was ready and is not, or a person cordoned it
+BOOTING = "booting"  # B  not ready yet, or ready for less than min_ready
+AVAILABLE = "available"  # A
+
+# (machine, class, until when, outdated): judged once, valid while the machine is the same object and `until` is ahead.
+Verdict = tuple[Machine, str, datetime | None, bool]
+
+
+def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime | None]:
+    """The machine's class, and when it changes with no new fact (None: never).
+
+    Facts come overlaid with expectations: a mark in flight is GOING already.
+    """
+    node, vm, strategy = machine.node, machine.vm, pool.strategy
+    if node is not None and (node.quarantined is not None or machine.setting_aside):
+        return QUARANTINED, None
+    if machine.is_going:
+        return GOING, None
+    if vm.status == vm_states.ERROR:
+        return FAILED, None
+
+    ready, since = _readiness(machine, pool)
+    if not ready:
+        since = max(since, vm.created_at)
+        gives_up = since + strategy.startup_timeout
+        if now >= gives_up:
+            return FAILED, None
+        return (NOT_READY if machine.was_ready else BOOTING), gives_up
+    if node is not None and node.is_held:
+        return NOT_READY, None
+    counts_from = since + strategy.min_ready
+    return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
+
+
+def _readiness(machine: Machine, pool: Pool) -> tuple[bool, datetime]:
+    """Whether it is ready now, and since when that is so. A VM without a cluster is ready while it runs."""
+    node, vm = machine.node, machine.vm
+    if not pool.has_cluster:
+        return vm.status == vm_states.RUNNING, vm.created_at
+    if node is None:
+        return False, vm.created_at
+    return node.ready is True, node.ready_since or node.created_at
+
+
+class Census:
+    """Every machine of one instant in its class; within a class outdated and up-to-date ones apart.
+
+    `memo` is handed on from turn to turn and may be lost: it only spares judging a machine that did not change.
+    """
+
+    __slots__ = ("current", "outdated", "wake_at")
+
+    def __init__(self, machines: Mapping[str, Machine], pool: Pool, now: datetime, memo: dict[str, Verdict]) -> None:
+        self.current: dict[str, list[Machine]] = _empty()
+        self.outdated: dict[str, list[Machine]] = _empty()
+        self.wake_at: datetime | None = None
+        wanted = pool.revision.id
+        for name, machine in machines.items():
+            verdict = memo.get(name)
+            if verdict is None or verdict[0] is not machine or (verdict[2] is not None and now >= verdict[2]):
+                kind, until = classify(machine, pool, now)
+                verdict = memo[name] = (machine, kind, until, wanted not in (machine.vm.revision, ANY.id))
+            if verdict[2] is not None and (self.wake_at is None or verdict[2] < self.wake_at):
+                self.wake_at = verdict[2]
+            (self.outdated if verdict[3] else self.current)[verdict[1]].append(machine)
+        if len(memo) > 2 * len(machines) + 16:  # names are never reused, so the memo of the dead would only grow
+            for name in memo.keys() - machines.keys():
+                del memo[name]
+
+    def of(self, kind: str) -> list[Machine]:
+        """All machines of a class, outdated first."""
+        return self.outdated[kind] + self.current[kind]
+
+
+def _empty() -> dict[str, list[Machine]]:
+    return {kind: [] for kind in (QUARANTINED, GOING, FAILED, NOT_READY, BOOTING, AVAILABLE)}

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one node is emptied: which pods may be evicted now, what prevents the others, and whether a drain could succeed at all.
+
+All pods are evicted at once, except where a budget allows fewer. Nothing is sent while the watch shows a budget of 0: the
+next fact wakes the loop, so a refusal (429) is the exception and costs one call when it happens.
+Sources: semantics section 4; FM1, FM2, FM3, FM5, FM6, FM50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Evict
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Node, Pod
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy
+
+ACCEPTED_BUT_UNSEEN = timedelta(seconds=30)  # an accepted eviction that the watch never shows is sent again
+BUDGET_LOOK_AGAIN = timedelta(seconds=60)  # a closed budget is tried now and then, should its status be wrong
+
+Allowances = dict[str, int]  # budget name -> evictions it still allows in this turn; shared by all nodes of the turn
+
+
+def allowances(budgets: Mapping[str, Budget], evictions: Mapping[str, EvictionTry], pods: Mapping[str, Pod]) -> Allowances:
+    """What each budget still allows, evictions that are on their way and not yet counted by the server taken off.
+
+    `pods` are those of nodes that are being drained, by UID.
+    """
+    left = {name: budget.allowed for name, budget in budgets.items()}
+    for uid, tried in evictions.items():
+        pod = pods.get(uid)
+        if pod is not None and tried.retry_at is None and pod.terminating_since is None:
+            for name in pod.budgets:
+                if name in left:
+                    left[name] -= 1
+    return left
+
+
+def evict_now(
+    node: Node, left: Allowances, evictions: Mapping[str, EvictionTry], policy: DrainPolicy, now: datetime
+) -> tuple[list[Evict], datetime | None]:
+    """Evictions to send for `node` this turn, taken off `left`, and when to look again without a new fact."""
+    order = min((pod.order for pod in node.pods), default=0)
+    actions: list[Evict] = []
+    wake_at: datetime | None = None
+    for pod in node.pods:
+        if pod.order != order or pod.terminating_since is not None or refusal_of(pod, {}, policy):
+            continue
+        if pod.wait_completed:
+            continue
+        tried = evictions.get(pod.uid)
+        due = _due(tried)
+        if due is not None and now < due:
+            wake_at = _earlier(wake_at, due)
+            continue
+        closed = [name for name in pod.budgets if left.get(name, 1) <= 0]
+        if closed and (tried is None or now < tried.sent_at + BUDGET_LOOK_AGAIN):
+            wake_at = _earlier(wake_at, (tried.sent_at if tried else now) + BUDGET_LOOK_AGAIN)
+            continue
+        for name in pod.budgets:
+            left[name] = left.get(name, 1) - 1
+        actions.append(Evict(node.name, pod, _allowed_by(pod)))
+    return actions, wake_at
+
+
+def remove_now(node: Node, evictions: Mapping[str, EvictionTry], now: datetime, why: str) -> list[Evict]:
+    """Deletes, past all budgets, of the pods still left: `on_timeout: force` only."""
+    found = []
+    for pod in node.pods:
+        due = _due(evictions.get(pod.uid))
+        if pod.terminating_since is None and (due is None or now >= due):
+            found.append(Evict(node.name, pod, why, by_force=True))
+    return found
+
+
+def refusal_of(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> str:
+    """Why this pod can't be evicted whatever the time, in an operator's words; "" when it can."""
+    if pod.terminating_since is not None or pod.wait_completed:
+        return ""
+    if len(pod.budgets) > 1:
+        return f"pod {pod.full_name} matches {len(pod.budgets)} PDBs ({', '.join(pod.budgets)}); the eviction API refuses that"
+    if not pod.is_replicated and not policy.force:
+        return f"pod {pod.full_name} has no controller and would be lost (drain.force allows it)"
+    if pod.has_empty_dir and not policy.delete_emptydir_data:
+        return f"pod {pod.full_name} keeps data in an emptyDir (drain.delete_emptydir_data allows to lose it)"
+    for name in pod.budgets:
+        budget = budgets.get(name)
+        if budget is not None and budget.can_never_allow:
+            return (
+                f"PDB {name} can never allow an eviction: it wants {budget.desired} of {budget.expected} pods healthy (pod {pod.full_name})"
+            )
+    return ""
+
+
+def blockers_of(node: Node, budgets: Mapping[str, Budget], policy: DrainPolicy) -> list[Blocker]:
+    """Why a drain of this node could not succeed, from facts alone: one blocker per distinct reason, empty when it can."""
+    found: dict[str, Blocker] = {}
+    for pod in node.pods:
+        what = refusal_of(pod, budgets, policy)
+        if what:
+            code = "pdb" if pod.budgets else "pod"
+            key = pod.budgets[0] if pod.budgets else pod.uid
+            since = budgets[key].created_at if key in budgets else None
+            found.setdefault(key, Blocker(code=code, what=what, where=f"node {node.name}", since=since))
+    return list(found.values())
+
+
+def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:
+    """What the drain waits for, as "PDB shop/cart allows 0 evictions, 2 pods left (cart-0, cart-2)"."""
+    closed = sorted({name for pod in node.pods for name in pod.budgets if _is_closed(budgets.get(name))})
+    names = [pod.name for pod in node.pods]
+    shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+    left = f"{len(names)} pod{'s' if len(names) != 1 else ''} left ({shown})" if names else "no pods left"
+    if closed:
+        return f"PDB {', '.join(closed[:2])} allows 0 evictions, {left}"
+    if node.pods and all(pod.terminating_since for pod in node.pods):
+        return f"{left}, terminating"
+    return left
+
+
+def predicted_drain(node: Node | None, budgets: Mapping[str, Budget]) -> float:
+    """Seconds a drain of `node` should take by what is known: the longest grace, times the rounds its tightest budget asks for."""
+    if node is None or not node.pods:
+        return 0.0
+    longest = max(pod.grace for pod in node.pods).total_seconds()
+    rounds = 1
+    per_budget: dict[str, int] = {}
+    for pod in node.pods:
+        for name in pod.budgets:
+            per_budget[name] = per_budget.get(name, 0) + 1
+    for name, pods in per_budget.items():
+        budget = budgets.get(name)
+        if budget is not None:
+            rounds = max(rounds, -(-pods // max(1, budget.allowed)))
+    return longest * rounds
+
+
+def _is_closed(budget: Budget | None) -> bool:
+    return budget is not None and budget.allowed == 0
+
+
+def _due(tried: EvictionTry | None) -> datetime | None:
+    """When the pod may be tried again; None: never tried."""
+    if tried is None:
+        return None
+    return tried.sent_at + ACCEPTED_BUT_UNSEEN if tried.retry_at is None else tried.retry_at
+
+
+def _allowed_by(pod: Pod) -> str:
+    return f"PDB {pod.budgets[0]} allows it" if pod.budgets else "no PDB"
+
+
+def _earlier(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None or other < one else one

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way of a machine that is going: cordon, evict, detach, fresh look, delete, node.
+
+Each turn pushes every going machine by the one step its facts allow. "Drained" is a fact, never a timeout (FM5): a VM is
+deleted only after a direct read that shows no pod by UID and no volume attached.
+Sources: semantics sections 3 (rules 2 and 3) and 4; FM5, FM8, FM9, FM12.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    Blocker,
+    ChangeNode,
+    Choose,
+    Delete,
+    LookAt,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, SKIP, DrainPolicy, Taint
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+LOOK_IS_FRESH = timedelta(seconds=10)  # an older direct read is no proof any more
+LOOK_AGAIN = timedelta(seconds=2)  # after one that found something the watch did not show
+
+# https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
+OUT_OF_SERVICE = Taint("node.kubernetes.io/out-of-service", "nodeshutdown", "NoExecute")
+
+
+@dataclass(slots=True)
+class Push:
+    """What one turn does for the machines that are going. `overdue` are those whose timeout passed, with what they wait for."""
+
+    actions: list[Action] = field(default_factory=list)
+    blockers: list[Blocker] = field(default_factory=list)
+    overdue: list[tuple[Machine, str]] = field(default_factory=list)
+    wake_at: datetime | None = None
+
+    def wake(self, instant: datetime) -> None:
+        """Ask again at `instant` at the latest."""
+        if self.wake_at is None or instant < self.wake_at:
+            self.wake_at = instant
+
+
+def push(machines: list[Machine], snapshot: Snapshot, policy: DrainPolicy, left: drain.Allowances) -> Push:
+    """One step for each machine of `machines` (going or quarantined)."""
+    turn = Push()
+    rests_on_cloud = "cloud" not in snapshot.stale
+    for machine in machines:
+        if machine.choosing or machine.deleting:
+            continue  # an answer is on its way
+        if machine.vm.status == vm_states.DELETING:
+            deadline = (machine.emptied_at or snapshot.at) + policy.delete_timeout
+            _until(turn, machine, deadline, snapshot.at, "the cloud still deletes the VM")
+        elif machine.node is None:
+            if rests_on_cloud:
+                turn.actions.append(Delete(machine, "has no node, so nothing runs on it"))
+        else:
+            _before_delete(turn, machine, machine.node, snapshot, policy, left)
+    return turn
+
+
+def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot, policy: DrainPolicy, left: drain.Allowances) -> None:
+    now = snapshot.at
+    if not node.is_cordoned_by_us:
+        why = node.chosen.why if node.chosen else "its delete was asked for"
+        turn.actions.append(Choose(machine, why if node.chosen is None else f"cordon again: {why}"))
+        return
+    started = max(node.chosen.at, snapshot.began_at) if node.chosen else snapshot.began_at
+    if node.pods:
+        _drain(turn, machine, node, snapshot, policy, left, started)
+    elif node.attachments:
+        emptied = machine.emptied_at or now
+        _until(turn, machine, emptied + policy.volume_detach_timeout, now, f"{len(node.attachments)} volumes still attached")
+    elif "cloud" in snapshot.stale:
+        return
+    elif machine.looked is None or now - machine.looked.begun_at > LOOK_IS_FRESH:
+        turn.actions.append(LookAt(machine, "no pods left: looking directly before the VM is deleted"))
+    elif machine.looked.is_empty:
+        turn.actions.append(Delete(machine, "0 pods left, 0 volumes attached"))
+    elif now - machine.looked.begun_at >= LOOK_AGAIN:
+        turn.actions.append(LookAt(machine, "the last direct look still found pods or volumes"))
+    else:
+        turn.wake(machine.looked.begun_at + LOOK_AGAIN)
+
+
+def _drain(
+    turn: Push,
+    machine: Machine,
+    node: Node,
+    snapshot: Snapshot,
+    policy: DrainPolicy,
+    left: drain.Allowances,
+    started: datetime,
+) -> None:
+    now = snapshot.at
+    if is_proven_dead(machine):
+        if not any(taint.key == OUT_OF_SERVICE.key for taint in node.taints):
+            change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
+            turn.actions.append(ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go"))
+    elif policy.on_timeout == FORCE and now >= started + policy.timeout:
+        turn.actions += drain.remove_now(node, snapshot.evictions, now, "drain timeout passed and on_timeout is force")
+    else:
+        actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
+        turn.actions += actions
+        if wake_at is not None:
+            turn.wake(wake_at)
+    _until(turn, machine, started + policy.timeout, now, drain.waiting_for(node, snapshot.budgets), since=started)
+    turn.blockers += drain.blockers_of(node, snapshot.budgets, policy)
+
+
+def _until(turn: Push, machine: Machine, deadline: datetime, now: datetime, what: str, since: datetime | None = None) -> None:
+    if now < deadline:
+        turn.wake(deadline)
+    elif machine.node is not None and machine.node.quarantined is None and not machine.setting_aside:
+        turn.overdue.append((machine, what))
+    else:
+        turn.blockers.append(Blocker(code="quarantine", what=what, where=machine.where, since=since))
+
+
+def is_proven_dead(machine: Machine) -> bool:
+    """The hypervisor says the VM does not run, and the kubelet is silent: its pods can't be running (semantics section 4)."""
+    vm, node = machine.vm, machine.node
+    return node is not None and vm.status in (vm_states.STOPPED, vm_states.ERROR) and node.ready is not True
+
+
+def quarantine(machine: Machine, what: str, now: datetime) -> ChangeNode | None:
+    """Set a machine aside: it stays cordoned, keeps its mark, is tried on slowly, and counts in nothing any more."""
+    node = machine.node
+    if node is None:
+        return None
+    note = str(marks.Note(now, what[:200]))
+    change = NodeChange(node=node.name, uid=node.uid, annotations={marks.NODE_QUARANTINED: note})
+    return ChangeNode(change, what, "quarantine")
+
+
+def may_quarantine(policy: DrainPolicy) -> bool:
+    """Whether an overdue machine is set aside (`on_timeout: skip`) rather than ending the run or being forced."""
+    return policy.on_timeout == SKIP

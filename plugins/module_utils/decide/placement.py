@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the next machine goes: its slot and its failure domain.
+
+A domain's skew (most minus fewest machines that stay) is at most 1 when nothing is in flight. The lowest free slot is
+taken, so that slots stay 0..replicas-1 over any number of replacements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating
+
+
+class Places:
+    """Slots and domains taken by machines that stay and by creates in flight; hands out free ones, fewest first."""
+
+    def __init__(
+        self, domains: Sequence[str], staying: Iterable[Machine], leaving: Iterable[Machine], creating: Iterable[Creating]
+    ) -> None:
+        self._domains = tuple(domains) or ("",)
+        self._taken: set[int] = set()
+        self._staying = dict.fromkeys(self._domains, 0)
+        self._leaving = dict.fromkeys(self._domains, 0)
+        for machine in staying:
+            self._take(machine.vm.slot, machine.failure_domain)
+        for sent in creating:
+            self._take(sent.slot, sent.failure_domain)
+        for machine in leaving:
+            if machine.failure_domain in self._leaving:
+                self._leaving[machine.failure_domain] += 1
+        self._next_slot = 0
+
+    def take(self) -> tuple[int, str]:
+        """`(slot, failure domain)` for one more machine. Ties go where most outdated machines wait to be replaced."""
+        while self._next_slot in self._taken:
+            self._next_slot += 1
+        order = {name: index for index, name in enumerate(self._domains)}
+        domain = min(self._domains, key=lambda name: (self._staying[name], -self._leaving[name], order[name]))
+        slot = self._next_slot
+        self._take(slot, domain)
+        return slot, domain
+
+    def _take(self, slot: int | None, domain: str) -> None:
+        if slot is not None:
+            self._taken.add(slot)
+        if len(self._domains) == 1:
+            domain = self._domains[0]
+        if domain in self._staying:
+            self._staying[domain] += 1

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One turn of the rollout rule: the rules of semantics section 3 by their numbers, on counts that move with each decision."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain, going, order
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
+    AVAILABLE,
+    BOOTING,
+    FAILED,
+    GOING,
+    NOT_READY,
+    QUARANTINED,
+    Census,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    Blocker,
+    Choose,
+    Clear,
+    Create,
+    Decision,
+    Delete,
+    DeleteNode,
+    Tally,
+    key_of,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+LOST_NEW_MAX = 3  # machines of the wanted revision that never became ready, before the run gives up on it (FM18)
+
+STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
+
+
+class Turn:
+    """The counts of one turn, falling and rising with each decision. A = available, E = existing, G = going."""
+
+    def __init__(self, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census) -> None:
+        self.pool, self.limits, self.snapshot, self.census = pool, limits, snapshot, census
+        self.actions: list[Action] = []
+        self.blockers: list[Blocker] = []
+        self.chosen_now: set[str] = set()
+        self.wake_at = census.wake_at
+        self.available = len(census.of(AVAILABLE))
+        self.going = len(census.of(GOING))
+        self.quarantined = len(census.of(QUARANTINED))
+        self.creating = len(snapshot.creating)
+        self.existing = len(snapshot.machines) - self.quarantined + self.creating + len(snapshot.half_owned)
+        draining = {
+            pod.uid: pod for machine in census.of(GOING) + census.of(QUARANTINED) if machine.node is not None for pod in machine.node.pods
+        }
+        self.pods_left = len(draining)
+        self.left = drain.allowances(snapshot.budgets, snapshot.evictions, draining) if draining else {}
+        self.staying = sum(len(census.current[kind]) for kind in STAYING)
+        self._push = going.Push()
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether taking a machine away for the sake of a new one makes sense: not while creates are held back."""
+        troubles = self.snapshot.troubles
+        return not troubles.fatal and (troubles.after is None or self.snapshot.at >= troubles.after)
+
+    # Rules 2 and 3 --------------------------------------------------------------------------------------------------
+    def push_those_going(self) -> None:
+        """Rule 2: every machine that is going or set aside moves one step. Nothing ever stops this."""
+        machines = self.census.of(GOING) + self.census.of(QUARANTINED)
+        self._push = going.push(machines, self.snapshot, self.pool.drain, self.left)
+        self.actions += self._push.actions
+        self.blockers += self._push.blockers
+        self._wake(self._push.wake_at)
+
+    def set_aside_the_overdue(self) -> None:
+        """Rule 3: a machine past its timeout is quarantined while there is room; else it keeps its token."""
+        for machine, what in self._push.overdue:
+            change = going.quarantine(machine, what, self.snapshot.at)
+            if change is not None and going.may_quarantine(self.pool.drain) and self.quarantined < self.limits.blocked:
+                self.quarantined += 1
+                self.going -= 1
+                self.existing -= 1
+                self.actions.append(change)
+            else:
+                what = f"{what}; {self.quarantined} quarantined of max_blocked {self.limits.blocked}, so it keeps its surge token"
+                self.blockers.append(Blocker(code="overdue", what=what, where=machine.where))
+
+    # Rules 4 to 8: marks ----------------------------------------------------------------------------------------------
+    def mark_failed(self) -> None:
+        """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
+        for machine in self.census.of(FAILED):
+            vm = machine.vm
+            fault = f": {vm.fault}" if vm.fault else ""
+            if machine.node is None:
+                self._choose(machine, "failed and never joined" + fault)
+            elif self.going < self.limits.going:
+                self._choose(machine, f"failed{fault}; {self.going} going < {self.limits.going}")
+
+    def mark_outdated_booting(self) -> None:
+        """Rule 5: free if never ready; if ready, only while the available keep the floor."""
+        for machine in list(self.census.outdated[BOOTING]):
+            self._choose_booting(machine, "outdated")
+
+    def mark_outdated_not_ready(self) -> None:
+        """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
+        sick = len(self.census.of(NOT_READY)) + len(self.census.of(FAILED))
+        proven = bool(self.census.current[AVAILABLE])
+        for machine in list(self.census.outdated[NOT_READY]):
+            if machine.node is not None and machine.node.is_held and not self.pool.drain.include_cordoned:
+                self._held(machine)
+                continue
+            if sick > self.limits.unhealthy and not proven and (self.limits.surge > 0 or self.going > 0):
+                what = f"{sick} machines not ready > max_unhealthy_total {self.limits.unhealthy}"
+                self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
+                return
+            if self.going < self.limits.going and self._can_leave(machine):
+                self._choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
+
+    def mark_surplus(self) -> None:
+        """Rule 7: too many of the wanted revision: those that serve least go first."""
+        current, surplus = self.census.current, self._surplus
+        never = [machine for machine in current[BOOTING] if not machine.was_ready]
+        young = [machine for machine in current[BOOTING] if machine.was_ready]
+        not_held = [machine for machine in current[NOT_READY] if not (machine.node is not None and machine.node.is_held)]
+        for machine in never + not_held + young:
+            if surplus <= 0:
+                return
+            if machine.was_ready and machine not in not_held:
+                gone = self._choose_booting(machine, "surplus")
+            elif gone := self._can_leave(machine):
+                self._choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
+            surplus -= gone
+            self.staying -= gone
+
+    def mark_available(self) -> None:
+        """Rule 8: outdated ones in order, then surplus, while one less still keeps the floor."""
+        if self.available - 1 < self.limits.floor:
+            return
+        outdated = self.census.outdated[AVAILABLE] if self.may_replace else []
+        self._choose_available(outdated, "outdated", len(outdated))
+        surplus = self._surplus
+        if surplus > 0:
+            self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", surplus)
+
+    # Rule 9 -----------------------------------------------------------------------------------------------------------
+    def create(self) -> None:
+        """Rule 9: as many as are missing, while what exists stays under the ceiling; held back by quota and errors."""
+        missing = -self._surplus
+        troubles = self.snapshot.troubles
+        if missing <= 0:
+            return
+        if troubles.fatal or troubles.lost_new >= LOST_NEW_MAX:
+            return
+        if not self.may_replace and troubles.after is not None:
+            since = troubles.since
+            self.blockers.append(Blocker(code="exhausted", what=troubles.what, since=since))
+            self._wake(troubles.after)
+            return
+        if not self.snapshot.may_create:
+            self.blockers.append(Blocker(code="settling", what="a silent holder's last calls may still arrive: no create yet"))
+            return
+        places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating)
+        while missing > 0 and self.existing < self.limits.ceiling:
+            slot, domain = places.take()
+            reason = f"{self.existing} exist < ceiling {self.limits.ceiling}"
+            self.actions.append(Create(slot, domain, 1 + troubles.count, reason))
+            self.existing += 1
+            self.creating += 1
+            missing -= 1
+
+    def clear_leftovers(self) -> None:
+        """What carries our mark and belongs to no machine and to no create in flight, at once: we hold the lock."""
+        if not self.snapshot.may_create:
+            return
+        alive = self.snapshot.machines.keys() | {sent.name for sent in self.snapshot.creating}
+        for leftover in self.snapshot.leftovers:
+            owner = self.snapshot.machines.get(leftover.machine)
+            joined = leftover.kind == "token" and owner is not None and owner.was_ready
+            if leftover.machine not in alive or joined:
+                why = "its machine has joined" if joined else f"belongs to no machine ({leftover.machine} is gone)"
+                self.actions.append(Clear(leftover, why))
+        for node in self.snapshot.nodes.values():
+            self.actions.append(DeleteNode(node, "its VM is gone"))
+
+    # ------------------------------------------------------------------------------------------------------------------
+    def decision(self) -> Decision:
+        """What this turn found, without a judgement on whether all is done."""
+        census = self.census
+        tally = Tally(
+            available=len(census.of(AVAILABLE)),
+            up_to_date=len(census.current[AVAILABLE]),
+            booting=len(census.of(BOOTING)),
+            not_ready=len(census.of(NOT_READY)),
+            failed=len(census.of(FAILED)),
+            going=len(census.of(GOING)),
+            quarantined=len(census.of(QUARANTINED)),
+            creating=len(self.snapshot.creating),
+            existing=self.existing,
+            pods_left=self.pods_left,
+        )
+        return Decision(
+            actions=tuple(action for action in self.actions if key_of(action) not in self.snapshot.busy),
+            blockers=tuple(self.blockers),
+            wake_at=self.wake_at,
+            tally=tally,
+        )
+
+    def _all_staying(self) -> list[Machine]:
+        return [m for kind in STAYING for m in self.census.current[kind] if m.name not in self.chosen_now]
+
+    def _all_outdated(self) -> list[Machine]:
+        return [m for kind in STAYING for m in self.census.outdated[kind]]
+
+    @property
+    def _surplus(self) -> int:
+        """Machines of the wanted revision that are too many; below 0: missing. Creates in flight count."""
+        return self.staying + self.creating - self.limits.replicas
+
+    def _choose_available(self, machines: list[Machine], why: str, most: int) -> int:
+        """Mark up to `most` of `machines` in order while the floor is kept; how many were marked."""
+        if not machines:
+            return 0
+        busy = order.budgets_in_use(self.census.of(GOING))
+        chosen = 0
+        for machine in order.in_order(machines, self.snapshot.budgets, busy, self.snapshot.own_node):
+            if chosen >= most or self.available - 1 < self.limits.floor:
+                break
+            if self._can_leave(machine):
+                self._choose(machine, f"{why}; {self.available} available > floor {self.limits.floor}")
+                self.available -= 1
+                chosen += 1
+        return chosen
+
+    def _can_leave(self, machine: Machine) -> bool:
+        """Whether a drain could succeed by what is known; if not, the reasons are blockers and it is not started."""
+        if machine.node is None or going.is_proven_dead(machine):
+            return True
+        found = drain.blockers_of(machine.node, self.snapshot.budgets, self.pool.drain)
+        self.blockers += found
+        return not found
+
+    def _held(self, machine: Machine) -> None:
+        what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
+        self.blockers.append(Blocker(code="person", what=what, where=machine.where))
+
+    def _choose_booting(self, machine: Machine, why: str) -> bool:
+        if not machine.was_ready:
+            self._choose(machine, f"{why} and never ready")
+            return True
+        if self.available >= self.limits.floor and self._can_leave(machine):
+            self._choose(machine, f"{why} and not yet available; {self.available} available >= floor {self.limits.floor}")
+            return True
+        return False
+
+    def _choose(self, machine: Machine, reason: str) -> None:
+        """Mark it: by cordon where there is a node; where there is none nothing runs on it, and the delete is the mark."""
+        self.chosen_now.add(machine.name)
+        self.going += 1
+        self.actions.append(Choose(machine, reason) if machine.node is not None else Delete(machine, reason))
+
+    def _wake(self, instant: datetime | None) -> None:
+        if instant is not None and (self.wake_at is None or instant < self.wake_at):
+            self.wake_at = instant

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an answer, a refusal or a silence means for what may be sent next. The error's class alone decides about repeating."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import Sent, World
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Clear, Create, Delete, DeleteNode, Evict
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
+    Conflict,
+    Denied,
+    Exhausted,
+    FleetError,
+    Invalid,
+    NotFound,
+    PortError,
+    Throttled,
+    Transient,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Troubles
+
+EVICTION_RETRY = timedelta(seconds=5)  # after a 429 without Retry-After, as kubectl drain
+EVICTION_JITTER_MS = 1000
+EVICTION_REFUSED_RETRY = timedelta(seconds=60)  # a refusal that waiting alone does not cure
+CONFLICT_RETRY = timedelta(seconds=1)  # the watch needs a moment to show what was in the way
+BACK_OFF_FIRST = timedelta(seconds=5)
+BACK_OFF_MOST = timedelta(minutes=5)
+CREATE_TRIES_MAX = 5  # failed creates in a row, before the run says what is short
+
+
+def take_answer(world: World, key: str, result: object, now: datetime) -> None:
+    """A call worked."""
+    sent = world.calls.get(key)
+    if sent is None:
+        return
+    if isinstance(result, Look):
+        world.looked(sent.name, result)
+    world.answered(key, now)
+
+
+def take_error(world: World, key: str, error: PortError, now: datetime) -> FleetError | None:
+    """A call failed. Returns an error that ends the run, where nobody but the user can help."""
+    sent = world.calls.get(key)
+    if sent is None:
+        return None
+    if isinstance(sent.action, Evict):
+        return _eviction_refused(world, key, sent, sent.action, error, now)
+    if isinstance(error, NotFound) and isinstance(sent.action, Delete | DeleteNode | Clear):
+        world.answered(key, now)
+    elif isinstance(error, Transient):
+        world.unknown(key, now)
+    elif isinstance(error, Throttled):
+        world.refused(key, now + (error.after or EVICTION_RETRY))
+    elif isinstance(error, Conflict | NotFound):
+        world.refused(key, now + CONFLICT_RETRY)
+    elif isinstance(error, Exhausted) and isinstance(sent.action, Create):
+        world.refused(key, now)
+        create_failed(world, str(error), now)
+    elif isinstance(error, Denied | Invalid):
+        world.refused(key, now + BACK_OFF_MOST)
+        return error
+    else:
+        world.refused(key, now + BACK_OFF_FIRST)
+    return None
+
+
+def create_failed(world: World, what: str, now: datetime) -> None:
+    """The cloud had no room, or put the VM to ERROR: creates are held back for longer each time, and at last given up."""
+    troubles = world.troubles
+    count = troubles.count + 1
+    if troubles.after is not None and now < troubles.after:
+        count = troubles.count  # one of several that flew together: they count as one
+    back_off = min(BACK_OFF_FIRST * 2 ** (count - 1), BACK_OFF_MOST)
+    world.troubles = replace(
+        troubles,
+        after=now + back_off,
+        what=what,
+        since=troubles.since or now,
+        count=count,
+        fatal=count >= CREATE_TRIES_MAX,
+    )
+
+
+def new_one_lost(world: World, now: datetime) -> None:
+    """A machine of the wanted revision never became ready and is deleted for it."""
+    troubles = world.troubles
+    world.troubles = replace(troubles, lost_new=troubles.lost_new + 1, since=troubles.since or now)
+
+
+def create_worked(world: World) -> None:
+    """A new machine runs, or became available: what went wrong before is over."""
+    if world.troubles.count or world.troubles.lost_new:
+        world.troubles = Troubles()
+
+
+def _eviction_refused(world: World, key: str, sent: Sent, action: Evict, error: PortError, now: datetime) -> FleetError | None:
+    world.calls.pop(key, None)
+    uid = action.pod.uid
+    if isinstance(error, NotFound):
+        return None  # gone: the try stays remembered as accepted until the watch shows it
+    if isinstance(error, Throttled):
+        wait = error.after or EVICTION_RETRY + timedelta(milliseconds=zlib.crc32(uid.encode()) % EVICTION_JITTER_MS)
+    elif isinstance(error, Invalid):
+        wait = EVICTION_REFUSED_RETRY
+    elif isinstance(error, Conflict):
+        wait = 2 * EVICTION_RETRY  # FM50: the budget is spent, and only time gives it back
+    elif isinstance(error, Denied):
+        return error
+    else:
+        wait = EVICTION_RETRY
+    world.evictions[uid] = EvictionTry(sent_at=sent.sent_at, retry_at=now + wait, refusal=str(error))
+    return None

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each action as the one short call it is. Names, marks and notes are chosen here, before the call, so that a lost answer
+can be looked up. Nothing in this file waits, repeats or decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    ChangeNode,
+    Choose,
+    Clear,
+    Create,
+    Delete,
+    DeleteNode,
+    Evict,
+    LookAt,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import InvariantViolated
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster
+
+TOKEN_SPARE = timedelta(minutes=10)  # a token outlives the time its machine has to join by this much
+
+
+def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool | None, policy: DrainPolicy) -> Callable[[], object]:
+    """The call that does `action`; `name` is the one chosen for a create."""
+    if isinstance(action, Create):
+        if pool is None:
+            raise InvariantViolated(what="a create needs a pool")
+        return lambda: _create(action, name, now, ports, pool)
+    if isinstance(action, Delete):
+        return lambda: _cloud(ports).delete(action.machine.vm)
+    if isinstance(action, Clear):
+        if action.leftover.kind == "token":
+            return lambda: _cluster(ports).delete_token(action.leftover)
+        return lambda: _cloud(ports).clear(action.leftover)
+    cluster = _cluster(ports)
+    if isinstance(action, Choose):
+        change = _choosing(action, now)
+        return lambda: cluster.change(change)
+    if isinstance(action, ChangeNode):
+        return lambda: cluster.change(action.change)
+    if isinstance(action, LookAt):
+        node = _node(action.machine)
+        return lambda: cluster.look(node.name)
+    if isinstance(action, DeleteNode):
+        return lambda: cluster.delete_node(action.node)
+    return _eviction(action, cluster, policy)
+
+
+def _eviction(action: Evict, cluster: Cluster, policy: DrainPolicy) -> Callable[[], object]:
+    grace = None if policy.grace_period is None else timedelta(seconds=policy.grace_period)
+    if action.by_force:
+        return lambda: cluster.remove(action.pod, grace)
+    return lambda: cluster.evict(action.pod, grace)
+
+
+def _choosing(action: Choose, now: datetime) -> NodeChange:
+    """Cordon and annotation in one PATCH, refused by the server if anybody changed the node since it was seen."""
+    node = _node(action.machine)
+    note = node.chosen or marks.Note(now, action.reason)
+    return NodeChange(
+        node=node.name,
+        uid=node.uid,
+        version=node.version,
+        schedulable=False,
+        annotations={marks.NODE_CHOSEN: str(note)},
+    )
+
+
+def _create(action: Create, name: str, now: datetime, ports: Ports, pool: Pool) -> None:
+    """Mint what the machine needs to join, then post it. A token without a machine is a leftover that the next turn clears."""
+    values = {"machine_name": name, "slot": str(action.slot), "failure_domain": action.failure_domain}
+    wanted = pool.placeholders
+    if ports.cluster is not None:
+        if wanted & {"api_server", "ca_hash"}:
+            values.update(ports.cluster.join_values())
+        if "bootstrap_token" in wanted:
+            values["bootstrap_token"] = ports.cluster.mint_token(name, pool.strategy.startup_timeout + TOKEN_SPARE)
+    machine = NewMachine(
+        name=name,
+        slot=action.slot,
+        failure_domain=action.failure_domain,
+        revision=pool.revision.id,
+        fields=pool.revision.fields,
+        attempt=action.attempt,
+        created_at=now,
+        values=values,
+    )
+    _cloud(ports).create(machine)
+
+
+def _node(machine: Machine) -> Node:
+    if machine.node is None:
+        raise InvariantViolated(what="this action needs a node", where=machine.where)
+    return machine.node
+
+
+def _cloud(ports: Ports) -> Cloud:
+    if ports.cloud is None:
+        raise InvariantViolated(what="this job has no cloud")
+    return ports.cloud
+
+
+def _cluster(ports: Ports) -> Cluster:
+    if ports.cluster is None:
+        raise InvariantViolated(what="this job has no cluster")
+    return ports.cluster

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holding the pool's lock: one call at a time, decided from what was read, never waiting (semantics section 1).
+
+A lock held by another is watched on our own clock: a renewal seen means it lives (`LockHeld` at once), silence for a TTL
+means it died and the lock is taken over. After a take-over its last calls may still arrive, so nothing is created until
+they must have. Clouds check no token, so a write is sent only while the last renewal is younger than TTL - call timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
+    Conflict,
+    FleetError,
+    LockHeld,
+    PortError,
+    Stopped,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock, Runtime
+
+RENEWALS_PER_TTL = 4
+LOOKS_PER_TTL = 20  # while watching another holder
+SETTLE_PER_TTL = 0.5  # 30 s at the default TTL of 60 s: what a dead holder's last call may take on its way
+
+
+class Keeper:
+    """Reads, takes, renews and gives back one lock through the runtime. `failure` ends the run."""
+
+    def __init__(self, lock: Lock, runtime: Runtime, *, holder: str, ttl: timedelta, call_timeout: timedelta, record: PoolRecord) -> None:
+        self._lock, self._runtime, self._record = lock, runtime, record
+        self._holder, self._ttl, self._call_timeout = holder, ttl, call_timeout
+        self._held: LockFact | None = None
+        self._renewed_at: datetime | None = None
+        self._sent_at = runtime.now()
+        self.acquired_at: datetime | None = None
+        self._other: LockFact | None = None  # as first seen, with `_other_since`
+        self._other_since: datetime | None = None
+        self._is_calling = False
+        self._due: datetime | None = None
+        self._settled_at: datetime | None = None
+        self.failure: FleetError | None = None
+        self.taken_over_from = ""
+        self.trouble = ""  # the last call's error, while it is tried again
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lock is ours by the last answer."""
+        return self._held is not None
+
+    def may_write(self, now: datetime) -> bool:
+        """Whether a write sent now would arrive while the lock is surely ours."""
+        return self._held is not None and self._renewed_at is not None and now - self._renewed_at < self._ttl - self._call_timeout
+
+    def settles_at(self) -> datetime | None:
+        """When creates are free again after a take-over."""
+        return self._settled_at
+
+    def may_create(self, now: datetime) -> bool:
+        """False for a while after a take-over."""
+        return self._settled_at is None or now >= self._settled_at
+
+    def turn(self, now: datetime) -> datetime | None:
+        """Start the call that is due, if any; when to be asked again."""
+        if self._is_calling or self.failure is not None:
+            return None
+        if self._due is not None and now < self._due:
+            return self._due
+        if self._held is None:
+            self._call(self._lock.read, self._was_read)
+        else:
+            held = self._held
+            self._call(lambda: self._lock.renew(held), self._was_renewed)
+        return None
+
+    def release(self, record: PoolRecord) -> None:
+        """Give the lock back with `record` on it, if it is ours. A failure is no harm: the lock runs out after its TTL."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        try:
+            self._lock.release(replace(held, record=record))
+        except PortError:
+            return
+
+    def _call(self, call: Callable[[], LockFact], done: Callable[[LockFact], None]) -> None:
+        sent_at = self._runtime.now()
+
+        def answered(result: object, error: Exception | None) -> None:
+            self._is_calling = False
+            if error is None and isinstance(result, LockFact):
+                self._sent_at = sent_at
+                done(result)
+            elif isinstance(error, Conflict):
+                self._lost_or_raced()
+            elif isinstance(error, PortError):
+                self._due = self._runtime.now() + self._ttl / LOOKS_PER_TTL
+                self.trouble = str(error)
+            elif error is not None:
+                raise error
+
+        self._is_calling = True
+        self._runtime.submit(call, answered)
+
+    def _was_read(self, fact: LockFact) -> None:
+        now = self._runtime.now()
+        if fact.holder == self._holder:
+            self._take(fact)  # an earlier answer of ours was lost
+        elif not fact.holder:
+            self._acquire(fact)
+        elif self._other is None or self._other.holder != fact.holder:
+            self._other, self._other_since = fact, now
+            self._due = now + self._ttl / LOOKS_PER_TTL
+        elif self._other.renewals != fact.renewals:
+            self.failure = self._held_by(fact)
+        elif self._other_since is not None and now - self._other_since >= max(fact.ttl, self._ttl):
+            self.taken_over_from = fact.holder
+            self._settled_at = now + self._call_timeout + SETTLE_PER_TTL * self._ttl
+            self._acquire(fact)
+        else:
+            self._due = now + self._ttl / LOOKS_PER_TTL
+
+    def _acquire(self, seen: LockFact) -> None:
+        wanted = replace(seen, record=self._record)
+        self._call(lambda: self._lock.acquire(wanted, self._holder, self._ttl), self._take)
+
+    def _take(self, fact: LockFact) -> None:
+        if self.acquired_at is None:
+            self.acquired_at = self._runtime.now()
+        self._was_renewed(fact)
+
+    def _was_renewed(self, fact: LockFact) -> None:
+        # The renewal counts from when it was sent: it may have waited anywhere on its way.
+        self._held, self._renewed_at = fact, self._sent_at
+        self._due = self._sent_at + self._ttl / RENEWALS_PER_TTL
+
+    def _lost_or_raced(self) -> None:
+        """A conditional write failed: read who holds it now. A lost answer of our own renewal looks the same."""
+        if self._held is None:
+            self._due = self._runtime.now()
+            return
+
+        def read(fact: LockFact) -> None:
+            if fact.holder == self._holder:
+                self._take(fact)
+                return
+            self._held = None
+            self.failure = Stopped(
+                what=f"the lock was taken over by {fact.holder or 'nobody'}",
+                where=f"lock of the pool, since {fact.since}",
+                forward="wait for that run to end, then run the same playbook again",
+                back="nothing is half done: the other run goes on from the facts",
+            )
+
+        self._call(self._lock.read, read)
+
+    def _held_by(self, fact: LockFact) -> LockHeld:
+        stop = f", asked to stop by {fact.stop_asked}" if fact.stop_asked else ""
+        return LockHeld(
+            what=f"another run holds the pool: {fact.holder}, since {fact.since}{stop}; it is alive",
+            where="lock of the pool",
+            forward=f"wait for it to end; a dead holder is replaced after {say_duration(self._ttl)} of silence",
+            back="nothing was touched",
+        )

@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one loop: observe, decide, act, wait for the next event.
+
+The same code does the job (threads, real clock), rehearses it (check mode: a copy of the world, virtual time) and is
+tested (seeded worlds, virtual time). Nothing but `runtime.wait` waits. Killed between any two lines, the next run's first
+snapshot tells it all it needs: what must outlive a run is a mark on the thing itself, or on the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine import answers
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.handlers import call_of
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.polling import Polling
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings, Step
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import Teller, verb_of
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    ChangeNode,
+    Choose,
+    Create,
+    Decision,
+    Delete,
+    DeleteNode,
+    Evict,
+    LookAt,
+    Tally,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError, Stopped, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing, Reporter, Runtime
+
+STOP_LOOK = timedelta(seconds=1)  # how often a stop request is looked for while nothing else happens
+
+
+def run(
+    job: Job,
+    ports: Ports,
+    runtime: Runtime,
+    reporter: Reporter | None,
+    settings: RunSettings,
+    stop: Callable[[], str] | None = None,
+) -> Result:
+    """Bring about what `job` asks for, and say what came of it. Never raises a FleetError: it is the result's `failure`.
+
+    `stop` is asked each turn and answers why to stop, or "".
+    """
+    loop = _Loop(job, ports, runtime, reporter, settings, stop)
+    try:
+        failure = loop.start() or loop.turns()
+    except FleetError as error:
+        failure = error
+    return loop.finish(failure)
+
+
+class _Loop:
+    def __init__(
+        self,
+        job: Job,
+        ports: Ports,
+        runtime: Runtime,
+        reporter: Reporter | None,
+        settings: RunSettings,
+        stop: Callable[[], str] | None,
+    ) -> None:
+        self._job, self._ports, self._runtime, self._settings, self._stop = job, ports, runtime, settings, stop
+        self._began_at = runtime.now()
+        self._world = World(
+            began_at=self._began_at,
+            call_timeout=settings.call_timeout,
+            has_cloud=ports.cloud is not None,
+            has_cluster=ports.cluster is not None,
+        )
+        self._polling = Polling(pushes=False)
+        self._teller = Teller(reporter, job.pool)
+        self._keeper: Keeper | None = None
+        self._steps: list[Step] = []
+        self._decision = Decision()
+        self._snapshot: Snapshot | None = None
+        self._progressed_at = self._began_at
+        self._progress: Tally = Tally()
+        self._wrote_at: datetime | None = None
+        self._turns = 0
+        self._fatal: FleetError | None = None
+        self._list_error: PortError | None = None
+
+    # The loop -----------------------------------------------------------------------------------------------------------
+    def start(self) -> FleetError | None:
+        """Open the sources. What they refuse here is refused before anything is touched."""
+        if self._ports.cloud is not None:
+            self._polling = Polling(pushes=self._ports.cloud.watch(self._cloud_changed))
+        if self._ports.cluster is not None:
+            self._ports.cluster.start(self._runtime.wake)
+        return None
+
+    def turns(self) -> FleetError | None:
+        """Turn until finished, stopped or failed; the failure, if it is one."""
+        while True:
+            self._turns += 1
+            now = self._runtime.now()
+            self._observe(now)
+            failure = self._reason_to_end(now)
+            if failure is not None:
+                return failure
+            wake_at = self._next_look(now)
+            if self._world.has_facts:
+                decision = self._decide(now)
+                if self._is_over(decision, now):
+                    return decision.failure
+                self._act(decision, now)
+                if not self._settings.wait and self._wrote_at is not None and not self._flying():
+                    return None
+                wake_at = _first(wake_at, decision.wake_at, *self._world.held_off.values())
+            self._runtime.wait(_first(wake_at, self._lock_turn(now)))
+
+    def finish(self, failure: FleetError | None) -> Result:
+        """Let calls in flight answer (for one call timeout at most), give the lock back, and report."""
+        deadline = self._runtime.now() + self._settings.call_timeout
+        while self._flying() and self._runtime.now() < deadline:
+            self._runtime.wait(deadline)
+        if self._keeper is not None:
+            kept = {} if failure is None else self._settings.pinned
+            self._keeper.release(PoolRecord(pinned=kept))
+        if self._ports.cluster is not None:
+            self._ports.cluster.stop()
+        now = self._runtime.now()
+        self._teller.ended(failure, now)
+        return Result(
+            changed=self._wrote_at is not None,
+            duration=now - self._began_at,
+            turns=self._turns,
+            steps=tuple(self._steps),
+            blockers=self._decision.blockers,
+            tally=self._decision.tally,
+            machines=self._snapshot.machines if self._snapshot is not None else {},
+            failure=failure,
+        )
+
+    # Observe --------------------------------------------------------------------------------------------------------------
+    def _cloud_changed(self) -> None:
+        self._polling.told()
+        self._runtime.wake()
+
+    def _observe(self, now: datetime) -> None:
+        if self._ports.cluster is not None:
+            self._world.take_view(self._ports.cluster.view())
+        if self._ports.cloud is not None:
+            due = self._polling.due(now, is_busy=self._is_busy())
+            if due is not None and due <= now:
+                self._list(now)
+        self._world.settle()
+
+    def _list(self, now: datetime) -> None:
+        cloud = self._ports.cloud
+        if cloud is None:
+            return
+        is_full = self._polling.begin(now)
+        since = None if is_full else self._world.listed_at
+
+        def answered(result: object, error: Exception | None) -> None:
+            self._polling.ended(self._runtime.now(), failed=error is not None)
+            if isinstance(result, Listing):
+                self._list_error = None
+                self._world.take_listing(result)
+            elif isinstance(error, PortError):
+                self._list_error = error
+                if not isinstance(error, Transient):
+                    self._fatal = error
+            elif error is not None:
+                raise error
+
+        self._runtime.submit(lambda: cloud.list_vms(since, with_leftovers=is_full), answered)
+
+    def _is_busy(self) -> bool:
+        tally = self._decision.tally
+        return bool(self._world.calls or tally.going or tally.booting or tally.creating or tally.quarantined)
+
+    def _next_look(self, now: datetime) -> datetime | None:
+        due = self._polling.due(now, is_busy=self._is_busy()) if self._ports.cloud is not None else None
+        return _first(due, now + STOP_LOOK if self._stop is not None else None)
+
+    # Decide ---------------------------------------------------------------------------------------------------------------
+    def _decide(self, now: datetime) -> Decision:
+        self._snapshot = snapshot = self._world.snapshot(
+            now,
+            max_staleness=self._settings.max_staleness,
+            may_create=self._keeper is None or self._keeper.may_create(now),
+            own_node=self._settings.own_node,
+            progressed_at=self._progressed_at,
+        )
+        decision = self._job.decide(snapshot, now)
+        if decision.tally != self._progress:
+            if decision.tally.up_to_date > self._progress.up_to_date:
+                answers.create_worked(self._world)
+            self._progress, self._progressed_at = decision.tally, now
+        self._decision = decision
+        self._teller.turn(snapshot, decision, now)
+        return decision
+
+    def _is_over(self, decision: Decision, now: datetime) -> bool:
+        """A good end is judged on a full list that was begun after our last write, leftovers included."""
+        if not decision.finished:
+            return False
+        if decision.failure is not None or self._wrote_at is None or self._ports.cloud is None:
+            return True
+        if self._world.full_at is not None and self._world.full_at > self._wrote_at:
+            return True
+        self._polling.ask_full()
+        self._runtime.wake()
+        return False
+
+    def _reason_to_end(self, now: datetime) -> FleetError | None:
+        if self._fatal is not None:
+            return self._fatal
+        if self._keeper is not None and self._keeper.failure is not None:
+            return self._keeper.failure
+        why = self._stop() if self._stop is not None else ""
+        if why:
+            return _stopped(f"stopped: {why}")
+        timeout = self._settings.timeout
+        if timeout is not None and now - self._began_at >= timeout:
+            return _stopped(f"the run's timeout of {say_duration(timeout)} has passed")
+        if not self._world.has_facts and now - self._began_at >= self._settings.max_staleness:
+            return self._list_error or Transient(what="no answer to the first look", since=self._began_at)
+        return None
+
+    # Act --------------------------------------------------------------------------------------------------------------------
+    def _act(self, decision: Decision, now: datetime) -> None:
+        if not decision.actions:
+            return
+        if self._ports.lock is not None:
+            if self._keeper is None:
+                self._keeper = self._new_keeper()
+            if not self._may_write(now):
+                return
+        for action in decision.actions:
+            self._send(action, now)
+
+    def _new_keeper(self) -> Keeper:
+        lock = self._ports.lock
+        if lock is None:
+            raise Stopped(what="no lock")
+        return Keeper(
+            lock,
+            self._runtime,
+            holder=self._settings.holder,
+            ttl=self._settings.lock_ttl,
+            call_timeout=self._settings.call_timeout,
+            record=PoolRecord(pinned=self._settings.pinned),
+        )
+
+    def _may_write(self, now: datetime) -> bool:
+        """The lock is surely ours, and the cloud was listed after it became so: another run may have ended just before."""
+        keeper = self._keeper
+        if keeper is None:
+            return True
+        if not keeper.may_write(now) or keeper.acquired_at is None:
+            return False
+        if self._ports.cloud is None or (self._world.listed_at or self._began_at) > keeper.acquired_at:
+            return True
+        self._polling.ask_full()
+        self._runtime.wake()
+        return False
+
+    def _lock_turn(self, now: datetime) -> datetime | None:
+        return self._keeper.turn(now) if self._keeper is not None else None
+
+    def _send(self, action: Action, now: datetime) -> None:
+        pool = self._job.pool
+        name = _name_of(action)
+        if isinstance(action, Create) and pool is not None:
+            name = marks.machine_name(pool.name, action.slot, self._runtime.fresh_suffix(marks.NAME_SUFFIX_LENGTH))
+        self._note(action, name, now)
+        call = call_of(action, name, now, self._ports, pool, self._job.policy)
+        key = self._world.send(action, name, now)
+        keeper = self._keeper
+
+        def guarded() -> object:
+            if keeper is not None and not keeper.may_write(self._runtime.now()):
+                raise _NotSent(what="the lock may have run out: not sent")
+            return call()
+
+        def answered(result: object, error: Exception | None) -> None:
+            self._take(key, action, result, error)
+
+        self._runtime.submit(guarded, answered)
+
+    def _take(self, key: str, action: Action, result: object, error: Exception | None) -> None:
+        now = self._runtime.now()
+        if not isinstance(action, LookAt):
+            self._wrote_at = now
+        if error is None:
+            answers.take_answer(self._world, key, result, now)
+        elif isinstance(error, _NotSent):
+            self._world.refused(key, now)
+        elif isinstance(error, PortError):
+            self._teller.refused(action, error, now)
+            self._fatal = answers.take_error(self._world, key, error, now) or self._fatal
+        else:
+            raise error
+
+    def _note(self, action: Action, name: str, now: datetime) -> None:
+        """Remember what is being done: for the plan, the events, and the counts of what went wrong."""
+        if isinstance(action, Delete):
+            vm = action.machine.vm
+            pool = self._job.pool
+            if vm.status == vm_states.ERROR:
+                answers.create_failed(self._world, vm.fault or "the cloud put the machine to ERROR", now)
+            elif pool is not None and vm.revision == pool.revision.id and "failed" in action.reason:
+                answers.new_one_lost(self._world, now)
+        if isinstance(action, LookAt):
+            return
+        self._wrote_at = now
+        self._steps.append(
+            Step(
+                at=now,
+                after=now - self._began_at,
+                verb=verb_of(action),
+                machine=name,
+                reason=action.reason,
+                slot=action.slot if isinstance(action, Create) else None,
+                failure_domain=action.failure_domain if isinstance(action, Create) else "",
+            )
+        )
+        self._teller.acted(action, name, now)
+
+    def _flying(self) -> bool:
+        return any(sent.answered_at is None for sent in self._world.calls.values())
+
+
+class _NotSent(PortError):
+    """The lock's guard held a write back: nothing left the house."""
+
+
+def _name_of(action: Action) -> str:
+    if isinstance(action, Choose | Delete | LookAt):
+        return action.machine.name
+    if isinstance(action, Evict):
+        return action.node
+    if isinstance(action, DeleteNode):
+        return action.node.name
+    if isinstance(action, ChangeNode):
+        return action.change.node
+    return action.leftover.name if not isinstance(action, Create) else ""
+
+
+def _stopped(what: str) -> Stopped:
+    return Stopped(
+        what=what,
+        forward="run the same playbook again: it goes on from the facts",
+        back="run it with the previous image",
+    )
+
+
+def _first(*instants: datetime | None) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

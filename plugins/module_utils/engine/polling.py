@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When to list the cloud: one shared list per pool, as often as something is in flight, seldom when nothing is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+QUIET = timedelta(seconds=60)
+BUSY = timedelta(seconds=2)
+BUSY_FACTOR = 3  # a list that takes long is asked for less often: at most a third of the time is spent listing
+FULL_EVERY = timedelta(seconds=60)  # deltas between; a full one brings leftovers and whatever a delta missed
+RETRY = timedelta(seconds=2)
+
+
+class Polling:
+    """Keeps the rhythm. `pushes` True: the cloud says when to look, and the clock is only a safety net."""
+
+    def __init__(self, *, pushes: bool) -> None:
+        self._pushes = pushes
+        self._told = True
+        self._asked_full = True
+        self._begun_at: datetime | None = None
+        self._full_at: datetime | None = None
+        self._took = timedelta(0)
+        self._not_before: datetime | None = None
+        self.is_listing = False
+
+    def told(self) -> None:
+        """The cloud said that something changed."""
+        self._told = True
+
+    def ask_full(self) -> None:
+        """The next list has to be a full one, soon."""
+        self._asked_full = True
+
+    def due(self, now: datetime, *, is_busy: bool) -> datetime | None:
+        """When the next list should begin; None while one is under way."""
+        if self.is_listing:
+            return None
+        if self._begun_at is None or self._asked_full or (self._pushes and self._told):
+            return max(now, self._not_before) if self._not_before is not None else now
+        rhythm = max(BUSY, BUSY_FACTOR * self._took) if is_busy and not self._pushes else QUIET
+        return max(self._begun_at + rhythm, self._not_before or self._begun_at)
+
+    def begin(self, now: datetime) -> bool:
+        """A list begins; whether it must be full, leftovers included."""
+        is_full = self._asked_full or self._full_at is None or now - self._full_at >= FULL_EVERY
+        self.is_listing, self._told, self._asked_full, self._begun_at = True, False, False, now
+        if is_full:
+            self._full_at = now
+        return is_full
+
+    def ended(self, now: datetime, *, failed: bool) -> None:
+        """The list has answered."""
+        self.is_listing = False
+        if self._begun_at is not None:
+            self._took = now - self._begun_at
+        self._not_before = now + RETRY if failed else None
+        if failed:
+            self._told = self._asked_full = True

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runtime in virtual time: when nothing is to be done the clock jumps to the next event.
+
+A call's effect and its answer are two events, so that a loss, a delay or a crash can fall between them. One thread, one
+seed: the same run replays exactly.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Transient
+
+GATHER = timedelta(milliseconds=50)  # as with threads
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+Done = Callable[[object, "Exception | None"], None]
+
+
+class Life(Protocol):
+    """A world with events of its own."""
+
+    def next_due(self) -> datetime | None:
+        """When its next event is due."""
+
+    def advance(self, to: datetime) -> None:
+        """Play all events that are due by `to`, and be at `to`."""
+
+
+class Network(Protocol):
+    """What happens to calls on their way."""
+
+    def send_delay(self) -> timedelta:
+        """From submit to effect."""
+
+    def answer_delay(self) -> timedelta:
+        """From effect to answer."""
+
+    def fate(self) -> str:
+        """ "" for an ordinary call; "lost before" has no effect and no answer; "lost after" has an effect and no answer."""
+
+
+class Steady:
+    """A network on which every call takes the same time and nothing is lost: check mode's."""
+
+    def __init__(self, one_way: timedelta = timedelta(milliseconds=100)) -> None:
+        self._one_way = one_way
+
+    def send_delay(self) -> timedelta:
+        """Half a call."""
+        return self._one_way
+
+    def answer_delay(self) -> timedelta:
+        """The other half."""
+        return self._one_way
+
+    def fate(self) -> str:
+        """Nothing is lost."""
+        return ""
+
+
+class VirtualRuntime:
+    """Virtual time over a `life`. `call_timeout` is when the caller of a lost call gives up."""
+
+    def __init__(
+        self,
+        life: Life,
+        now: datetime,
+        *,
+        network: Network | None = None,
+        seed: int = 0,
+        call_timeout: timedelta = timedelta(seconds=20),
+    ) -> None:
+        self._life = life
+        self._now = now
+        self._network: Network = network or Steady()
+        self._random = random.Random(seed)
+        self._call_timeout = call_timeout
+        self._events: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._woken = False
+
+    def now(self) -> datetime:
+        """Virtual now."""
+        return self._now
+
+    def submit(self, call: Callable[[], object], done: Done) -> None:
+        """Effect after the network's way there, answer after its way back, unless one of them is lost."""
+        fate = self._network.fate()
+        sent_at = self._now
+
+        def effect() -> None:
+            result: object = None
+            error: Exception | None = None
+            if fate != "lost before":
+                try:
+                    result = call()
+                except Exception as exc:  # handed to the loop, as the threads do
+                    error = exc
+            if fate:
+                result, error = None, Transient(what="no answer within the call timeout")
+                self._at(max(sent_at + self._call_timeout, self._now), lambda: self._answer(done, result, error))
+            else:
+                self._at(self._now + self._network.answer_delay(), lambda: self._answer(done, result, error))
+
+        self._at(self._now + self._network.send_delay(), effect)
+
+    def wake(self) -> None:
+        """End the wait at this instant of virtual time."""
+        self._woken = True
+
+    def wait(self, until: datetime | None) -> None:
+        """Play events until one wakes the loop, or `until`."""
+        while not self._woken:
+            due = self._next_due()
+            if due is None or (until is not None and due > until):
+                if until is not None:
+                    self._jump(until)
+                return
+            self._play(due)
+        gather_until = self._now + GATHER if until is None else min(self._now + GATHER, max(until, self._now))
+        while (due := self._next_due()) is not None and due <= gather_until:
+            self._play(due)
+        self._woken = False
+
+    def fresh_suffix(self, length: int) -> str:
+        """From the seed."""
+        return "".join(self._random.choice(LETTERS) for unused in range(length))
+
+    def play_until(self, instant: datetime) -> None:
+        """Let the world live on with nobody looking: between two runs, or after a crash."""
+        while (due := self._next_due()) is not None and due <= instant:
+            self._play(due)
+        self._jump(instant)
+        self._woken = False
+
+    def _at(self, instant: datetime, event: Callable[[], None]) -> None:
+        self._sequence += 1
+        heapq.heappush(self._events, (instant, self._sequence, event))
+
+    def _answer(self, done: Done, result: object, error: Exception | None) -> None:
+        self._woken = True
+        done(result, error)
+
+    def _next_due(self) -> datetime | None:
+        own = self._events[0][0] if self._events else None
+        its = self._life.next_due()
+        if own is None or its is None:
+            return own or its
+        return min(own, its)
+
+    def _play(self, due: datetime) -> None:
+        self._jump(due)
+        while self._events and self._events[0][0] <= due:
+            heapq.heappop(self._events)[2]()
+
+    def _jump(self, instant: datetime) -> None:
+        self._now = max(self._now, instant)
+        self._life.advance(self._now)

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts joined, with what was sent and not yet seen laid over them.
+
+`decide` never sees a world in which its own last decision has not happened: a create in flight exists but is not
+available, a mark in flight is unavailable already, a delete in flight still exists. A call stays laid over until a view
+that was begun after its answer speaks for itself; without an answer, until one begun after send + call timeout. A
+definite refusal takes it away at once. So the floor and the ceiling hold while calls fly and lists are stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import NodeMatcher
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    ChangeNode,
+    Choose,
+    Clear,
+    Create,
+    Delete,
+    DeleteNode,
+    Evict,
+    LookAt,
+    key_of,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot, Troubles
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing
+
+
+@dataclass(slots=True)
+class Sent:
+    """One call: `answered_at` None while it flies; `is_unknown` when no answer came and it may yet take effect."""
+
+    action: Action
+    name: str  # of the machine, node or pod; for a create the name chosen for it
+    sent_at: datetime
+    answered_at: datetime | None = None
+    is_unknown: bool = False
+
+
+class World:
+    """All a run knows. Fed by listings, views and answers; asked for snapshots. Only the loop's thread touches it."""
+
+    def __init__(self, *, began_at: datetime, call_timeout: timedelta, has_cloud: bool, has_cluster: bool) -> None:
+        self.began_at = began_at
+        self.has_cloud, self.has_cluster = has_cloud, has_cluster
+        self.listed_at: datetime | None = None  # as_of of the newest listing
+        self.full_at: datetime | None = None  # as_of of the newest full listing, leftovers included
+        self.view: ClusterView | None = None
+        self.calls: dict[str, Sent] = {}
+        self.held_off: dict[str, datetime] = {}  # keys whose last call failed: not before then
+        self.evictions: dict[str, EvictionTry] = {}
+        self.troubles = Troubles()
+        self._call_timeout = call_timeout
+        self._vms: dict[str, Vm] = {}  # by id
+        self._leftovers: tuple[Leftover, ...] = ()
+        self._matcher = NodeMatcher()
+        self._joined: dict[str, Machine] = {}
+        self._emptied: dict[str, datetime] = {}
+        self._looks: dict[str, Look] = {}
+
+    # Facts come in ----------------------------------------------------------------------------------------------------
+    @property
+    def has_facts(self) -> bool:
+        """Whether every source has spoken once."""
+        return (self.listed_at is not None or not self.has_cloud) and (self.view is not None or not self.has_cluster)
+
+    def take_listing(self, listing: Listing) -> bool:
+        """Merge a listing; whether anything differs. One that is older than the newest is ignored: views only move forward."""
+        if self.listed_at is not None and listing.as_of < self.listed_at:
+            return False
+        before = self._vms
+        kept = {} if listing.is_full else {k: v for k, v in before.items() if k not in listing.gone}
+        for vm in listing.vms:
+            old = before.get(vm.id)
+            kept[vm.id] = old if old == vm and old is not None else vm
+        self._vms = kept
+        self.listed_at = listing.as_of
+        changed = before != kept
+        if listing.leftovers is not None:
+            changed = changed or self._leftovers != listing.leftovers
+            self._leftovers = listing.leftovers
+            self.full_at = listing.as_of
+        return changed
+
+    def take_view(self, view: ClusterView) -> None:
+        """The cluster's newest facts; an older view is ignored."""
+        if self.view is None or view.as_of >= self.view.as_of:
+            self.view = view
+
+    # Calls ------------------------------------------------------------------------------------------------------------
+    def send(self, action: Action, name: str, now: datetime) -> str:
+        """Lay a call over the facts from now on. Returns its key."""
+        key = key_of(action, name)
+        self.calls[key] = Sent(action, name, now)
+        if isinstance(action, Evict):
+            self.evictions[action.pod.uid] = EvictionTry(sent_at=now, retry_at=None)
+        return key
+
+    def answered(self, key: str, now: datetime) -> None:
+        """It worked; the facts will show it."""
+        if key in self.calls:
+            self.calls[key].answered_at = now
+
+    def unknown(self, key: str, now: datetime) -> None:
+        """No answer came: it may have worked, or may work yet."""
+        if key in self.calls:
+            self.calls[key].answered_at = now
+            self.calls[key].is_unknown = True
+
+    def refused(self, key: str, again_at: datetime) -> None:
+        """It had no effect and never will; the same is not sent again before `again_at`."""
+        self.calls.pop(key, None)
+        self.held_off[key] = again_at
+
+    def looked(self, machine: str, look: Look) -> None:
+        """The outcome of a direct read."""
+        self._looks[machine] = look
+
+    def settle(self) -> None:
+        """Drop every call whose effect is seen, or that the facts have outlived."""
+        names = {vm.name: vm for vm in self._vms.values()} if self.calls else {}
+        for key in [key for key, sent in self.calls.items() if self._is_settled(sent, names)]:
+            del self.calls[key]
+
+    def _is_settled(self, sent: Sent, vms: Mapping[str, Vm]) -> bool:
+        action = sent.action
+        if isinstance(action, LookAt):
+            return sent.answered_at is not None
+        if self._is_seen(sent, vms):
+            return True
+        if sent.answered_at is None:
+            return False
+        speaks_from = sent.sent_at + self._call_timeout if sent.is_unknown else sent.answered_at
+        heard = self._as_of(action)
+        return heard is not None and heard > speaks_from
+
+    def _is_seen(self, sent: Sent, vms: Mapping[str, Vm]) -> bool:
+        """Whether the facts show the effect already."""
+        action = sent.action
+        nodes = self.view.nodes if self.view else {}
+        if isinstance(action, Create):
+            return sent.name in vms
+        if isinstance(action, Delete):
+            vm = vms.get(sent.name)
+            return vm is None or vm.status == vm_states.DELETING
+        if isinstance(action, Choose):
+            node = nodes.get(sent.name)
+            return node is None or node.is_cordoned_by_us
+        if isinstance(action, Evict):
+            node = nodes.get(action.node)
+            pod = next((p for p in node.pods if p.uid == action.pod.uid), None) if node else None
+            return pod is None or pod.terminating_since is not None
+        if isinstance(action, DeleteNode):
+            return sent.name not in nodes
+        if isinstance(action, ChangeNode):
+            node = nodes.get(sent.name)
+            return node is None or action.change.is_applied_to(node)
+        return False
+
+    def _as_of(self, action: Action) -> datetime | None:
+        if isinstance(action, Create | Delete):
+            return self.listed_at
+        if isinstance(action, Clear) and action.leftover.kind != "token":
+            return self.full_at
+        return self.view.as_of if self.view is not None else None
+
+    # Snapshots --------------------------------------------------------------------------------------------------------
+    def snapshot(
+        self,
+        now: datetime,
+        *,
+        max_staleness: timedelta,
+        may_create: bool,
+        own_node: str,
+        progressed_at: datetime,
+    ) -> Snapshot:
+        """The world at `now`, unchanged machines being the same objects as in the snapshot before. O(machines)."""
+        view = self.view
+        machines, half_owned = self._join(now)
+        tokens = view.tokens if view is not None else ()
+        return Snapshot(
+            at=now,
+            began_at=self.began_at,
+            machines=machines,
+            creating=self._creating(),
+            nodes=self._matcher.ownerless(self.listed_at),
+            budgets=view.budgets if view is not None else {},
+            evictions=self._living_evictions(),
+            leftovers=(*self._leftovers, *tokens),
+            half_owned=half_owned,
+            stale=self._stale(now, max_staleness),
+            busy=self._busy(now),
+            troubles=self.troubles,
+            own_node=own_node,
+            may_create=may_create,
+            is_settled=not self.calls,
+            progressed_at=progressed_at,
+        )
+
+    def _join(self, now: datetime) -> tuple[dict[str, Machine], tuple[str, ...]]:
+        self._matcher.update(self.view.nodes if self.view is not None else {}, self._vms.values(), now)
+        overlay = self._overlay()
+        machines: dict[str, Machine] = {}
+        half_owned = []
+        for vm in self._vms.values():
+            if vm.is_ours:
+                machines[vm.name] = self._machine(vm, self._matcher.node_of(vm), overlay.get(vm.name, ""), now)
+            else:
+                half_owned.append(vm.name)
+        self._joined = machines
+        return machines, tuple(half_owned)
+
+    def _machine(self, vm: Vm, node: Node | None, overlay: str, now: datetime) -> Machine:
+        """The machine, the same object as last turn when nothing of it changed."""
+        name = vm.name
+        emptied_at = self._emptied_at(name, node, now)
+        looked = self._looks.get(name)
+        old = self._joined.get(name)
+        flags = ("choose" in overlay, "aside" in overlay, "delete" in overlay)
+        if (
+            old is not None
+            and old.vm is vm
+            and old.node is node
+            and old.looked is looked
+            and old.emptied_at is emptied_at
+            and (old.choosing, old.setting_aside, old.deleting) == flags
+        ):
+            return old
+        return Machine(
+            name=name,
+            vm=vm,
+            node=node,
+            choosing=flags[0],
+            setting_aside=flags[1],
+            deleting=flags[2],
+            emptied_at=emptied_at,
+            looked=looked,
+        )
+
+    def _emptied_at(self, name: str, node: Node | None, now: datetime) -> datetime | None:
+        """Since when this run has seen no pod on it; counted only once nothing new can be scheduled there."""
+        if node is None or node.pods or node.chosen is None:
+            self._emptied.pop(name, None)
+            self._looks.pop(name, None)
+            return None
+        return self._emptied.setdefault(name, now)
+
+    def _overlay(self) -> dict[str, str]:
+        """`{machine name: "choose" | "aside" | "delete" ...}` of calls laid over machines."""
+        found: dict[str, str] = {}
+        for sent in self.calls.values():
+            action = sent.action
+            if isinstance(action, Choose | Delete):
+                found[sent.name] = found.get(sent.name, "") + type(action).__name__.lower()
+            elif isinstance(action, ChangeNode) and action.verb == "quarantine":
+                owner = self._matcher.owner_of(sent.name)
+                found[owner] = found.get(owner, "") + "aside"
+        return found
+
+    def _creating(self) -> tuple[Creating, ...]:
+        return tuple(
+            Creating(
+                name=sent.name,
+                slot=sent.action.slot,
+                failure_domain=sent.action.failure_domain,
+                sent_at=sent.sent_at,
+            )
+            for sent in self.calls.values()
+            if isinstance(sent.action, Create)
+        )
+
+    def _living_evictions(self) -> Mapping[str, EvictionTry]:
+        """Tries of pods that still exist; those of pods that are gone are forgotten now and then."""
+        if len(self.evictions) > 256 and self.view is not None:
+            alive = {pod.uid for node in self.view.nodes.values() for pod in node.pods}
+            if len(self.evictions) > 2 * len(alive.intersection(self.evictions)):
+                self.evictions = {uid: tried for uid, tried in self.evictions.items() if uid in alive}
+        return self.evictions
+
+    def _busy(self, now: datetime) -> frozenset[str]:
+        if self.held_off:
+            self.held_off = {key: until for key, until in self.held_off.items() if until > now}
+        return frozenset(self.calls) | self.held_off.keys()
+
+    def _stale(self, now: datetime, max_staleness: timedelta) -> dict[str, datetime]:
+        found = {}
+        if self.has_cloud and self.listed_at is not None and now - self.listed_at > max_staleness:
+            found["cloud"] = self.listed_at
+        if self.has_cluster and self.view is not None and now - self.view.as_of > max_staleness:
+            found["cluster"] = self.view.as_of
+        return found
