@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -23,8 +24,9 @@ OLDEST_CORE = "2.16"  # meta/runtime.yml
 OLDEST_CORE_PYTHONS = ("3.11", "3.12")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-COLLECTION_PATH = "build/collections/ansible_collections/immutable/fleet"
+NAME = "immutable.fleet"
 
+SANITY_EVERYWHERE = ("ansible-doc", "compile", "import", "validate-modules")
 TEST_TOOLS = ("hypothesis", "pytest", "pytest-xdist")
 SAY_VERSIONS = """
 import importlib.metadata, platform
@@ -66,7 +68,7 @@ def simulation(session: nox.Session) -> None:
 @nox.session
 def golden(session: nox.Session) -> None:
     """The stories; `-- --update` rewrites them."""
-    session.run("pytest", "tests/unit", "-m", "golden", *session.posargs)
+    session.run("pytest", "tests/unit", "tests/simulation", "-m", "golden", *session.posargs)
 
 
 @nox.session
@@ -100,10 +102,9 @@ def compatibility(session: nox.Session) -> None:
     for python, core in cells:
         bin_folder = environment(session, interpreters[python], ROOT / f"build/compatibility/{python}-{core}", [core, *TEST_TOOLS])
         session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "tests/unit", "tests/playbooks")
-        selection = [f"--test={test}" for test in ("ansible-doc", "compile", "import", "validate-modules")]
-        session.run(f"{bin_folder}/python", "tests/sanity/run.py", *selection)
+        session.run(f"{bin_folder}/python", "tests/sanity/run.py", *(f"--test={test}" for test in SANITY_EVERYWHERE))
         what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
-        tested.append(f"{what}: unit, playbooks, sanity ({', '.join(selection)})")
+        tested.append(f"{what}: unit, playbooks, sanity ({', '.join(SANITY_EVERYWHERE)})")
     tested += [f"Python {python}: not found here, not tested" for python in PYTHONS if python not in interpreters]
     if not any(OLDEST_CORE in core for (python, core) in cells):
         tested.append(f"ansible-core {OLDEST_CORE}: not tested, it needs Python {' or '.join(OLDEST_CORE_PYTHONS)}")
@@ -112,7 +113,9 @@ def compatibility(session: nox.Session) -> None:
 
 def interpreter(python: str) -> str | None:
     """A Python of that minor version which really runs: a pyenv shim of a version that is not activated does not."""
-    for candidate in (f"python{python}", *map(str, Path.home().glob(f".pyenv/versions/{python}.*/bin/python{python}"))):
+    on_path = [f"{folder}/python{python}" for folder in os.get_exec_path()]
+    of_pyenv = map(str, Path.home().glob(f".pyenv/versions/{python}.*/bin/python{python}"))
+    for candidate in (*on_path, *of_pyenv):
         try:
             subprocess.run([candidate, "-c", "import ensurepip, venv"], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
@@ -134,11 +137,28 @@ def environment(session: nox.Session, python: str, folder: Path, requirements: l
 
 @nox.session
 def labs(session: nox.Session) -> None:
-    """The system tests, against the real servers of tests/labs."""
-    session.run("pytest", "tests/system", *session.posargs)
+    """The system tests, against the real servers of tests/labs, which are installed, started and stopped."""
+    session.run("tests/labs/lab", "up")
+    try:
+        session.run("pytest", "tests/system", *session.posargs)
+    finally:
+        session.run("tests/labs/lab", "down")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks."""
     session.run("pytest", "tests/benchmarks", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Reference pages of modules, plugins and roles, as HTML in build/docs/html; needs no network."""
+    pages = ROOT / "build/docs/rst"
+    shutil.rmtree(pages, ignore_errors=True)
+    pages.mkdir(parents=True, mode=0o755)  # antsibull-docs refuses a folder that others may write to
+    session.run("antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error", f"--dest-dir={pages}", NAME)
+    settings = {"extensions": "sphinx_antsibull_ext", "html_theme": "alabaster", "project": NAME, "suppress_warnings": "ref.ref"}
+    definitions = [f"--define={name}={value}" for name, value in settings.items()]
+    session.run("sphinx-build", "--quiet", "--isolated", "--fail-on-warning", *definitions, str(pages), "build/docs/html")
+    session.log("build/docs/html/index.html")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON_LINES_MAX = 400  # a file is read in one sitting
 LICENSE_LINE = "SPDX-License-Identifier: GPL-3.0-or-later"
 LICENSED_SUFFIXES = {".cfg", ".j2", ".py", ".sh", ".toml", ".yaml", ".yml"}
-LICENSED_NAMES = {".ansible-lint", ".editorconfig", ".gitignore", "Makefile", "run"}
+LICENSED_NAMES = {".ansible-lint", ".editorconfig", ".gitignore", "Makefile", "lab", "run"}
 GENERATED = {"changelogs/changelog.yaml"}
 BINARY_SUFFIXES = {".gif", ".gz", ".ico", ".jpg", ".png", ".qcow2"}
 # Home directories and checkouts of whoever wrote a file. Spelled so that this line does not match itself.
