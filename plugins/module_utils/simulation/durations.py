@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long things take in a simulated world: distributions, and the one source of chance.
+
+Chance is a counter put through a mixing function (splitmix64), so that its whole state is one integer that a world file
+can keep; `random.Random` would need 2.5 KB for each write.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+_MASK = (1 << 64) - 1
+_STRIDE = 0x9E3779B97F4A7C15  # splitmix64: odd, so the counter visits every 64-bit number
+_MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+CONSTANT = "constant"
+UNIFORM = "uniform"
+LOGNORMAL = "lognormal"
+
+
+class Chance:
+    """Reproducible random numbers; `state` is all there is to keep."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, seed: int) -> None:
+        self.state = seed & _MASK
+
+    def unit(self) -> float:
+        """The next number in [0, 1)."""
+        self.state = (self.state + _STRIDE) & _MASK
+        mixed = self.state
+        mixed = ((mixed ^ (mixed >> 30)) * _MIX[0]) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * _MIX[1]) & _MASK
+        return ((mixed ^ (mixed >> 31)) >> 11) / (1 << 53)
+
+    def normal(self) -> float:
+        """The next number of the standard normal distribution (Box-Muller)."""
+        return math.sqrt(-2.0 * math.log(1.0 - self.unit())) * math.cos(math.tau * self.unit())
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A distribution of durations in seconds.
+
+    `constant`: a. `uniform`: between a and b. `lognormal`: median a, sigma b (of the logarithm): 0.5 puts 95% between
+    0.38 and 2.7 times the median.
+    """
+
+    kind: str
+    a: float
+    b: float = 0.0
+
+    def draw(self, chance: Chance) -> timedelta:
+        """The next duration. A constant uses up no chance, so that adding one changes nothing else."""
+        if self.kind == CONSTANT:
+            return timedelta(seconds=self.a)
+        if self.kind == UNIFORM:
+            return timedelta(seconds=self.a + (self.b - self.a) * chance.unit())
+        return timedelta(seconds=self.a * math.exp(self.b * chance.normal()))
+
+
+def constant(seconds: float) -> Spread:
+    """Always so long."""
+    return Spread(CONSTANT, seconds)
+
+
+def uniform(low_seconds: float, high_seconds: float) -> Spread:
+    """Anything between the two."""
+    return Spread(UNIFORM, low_seconds, high_seconds)
+
+
+def lognormal(median_seconds: float, sigma: float) -> Spread:
+    """Half below the median, with a long tail above it: what machines and drains really look like."""
+    return Spread(LOGNORMAL, median_seconds, sigma)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a world's durations are drawn from. The defaults are the middle of what OpenStack and Kubernetes estates show."""
+
+    create: Spread = field(default=Spread(CONSTANT, 20))  # create accepted to VM running
+    ready: Spread = field(default=Spread(CONSTANT, 60))  # VM running to Node ready
+    delete: Spread = field(default=Spread(CONSTANT, 10))  # delete accepted to VM gone
+    pod_start: Spread = field(default=Spread(CONSTANT, 5))  # scheduled to ready; workloads may have their own
+    pod_stop: Spread = field(default=Spread(CONSTANT, 5))  # SIGTERM to gone, where the pod's grace period is longer
+    detach: Spread = field(default=Spread(CONSTANT, 8))  # pod gone to VolumeAttachment gone
+    silence: Spread = field(default=Spread(CONSTANT, 40))  # kubelet dead to Node condition Unknown (node-monitor-grace-period)
+    abandon: Spread = field(default=Spread(CONSTANT, 300))  # Unknown to its pods deleted (tolerationSeconds)
+    force_detach: Spread = field(default=Spread(CONSTANT, 360))  # volume of a dead kubelet let go (maxWaitForUnmountDuration)
+    collect: Spread = field(default=Spread(CONSTANT, 20))  # Node deleted to its pods collected (pod garbage collector)
