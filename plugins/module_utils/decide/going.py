@@ -23,7 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     LookAt,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, SKIP, DrainPolicy, Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -79,16 +79,28 @@ def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot,
     elif node.attachments:
         emptied = machine.emptied_at or now
         _until(turn, machine, emptied + policy.volume_detach_timeout, now, f"{len(node.attachments)} volumes still attached")
-    elif "cloud" in snapshot.stale:
-        return
-    elif machine.looked is None or now - machine.looked.begun_at > LOOK_IS_FRESH:
-        turn.actions.append(LookAt(machine, "no pods left: looking directly before the VM is deleted"))
-    elif machine.looked.is_empty:
+    elif "cloud" not in snapshot.stale:
+        _delete_once_proven_empty(turn, machine, node, snapshot)
+
+
+def _delete_once_proven_empty(turn: Push, machine: Machine, node: Node, snapshot: Snapshot) -> None:
+    look = snapshot.looks.get(node.name)
+    action = look_first(node, look, snapshot.at, since=machine.emptied_at)
+    if action is not None:
+        turn.actions.append(action)
+    elif look is not None and look.is_empty:
         turn.actions.append(Delete(machine, "0 pods left, 0 volumes attached"))
-    elif now - machine.looked.begun_at >= LOOK_AGAIN:
-        turn.actions.append(LookAt(machine, "the last direct look still found pods or volumes"))
-    else:
-        turn.wake(machine.looked.begun_at + LOOK_AGAIN)
+    elif look is not None:
+        turn.wake(look.begun_at + LOOK_AGAIN)
+
+
+def look_first(node: Node, look: Look | None, now: datetime, since: datetime | None) -> LookAt | None:
+    """The direct read that is needed before `node` may be called empty; None when the last one is good, or too young to repeat."""
+    if look is None or now - look.begun_at > LOOK_IS_FRESH or (since is not None and look.begun_at < since):
+        return LookAt(node, "no pods left: looking directly before anything rests on it")
+    if not look.is_empty and now - look.begun_at >= LOOK_AGAIN:
+        return LookAt(node, "the last direct look still found pods or volumes")
+    return None
 
 
 def _drain(

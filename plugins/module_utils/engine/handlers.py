@@ -50,8 +50,7 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
     if isinstance(action, ChangeNode):
         return lambda: cluster.change(action.change)
     if isinstance(action, LookAt):
-        node = _node(action.machine)
-        return lambda: cluster.look(node.name)
+        return lambda: cluster.look(action.node.name)
     if isinstance(action, DeleteNode):
         return lambda: cluster.delete_node(action.node)
     return _eviction(action, cluster, policy)

@@ -341,11 +341,11 @@ class _NotSent(PortError):
 
 
 def _name_of(action: Action) -> str:
-    if isinstance(action, Choose | Delete | LookAt):
+    if isinstance(action, Choose | Delete):
         return action.machine.name
     if isinstance(action, Evict):
         return action.node
-    if isinstance(action, DeleteNode):
+    if isinstance(action, DeleteNode | LookAt):
         return action.node.name
     if isinstance(action, ChangeNode):
         return action.change.node

@@ -120,9 +120,9 @@ class World:
         self.calls.pop(key, None)
         self.held_off[key] = again_at
 
-    def looked(self, machine: str, look: Look) -> None:
+    def looked(self, node: str, look: Look) -> None:
         """The outcome of a direct read."""
-        self._looks[machine] = look
+        self._looks = {**self._looks, node: look}
 
     def settle(self) -> None:
         """Drop every call whose effect is seen, or that the facts have outlived."""
@@ -191,9 +191,10 @@ class World:
             began_at=self.began_at,
             machines=machines,
             creating=self._creating(),
-            nodes=self._matcher.ownerless(self.listed_at),
+            nodes=self._matcher.ownerless(self.listed_at) if self.has_cloud else view.nodes if view is not None else {},
             budgets=view.budgets if view is not None else {},
             evictions=self._living_evictions(),
+            looks=self._looks,
             leftovers=(*self._leftovers, *tokens),
             half_owned=half_owned,
             stale=self._stale(now, max_staleness),
@@ -222,14 +223,12 @@ class World:
         """The machine, the same object as last turn when nothing of it changed."""
         name = vm.name
         emptied_at = self._emptied_at(name, node, now)
-        looked = self._looks.get(name)
         old = self._joined.get(name)
         flags = ("choose" in overlay, "aside" in overlay, "delete" in overlay)
         if (
             old is not None
             and old.vm is vm
             and old.node is node
-            and old.looked is looked
             and old.emptied_at is emptied_at
             and (old.choosing, old.setting_aside, old.deleting) == flags
         ):
@@ -242,14 +241,12 @@ class World:
             setting_aside=flags[1],
             deleting=flags[2],
             emptied_at=emptied_at,
-            looked=looked,
         )
 
     def _emptied_at(self, name: str, node: Node | None, now: datetime) -> datetime | None:
         """Since when this run has seen no pod on it; counted only once nothing new can be scheduled there."""
         if node is None or node.pods or node.chosen is None:
             self._emptied.pop(name, None)
-            self._looks.pop(name, None)
             return None
         return self._emptied.setdefault(name, now)
 

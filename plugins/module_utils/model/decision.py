@@ -46,9 +46,9 @@ class Evict:
 
 @dataclass(frozen=True, slots=True)
 class LookAt:
-    """Read pods and volume attachments of one node directly, before its VM is deleted."""
+    """Read pods and volume attachments of one node directly, before its VM is deleted or the node is called drained."""
 
-    machine: Machine
+    node: Node
     reason: str
 
 
@@ -92,8 +92,10 @@ def key_of(action: Action, name: str = "") -> str:
     """What an action touches, in words. While a call of a key is in flight, none of that key is sent."""
     if isinstance(action, Create):
         return f"create {name}"
-    if isinstance(action, Choose | LookAt | Delete):
+    if isinstance(action, Choose | Delete):
         return f"{type(action).__name__.lower()} {action.machine.name}"
+    if isinstance(action, LookAt):
+        return f"look {action.node.name}"
     if isinstance(action, Evict):
         return f"evict {action.pod.uid}"
     if isinstance(action, DeleteNode):

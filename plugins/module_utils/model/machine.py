@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 
 
@@ -17,8 +17,8 @@ class Machine:
     """One machine: a VM, and its node once it has joined. A node whose VM is gone is no machine (`Snapshot.nodes`).
 
     Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `setting_aside` a quarantine in
-    flight; `deleting` a delete in flight, so it still exists and gets no second one. Memory of this run: `emptied_at` since when no pod was seen, `looked` the
-    last direct read.
+    flight; `deleting` a delete in flight, so it still exists and gets no second one. `emptied_at` is since when this run
+    has seen no pod on it.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Machine:
     setting_aside: bool = False
     deleting: bool = False
     emptied_at: datetime | None = None
-    looked: Look | None = None
 
     @property
     def chosen(self) -> Note | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Look, Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 
 
@@ -54,6 +54,7 @@ class Snapshot:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     evictions: Mapping[str, EvictionTry] = field(default_factory=dict)  # by pod UID
+    looks: Mapping[str, Look] = field(default_factory=dict)  # the last direct read of a node, by its name
     leftovers: tuple[Leftover, ...] = ()
     half_owned: tuple[str, ...] = ()
     stale: Mapping[str, datetime] = field(default_factory=dict)
