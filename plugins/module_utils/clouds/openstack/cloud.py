@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The port `Cloud` on an OpenStack project.
+
+Calls of a machine's life: POST ports, POST server, DELETE server, and a DELETE per port. Ports come first and are ours, since
+Nova's own are left behind by failed builds without a mark (FM22). Nova unbinds our ports when the server goes and does not
+remove them: they are leftovers of a shared list then. Rejected: deleting them right after the server's DELETE, which needs
+their ids (a call per machine) and cuts the network off a server whose deletion may yet fail.
+Volumes are made and removed by Nova with the server, so there is no reply of Cinder's that we could lose (FM23).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack import convert
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import (
+    COMPUTE,
+    NETWORK,
+    Client,
+    Transport,
+    every,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import Options, check_pool_name
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.resolve import (
+    Resolved,
+    find_server_group,
+    resolve,
+    revision,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
+    Invalid,
+    InvariantViolated,
+    NotFound,
+    PortError,
+    Throttled,
+    Transient,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import render
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
+
+DELTA_OVERLAP = timedelta(seconds=10)  # Nova's hosts write updated_at by clocks of their own
+PORT_FIELDS = ("id", "name", "description", "device_id", "created_at", "revision_number")
+
+
+class OpenStackCloud:
+    """One pool's servers and ports. Connects at the first call; verbs may be called from many threads."""
+
+    def __init__(
+        self,
+        pool: str,
+        options: Options,
+        *,
+        call_timeout: timedelta,
+        now: Callable[[], datetime],
+        transport: Transport | None = None,
+    ) -> None:
+        check_pool_name(pool)
+        self._pool = pool
+        self._template = options.template
+        self._now = now
+        self._transport: Transport = transport or Client(options.connection, call_timeout, now)
+        self._resolved: Resolved | None = None
+        self._group_lock = threading.Lock()
+        self._group_id = ""
+        self._port_revisions: dict[str, int] = {}  # of the leftovers last listed: nobody bound them since
+
+    def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
+        """As `Cloud.resolve`. Two to eight calls, all at once."""
+        self._resolved = resolve(self._transport, self._template, pinned or {})
+        self._group_id = self._resolved.server_group_id
+        return revision(self._template, self._resolved)
+
+    def watch(self, on_change: Callable[[], None]) -> bool:
+        """As `Cloud.watch`: Nova tells nobody, it has to be polled."""
+        del on_change
+        return False
+
+    def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
+        """As `Cloud.list_vms`. Two calls (one with `since`), and one beside them for leftovers.
+
+        A delta finds servers by name only, and Nova's clock for it does not move with metadata or tags: what a person
+        changes in our marks, and a server that was renamed, is seen by the next full list.
+        """
+        as_of = self._now()
+        with ThreadPoolExecutor(1) as threads:
+            ports = threads.submit(self._idle_ports) if with_leftovers else None
+            servers = self._all_servers() if since is None else self._changed_servers(since)
+        skew = self._transport.skew
+        vms = [convert.vm_of(server, self._pool, skew) for server in servers.values()]
+        return Listing(
+            as_of=as_of,
+            vms=tuple(vm for vm in vms if vm),
+            gone=tuple(server["id"] for server in servers.values() if convert.is_gone(server)) if since else (),
+            leftovers=self._leftovers(ports.result(), None if since else frozenset(servers)) if ports else None,
+            is_full=since is None,
+        )
+
+    def create(self, machine: NewMachine) -> None:
+        """As `Cloud.create`. Two calls; a refusal of the second takes the ports back, an unknown answer leaves them to the list."""
+        resolved = self._resolved
+        if resolved is None:
+            raise InvariantViolated(what="create before resolve")
+        user_data = render(self._template.user_data, machine.values)
+        group_id = self._server_group()
+        port_ids = self._make_ports(machine, resolved)
+        try:
+            request = convert.server_request(
+                machine, self._pool, self._template, resolved, port_ids=port_ids, group_id=group_id, user_data=user_data
+            )
+            self._transport.request("POST", COMPUTE, "/servers", body=request)
+        except Transient:
+            raise
+        except PortError as exc:
+            self._take_back(port_ids)
+            exc.where = exc.where or f"machine {machine.name}"
+            if isinstance(exc, NotFound):  # of something the request names, which is no ordinary end here
+                raise Invalid(what=exc.what, where=exc.where) from exc
+            raise
+
+    def delete(self, vm: Vm) -> None:
+        """As `Cloud.delete`. One call; the ports are leftovers once the server is gone."""
+        try:
+            self._transport.request("DELETE", COMPUTE, f"/servers/{vm.id}")
+        except NotFound:
+            return
+
+    def clear(self, leftover: Leftover) -> None:
+        """As `Cloud.clear`. One call, on condition that the port is as it was listed: `Conflict` when somebody bound it since."""
+        if leftover.kind != "port":
+            raise InvariantViolated(what=f"a leftover {leftover.kind} is none of this cloud's", where=leftover.name)
+        seen = self._port_revisions.get(leftover.id)
+        headers = {} if seen is None else {"If-Match": f"revision_number={seen}"}
+        try:
+            self._transport.request("DELETE", NETWORK, f"/ports/{leftover.id}", headers=headers)
+        except NotFound:
+            return
+
+    def _all_servers(self) -> dict[str, Any]:
+        """`{id: server}` of all with our tag or one of our names.
+
+        Two filters that exclude each other, in this order: a server that loses its tag in between is in one of them. By the
+        name alone a renamed server would be missed, by the tag alone one that a playbook rewrote (FM25). The second list is
+        empty but for those, so both cost what one does.
+        """
+        tag = convert.pool_tag(self._pool)
+        by_tag = (("tags", tag),)
+        by_name = (("name", convert.names_of(self._pool)), ("not-tags", tag))
+        listed = (every(self._transport, COMPUTE, "/servers/detail", "servers", query) for query in (by_tag, by_name))
+        return {server["id"]: server for servers in listed for server in servers if not convert.is_gone(server)}
+
+    def _changed_servers(self, since: datetime) -> dict[str, Any]:
+        """`{id: server}` of those changed since, deleted ones too. By name, for Nova drops tags with the server."""
+        changed = convert.server_time(since - DELTA_OVERLAP, self._transport.skew)
+        query = (("name", convert.names_of(self._pool)), ("changes-since", changed))
+        return {server["id"]: server for server in every(self._transport, COMPUTE, "/servers/detail", "servers", query)}
+
+    def _idle_ports(self) -> list[Any] | None:
+        """Ports of ours that no running server uses; None when Neutron gives no answer now, which must not hide the servers."""
+        query = (
+            ("description", convert.pool_tag(self._pool)),
+            ("status", "DOWN"),  # those in use are ACTIVE: leaving them out keeps the list short
+            *(("fields", name) for name in PORT_FIELDS),
+        )
+        try:
+            return list(every(self._transport, NETWORK, "/ports", "ports", query))
+        except (Transient, Throttled):
+            return None
+
+    def _leftovers(self, ports: list[Any] | None, servers: frozenset[str] | None) -> tuple[Leftover, ...] | None:
+        if ports is None:
+            return None
+        skew = self._transport.skew
+        found = [leftover for port in ports if (leftover := convert.leftover_of(port, self._pool, servers, skew))]
+        listed = {leftover.id for leftover in found}
+        self._port_revisions = {port["id"]: port["revision_number"] for port in ports if port["id"] in listed}
+        return tuple(found)
+
+    def _make_ports(self, machine: NewMachine, resolved: Resolved) -> list[str]:
+        """The ids of the machine's ports, made in one call: all of them or none."""
+        if not resolved.nics:
+            return []
+        request = convert.ports_request(machine, self._pool, resolved)
+        try:
+            answer = self._transport.request("POST", NETWORK, "/ports", body=request)
+        except NotFound as exc:
+            raise Invalid(what=exc.what, where="openstack.networks") from exc
+        return [port["id"] for port in answer["ports"]]
+
+    def _take_back(self, port_ids: list[str]) -> None:
+        """Delete ports whose server was refused. What cannot be deleted now is found by the list: the refusal is what counts."""
+        for port_id in port_ids:
+            try:
+                self._transport.request("DELETE", NETWORK, f"/ports/{port_id}")
+            except PortError:
+                continue
+
+    def _server_group(self) -> str:
+        """The id for the scheduler hint, "" for none. A group that is not there is looked for again, then made, once."""
+        name = self._template.server_group
+        with self._group_lock:
+            if name and not self._group_id:
+                self._group_id = find_server_group(self._transport, name)
+            if name and not self._group_id:
+                body = {"server_group": {"name": name, "policy": self._template.server_group_policy}}
+                self._group_id = self._transport.request("POST", COMPUTE, "/os-server-groups", body=body)["server_group"]["id"]
+            return self._group_id
