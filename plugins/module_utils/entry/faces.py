@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module answers: the one place where an error becomes `fail_json`'s message, and where secrets are taken out.
+
+Promises: no traceback reaches the user, whatever happens; an error of ours says what, where, since when, and how to go forward
+and back; an unforeseen one is named in a line, with the file that holds its details.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NoReturn, Protocol
+
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import Stops
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.event_file import EventFile, Silence
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.redact import Redactor
+
+AGAIN = "run the same task again: it goes on from what is there"
+CORRECT = "correct the option and run the same task again"
+NOTHING_DONE = "nothing to take back: nothing was changed"
+
+
+class AnsibleFace(Protocol):
+    """What is used of AnsibleModule."""
+
+    params: dict[str, Any]
+    check_mode: bool
+
+    def exit_json(self, **answer: Any) -> NoReturn:
+        """Answer and end the process."""
+
+
+class Face:
+    """One module's answering side: who is told while it works, why it should stop, what it says at the end."""
+
+    def __init__(self, module: AnsibleFace, spec: specs.Spec) -> None:
+        self._module = module
+        self._redactor = Redactor(specs.secrets_of(module.params, spec.options))
+        self.reporter: EventFile | Silence = Silence()
+        self.stops = Stops()
+        self.answer: dict[str, Any] = {}  # grows while the module works, so that a failure still shows what was reached
+
+    def begin(self) -> None:
+        """Open what the run reports to and listen for reasons to stop. Raises `Invalid` before anything is touched."""
+        events_file = self._module.params.get("events_file")
+        if events_file:
+            self.reporter = EventFile(events_file, self._redactor)
+            self.answer["events_file"] = events_file
+        self.stops.watch(self._module.params.get("stop_file"))
+
+    def conclude(self, answer: dict[str, Any], failure: FleetError | None) -> None:
+        """What came of it: kept for the answer, whether it failed or not."""
+        self.answer |= answer
+        if failure is not None:
+            raise failure
+
+    def finish(self, failure: FleetError | None) -> NoReturn:
+        """The answer, failed or not. `exit_json` for both: `fail_json` adds the traceback of what is being handled."""
+        answer = {"changed": False, **self.answer}
+        if failure is not None:
+            answer |= {"failed": True, "msg": message_of(failure), "failure": failure_of(failure)}
+        if isinstance(self.reporter, EventFile):
+            self.reporter.close()
+        self._module.exit_json(**self._redactor.value(answer))
+
+
+@contextmanager
+def reporting(module: AnsibleFace, spec: specs.Spec) -> Iterator[Face]:
+    """Within it errors may fly; behind it the module has answered and the process ends."""
+    face = Face(module, spec)
+    failure: FleetError | None = None
+    try:
+        face.begin()
+        yield face
+    except LibraryMissing as error:
+        failure = _library_missing(error.library)
+    except FleetError as error:
+        failure = error
+    except KeyboardInterrupt:
+        failure = FleetError(what="ended at once, on a second signal", forward=AGAIN)
+    except Exception as error:  # noqa: BLE001  # the one place: what nobody foresaw still gets an answer that can be read
+        failure = _unforeseen(error)
+    face.finish(failure)
+
+
+def message_of(error: FleetError) -> str:
+    """The one form of a failure: a line each for what, where, since, forward, back; empty ones are left out."""
+    data = failure_of(error)
+    since = f"{data['since']}, {data['age']} ago" if data["since"] else ""
+    parts = {"what": error.what, "where": error.where, "since": since, "forward": data["forward"], "back": data["back"]}
+    return "\n".join(f"{name + ':':<9}{text}" for name, text in parts.items() if text)
+
+
+def failure_of(error: FleetError) -> dict[str, str]:
+    """`{code, what, where, machine, since, age, forward, back}`, texts all; since in UTC, "" where it is not known."""
+    age = say_duration(datetime.now(UTC) - error.since) if error.since else ""
+    return {
+        "code": error.code,
+        "what": error.what,
+        "where": error.where,
+        "machine": _machine_in(error.where),
+        "since": say_instant(error.since) if error.since else "",
+        "age": age,
+        "forward": error.forward or (CORRECT if error.code == "invalid" else AGAIN),
+        "back": error.back or (NOTHING_DONE if error.code in ("invalid", "lock_held") else ""),
+    }
+
+
+def _machine_in(where: str) -> str:
+    """The name in "machine web-3-x7k2p, failure domain az2"."""
+    for part in where.split(", "):
+        kind, _space, name = part.partition(" ")
+        if kind in ("machine", "node") and name:
+            return name
+    return ""
+
+
+def _library_missing(library: str) -> FleetError:
+    """In the words of Ansible's own modules, so that a person who searches for them finds the usual answers."""
+    from ansible.module_utils.basic import missing_required_lib
+
+    return LibraryMissing(
+        what=missing_required_lib(library).replace("\n", " "),
+        library=library,
+        forward=f"{sys.executable} -m pip install '{library}'",
+        back=NOTHING_DONE,
+    )
+
+
+def _unforeseen(error: Exception) -> FleetError:
+    """A bug of ours, told in a line; what a developer needs is in a file that only the user may read."""
+    import traceback
+
+    descriptor, path = tempfile.mkstemp(prefix="immutable-fleet-", suffix=".txt")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("".join(traceback.format_exception(error)))
+    first_line = (str(error).splitlines() or [""])[0]
+    return InvariantViolated(
+        what=f"internal error: {type(error).__name__}: {first_line}",
+        where=f"details in {path}",
+        forward=f"{AGAIN}; if it fails again, report it with that file",
+    )

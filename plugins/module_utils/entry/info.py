@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One look at a pool: the same facts, joined in the same way as the loop does, and nothing decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import InfoRequest
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import changed_fields
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+CALL_TIMEOUT = timedelta(seconds=20)
+ORPHANS_MAX = 200
+
+
+def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
+    """The answer of `node_pool_info`. One list, one view, one read of the lock."""
+    cloud, lock = kit.ports.cloud, kit.ports.lock
+    pool = request.pool
+    if request.is_described and cloud is not None:
+        pool = replace(pool, revision=cloud.resolve(None))
+    seen = _snapshot(kit)
+    answer: dict[str, Any] = {
+        "name": pool.name,
+        "machines": answers.machines_of(seen.machines, pool, seen.at),
+        "counts": _counts(seen, pool),
+        "orphans": _orphans(seen),
+        "half_owned": list(seen.half_owned),
+    }
+    if request.is_described:
+        answer["revision"] = {"id": pool.revision.id, "fields": dict(pool.revision.fields)}
+        answer["drift"] = _drift(seen, pool)
+    if lock is not None:
+        fact = lock.read()
+        answer["lock"] = {"holder": fact.holder, "since": fact.since if fact.holder else ""}
+    return answer
+
+
+def _snapshot(kit: Kit) -> Snapshot:
+    cloud, cluster, runtime = kit.ports.cloud, kit.ports.cluster, kit.runtime
+    began_at = runtime.now()
+    world = World(began_at=began_at, call_timeout=CALL_TIMEOUT, has_cloud=cloud is not None, has_cluster=cluster is not None)
+    if cluster is not None:
+        cluster.start(_nothing)
+        try:
+            world.take_view(cluster.view())
+        finally:
+            cluster.stop()
+    if cloud is not None:
+        world.take_listing(cloud.list_vms(None, with_leftovers=True))
+    return world.snapshot(runtime.now(), max_staleness=timedelta.max, may_create=False, own_node="", progressed_at=began_at)
+
+
+def _counts(seen: Snapshot, pool: Pool) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for machine in seen.machines.values():
+        phase = answers.phase_of(machine, pool, seen.at)
+        counts[phase] = counts.get(phase, 0) + 1
+    return counts
+
+
+def _drift(seen: Snapshot, pool: Pool) -> dict[str, Any]:
+    """`{field: {"wanted": value, "found": {value: machines}}}` of machines that are not what they should be."""
+    drift: dict[str, Any] = {}
+    for machine in seen.machines.values():
+        if machine.vm.revision == pool.revision.id:
+            continue
+        for name, (found, wanted) in changed_fields(machine.vm.fields, pool.revision.fields).items():
+            values = drift.setdefault(name, {"wanted": wanted, "found": {}})["found"]
+            values[found] = values.get(found, 0) + 1
+    return drift
+
+
+def _orphans(seen: Snapshot) -> list[dict[str, str]]:
+    """What carries the pool's mark and belongs to none of its machines."""
+    return [
+        {
+            "kind": leftover.kind,
+            "name": leftover.name,
+            "machine": leftover.machine,
+            "age": _age(leftover.created_at, seen.at),
+        }
+        for leftover in seen.leftovers
+        if leftover.machine not in seen.machines
+    ][:ORPHANS_MAX]
+
+
+def _age(created_at: datetime, now: datetime) -> str:
+    return say_duration(now - created_at)
+
+
+def _nothing() -> None:
+    pass

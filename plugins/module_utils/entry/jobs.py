@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a request to a run: what the pool should be made of, whether so much may be taken away, and the loop or its forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+
+class Watched:
+    """A job that remembers the first and the last snapshot it was asked about: for `--diff`, and for what the task returns."""
+
+    def __init__(self, job: Job) -> None:
+        self.first: Snapshot | None = None
+        self.last: Snapshot | None = None
+        self._job = job
+
+    @property
+    def pool(self) -> Pool | None:
+        """As the job's."""
+        return self._job.pool
+
+    @property
+    def policy(self) -> DrainPolicy:
+        """As the job's."""
+        return self._job.policy
+
+    def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
+        """The job's own decision."""
+        self.first = self.first or snapshot
+        self.last = snapshot
+        return self._job.decide(snapshot, now)
+
+
+class ScaleGuard:
+    """A pool's job that refuses, at its first look, to take more machines away than one run may."""
+
+    def __init__(self, job: Job, pool: Pool, limit: int | str) -> None:
+        self.pool = pool
+        self.policy = job.policy
+        self._job = job
+        self._limit = limit
+        self._has_looked = False
+
+    def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
+        """The job's own decision, once it is clear that it may."""
+        if not self._has_looked:
+            refusal = self._too_many_to_go(snapshot.machines)
+            if refusal is not None:
+                return Decision(finished=True, failure=refusal)
+            self._has_looked = True
+        return self._job.decide(snapshot, now)
+
+    def _too_many_to_go(self, machines: Mapping[str, Machine]) -> Refused | None:
+        """Slots are counted, not machines: in the middle of a rollout a slot may have two."""
+        slots = {machine.vm.slot for machine in machines.values() if not machine.is_going}
+        present, wanted = len(slots - {None}), self.pool.replicas
+        allowed = count_of(self._limit, present, round_up=True, option="max_scale_down")
+        if present - wanted <= allowed:
+            return None
+        going = present - wanted
+        return Refused(
+            what=f"from {present} to {wanted} replicas takes {going} machines away; max_scale_down {self._limit} allows {allowed}",
+            where="replicas",
+            forward=f"set max_scale_down to {going} or more, if that is meant, and run the same task again",
+            back="nothing to take back: nothing was changed",
+        )
+
+
+def pool_job(request: PoolRequest, ports: Ports) -> Watched:
+    """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched."""
+    pool = request.pool
+    if request.is_absent:
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
+
+        return Watched(removal(pool))
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
+
+    if ports.cloud is not None:
+        pinned = ports.lock.read().record.pinned if ports.lock is not None else None
+        pool = replace(pool, revision=ports.cloud.resolve(pinned))
+    return Watched(ScaleGuard(Rollout(pool), pool, request.max_scale_down))
+
+
+def drain_job(request: DrainRequest) -> Watched:
+    """The job of `node_drain`."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain_nodes import DrainNodes
+
+    return Watched(DrainNodes(request.nodes, request.policy, request.state))
+
+
+def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool) -> Result:
+    """Do it, or in check mode find out what would be done."""
+    if job.pool is not None:
+        settings = replace(settings, pinned=job.pool.revision.image)
+    if check:
+        from ansible_collections.immutable.fleet.plugins.module_utils.engine.forecast import forecast
+
+        return forecast(job, kit.ports, settings, kit.runtime)
+    from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
+
+    face.stops.wake_with(kit.runtime.wake)
+    return loop.run(job, kit.ports, kit.runtime, face.reporter, settings, face.stops)

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of every module, declared once a subject. A subject's twin is the doc fragment of the same name and order.
+
+Durations and counts are texts here ("20m", "25%"; a plain number is taken too): entry/parse turns them into values and
+names the option's path when they are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+Options = dict[str, dict[str, Any]]
+
+
+class Spec:
+    """Options with the conditions between them. Specs add up; an option that two of them declare is a mistake of ours."""
+
+    def __init__(self, options: Options, **conditions: list[Any]) -> None:
+        """`conditions` are those of AnsibleModule: mutually_exclusive, required_one_of, required_if, ..."""
+        self.options = options
+        self.conditions = conditions
+
+    def __add__(self, other: Spec) -> Spec:
+        """Both."""
+        doubled = self.options.keys() & other.options.keys()
+        if doubled:
+            raise ValueError(f"declared twice: {sorted(doubled)}")
+        names = self.conditions.keys() | other.conditions.keys()
+        joined = {name: [*self.conditions.get(name, []), *other.conditions.get(name, [])] for name in names}
+        return Spec({**self.options, **other.options}, **joined)
+
+    def create_module(self) -> AnsibleModule:
+        """The parameters, checked for type and presence; every module of ours supports check mode."""
+        return AnsibleModule(argument_spec=self.options, supports_check_mode=True, **self.conditions)
+
+
+def _text(**more: Any) -> dict[str, Any]:
+    return {"type": "str", **more}
+
+
+def _texts(**more: Any) -> dict[str, Any]:
+    return {"type": "list", "elements": "str", **more}
+
+
+def _from_environment(variable: str, **more: Any) -> dict[str, Any]:
+    return _text(fallback=(env_fallback, [variable]), **more)
+
+
+# --- simulated -------------------------------------------------------------------------------------------------------
+
+SIMULATED = Spec(
+    {
+        "simulated": {
+            "type": "dict",
+            "options": {
+                "world": {"type": "path", "required": True},
+                "image": _text(),
+                "flavor": _text(),
+                "networks": _texts(),
+            },
+        },
+    },
+)
+
+# --- openstack: connection as in openstack.cloud, template as in openstack.cloud.server -------------------------------
+
+OPENSTACK_CONNECTION: Options = {
+    "cloud": _from_environment("OS_CLOUD"),
+    "auth": {
+        "type": "dict",
+        "options": {
+            "auth_url": _text(),
+            "username": _text(),
+            "user_id": _text(),
+            "password": _text(no_log=True),
+            "user_domain_name": _text(),
+            "user_domain_id": _text(),
+            "project_name": _text(),
+            "project_id": _text(),
+            "project_domain_name": _text(),
+            "project_domain_id": _text(),
+            "domain_name": _text(),
+            "domain_id": _text(),
+            "system_scope": _text(),
+            "application_credential_id": _text(),
+            "application_credential_name": _text(),
+            "application_credential_secret": _text(no_log=True),
+            "token": _text(no_log=True),
+            "passcode": _text(no_log=True),
+        },
+    },
+    "auth_type": _text(),
+    "region_name": _text(),
+    "interface": _text(choices=["admin", "internal", "public"], default="public", aliases=["endpoint_type"]),
+    "validate_certs": {"type": "bool", "aliases": ["verify"]},
+    "ca_cert": {"type": "path", "aliases": ["cacert"]},
+    "client_cert": {"type": "path", "aliases": ["cert"]},
+    "client_key": {"type": "path", "no_log": False, "aliases": ["key"]},
+}
+
+OPENSTACK_TEMPLATE: Options = {
+    "image": _text(),
+    "image_properties": {"type": "dict"},
+    "flavor": _text(),
+    "networks": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "network": _text(),
+            "subnet": _text(),
+            "fixed_ips": _texts(),
+            "security_groups": _texts(),
+            "port_security": {"type": "bool"},
+        },
+    },
+    "security_groups": _texts(),
+    "key_name": _text(),
+    "server_group": _text(),
+    "server_group_policy": _text(
+        choices=["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"],
+        default="soft-anti-affinity",
+    ),
+    "config_drive": {"type": "bool", "default": False},
+    "boot_volume": {
+        "type": "dict",
+        "options": {
+            "size": {"type": "int", "required": True},
+            "type": _text(),
+            "delete_on_termination": {"type": "bool", "default": True},
+        },
+    },
+    "metadata": {"type": "dict", "aliases": ["meta"]},
+    "tags": _texts(),
+}
+
+OPENSTACK = Spec({"openstack": {"type": "dict", "options": {**OPENSTACK_CONNECTION, **OPENSTACK_TEMPLATE}}})
+
+# --- kubernetes: as in kubernetes.core ---------------------------------------------------------------------------------
+
+KUBERNETES = Spec(
+    {
+        "kubernetes": {
+            "type": "dict",
+            "options": {
+                "kubeconfig": {"type": "raw", "no_log": False, "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG"])},
+                "context": _from_environment("K8S_AUTH_CONTEXT"),
+                "host": _from_environment("K8S_AUTH_HOST"),
+                "api_key": _from_environment("K8S_AUTH_API_KEY", no_log=True),
+                "username": _from_environment("K8S_AUTH_USERNAME"),
+                "password": _from_environment("K8S_AUTH_PASSWORD", no_log=True),
+                "client_cert": {
+                    "type": "path",
+                    "aliases": ["cert_file"],
+                    "fallback": (env_fallback, ["K8S_AUTH_CERT_FILE"]),
+                },
+                "client_key": {
+                    "type": "path",
+                    "no_log": False,
+                    "aliases": ["key_file"],
+                    "fallback": (env_fallback, ["K8S_AUTH_KEY_FILE"]),
+                },
+                "ca_cert": {
+                    "type": "path",
+                    "aliases": ["ssl_ca_cert"],
+                    "fallback": (env_fallback, ["K8S_AUTH_SSL_CA_CERT"]),
+                },
+                "validate_certs": {
+                    "type": "bool",
+                    "aliases": ["verify_ssl"],
+                    "fallback": (env_fallback, ["K8S_AUTH_VERIFY_SSL"]),
+                },
+                "proxy": _from_environment("K8S_AUTH_PROXY"),
+                "lock_namespace": _text(default="kube-system"),
+            },
+        },
+    },
+)
+
+# --- drain, strategy, pool, run -----------------------------------------------------------------------------------------
+
+DRAIN = Spec(
+    {
+        "drain": {
+            "type": "dict",
+            "apply_defaults": True,
+            "options": {
+                "timeout": _text(default="15m"),
+                "on_timeout": _text(choices=["skip", "fail", "force"], default="skip"),
+                "grace_period": {"type": "int"},
+                "delete_emptydir_data": {"type": "bool", "default": True},
+                "force": {"type": "bool", "default": False},
+                "volume_detach_timeout": _text(default="5m"),
+                "delete_timeout": _text(default="10m"),
+                "include_cordoned": {"type": "bool", "default": False},
+            },
+        },
+    },
+)
+
+STRATEGY = Spec(
+    {
+        "strategy": {
+            "type": "dict",
+            "apply_defaults": True,
+            "options": {
+                "max_surge": _text(default="1"),
+                "max_unavailable": _text(default="0"),
+                "min_ready": _text(default="30s"),
+                "startup_timeout": _text(default="20m"),
+                "progress_deadline": _text(default="30m"),
+                "max_blocked": _text(default="5%"),
+                "max_unhealthy_total": _text(default="20%"),
+            },
+        },
+    },
+)
+
+POOL = Spec(
+    {
+        "name": _text(required=True, aliases=["pool"]),
+        "state": _text(choices=["present", "absent"], default="present"),
+        "replicas": {"type": "int"},
+        "failure_domains": _texts(default=[], aliases=["availability_zones"]),
+        "user_data": _text(no_log=True, aliases=["userdata"]),
+        "labels": {"type": "dict", "default": {}},
+        "taints": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "key": _text(required=True, no_log=False),
+                "value": _text(default=""),
+                "effect": _text(required=True, choices=["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+            },
+        },
+        "annotations": {"type": "dict", "default": {}},
+        "allow_scale_to_zero": {"type": "bool", "default": False},
+        "max_scale_down": _text(default="50%"),
+    },
+    required_if=[("state", "present", ["replicas"])],
+)
+
+RUN = Spec(
+    {
+        "timeout": _text(),
+        "wait": {"type": "bool", "default": True},
+        "lock_ttl": _text(default="60s"),
+        "call_timeout": _text(default="20s"),
+        "events_file": {"type": "path"},
+        "stop_file": {"type": "path"},
+    },
+)
+
+NODES = Spec(
+    {
+        "nodes": _texts(required=True, aliases=["name", "node"]),
+        "state": _text(choices=["cordoned", "drained", "uncordoned"], default="drained"),
+    },
+)
+
+INFO = Spec({"name": _text(required=True, aliases=["pool"]), "user_data": _text(no_log=True, aliases=["userdata"])})
+
+WORLD = Spec(
+    {
+        "world": {"type": "path", "required": True, "aliases": ["path"]},
+        "state": _text(choices=["present", "absent"], default="present"),
+        "speed": {"type": "float", "default": 1.0},
+        "seed": {"type": "int"},
+        "failure_domains": {"type": "list", "elements": "raw"},
+        "images": {"type": "dict"},
+        "quotas": {"type": "dict"},
+        "nodes": {"type": "list", "elements": "raw"},
+        "workloads": {"type": "list", "elements": "dict"},
+        "durations": {"type": "dict"},
+        "faults": {"type": "list", "elements": "dict"},
+        "skip": _text(),
+        "pods_per_node_max": {"type": "int"},
+        "cluster": {"type": "bool"},
+        "pushes": {"type": "bool"},
+        "labels_nodes": {"type": "bool"},
+        "deletes_nodes": {"type": "bool"},
+    },
+)
+
+_PROVIDER = {"mutually_exclusive": [("openstack", "simulated")], "required_one_of": [("openstack", "simulated")]}
+_CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
+
+NODE_POOL = POOL + STRATEGY + DRAIN + OPENSTACK + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
+NODE_POOL_INFO = INFO + OPENSTACK + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
+NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)
+
+
+def secrets_of(params: Mapping[str, Any], options: Options) -> list[str]:
+    """Every text that a `no_log` option holds, at any depth: what the redactor hides from events and lines."""
+    found: list[str] = []
+    for name, option in options.items():
+        value = params.get(name)
+        if option.get("no_log"):
+            found.extend(_texts_in(value))
+        elif isinstance(value, dict) and "options" in option:
+            found.extend(secrets_of(value, option["options"]))
+    return found
+
+
+def _texts_in(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts_in(inner)]
+    if isinstance(value, list | tuple):
+        return [text for inner in value for text in _texts_in(inner)]
+    return [value] if isinstance(value, str) else []

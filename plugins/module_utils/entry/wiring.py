@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that knows all adapters: plain `if` with a static import under it.
+
+Ansible's packer follows static imports, so every adapter travels with the module; Python executes only the branch taken, so a
+pool on one provider neither compiles nor needs another one's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cluster, Lock
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """The adapters of one run, and its time."""
+
+    ports: Ports
+    runtime: ThreadsRuntime
+
+
+def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta) -> Kit:
+    """What a pool needs. Makes no call; raises `Invalid` and `LibraryMissing`."""
+    if params["simulated"] is not None:
+        return _simulated_pool(params, pool, user_data)
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
+
+    runtime = ThreadsRuntime()
+    options = parse_options(params["openstack"], user_data)
+    cloud = OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=runtime.now)
+    if params["kubernetes"] is None:
+        return Kit(Ports(cloud=cloud), runtime)
+    cluster, lock = _kubernetes(params["kubernetes"], pool, user_data, runtime.now)
+    return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
+
+
+def nodes_kit(params: Params) -> Kit:
+    """What existing nodes need: their cluster. No pool, so nothing that two runs could both create, and no lock."""
+    if params["simulated"] is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
+        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
+
+        session = open_world(params["simulated"]["world"])
+        return Kit(Ports(cluster=SimulatedCluster(session, "")), ThreadsRuntime(session.now, session.speed))
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
+
+    runtime = ThreadsRuntime()
+    client = Client(_connection(params["kubernetes"]), now=runtime.now)
+    return Kit(Ports(cluster=KubernetesCluster(client, pool="")), runtime)
+
+
+def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
+
+    options = params["simulated"]
+    session = open_world(options["world"])
+    runtime = ThreadsRuntime(session.now, session.speed)
+    fields = {"flavor": options["flavor"] or "", "networks": ",".join(options["networks"] or []), "user_data": user_data}
+    cloud = SimulatedCloud(session, pool.name, options["image"] or "", fields)
+    if params["kubernetes"] is None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
+        from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
+
+        ports = Ports(cloud=cloud, cluster=SimulatedCluster(session, pool.name), lock=SimulatedLock(session, pool.name))
+        return Kit(ports, runtime)
+    if session.speed != 1.0:
+        raise Invalid(
+            what=f"the world's clock runs {session.speed:g} times as fast as the cluster's; expected a world of speed 1",
+            where="simulated.world",
+        )
+    cluster, lock = _kubernetes(params["kubernetes"], pool, user_data, runtime.now)
+    return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
+
+
+def _kubernetes(options: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> tuple[Cluster, Lock]:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
+
+    client = Client(_connection(options), now=now)
+    cluster = KubernetesCluster(
+        client,
+        pool=pool.name,
+        mints_tokens="bootstrap_token" in placeholders(user_data),
+        kept_annotations=tuple(pool.annotations),
+    )
+    return cluster, KubernetesLock(client, pool=pool.name, namespace=options["lock_namespace"])
+
+
+def _connection(options: Params) -> Any:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Connection
+
+    given = {name: value for name, value in options.items() if value is not None and name != "lock_namespace"}
+    return Connection(**given)

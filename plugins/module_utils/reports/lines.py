@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events as lines for a person: one per change of a machine, a summary now and then. docs/events.md has the events.
+
+Promises: a line fits 80 columns (a long name may break that, a reason never does); colour carries no meaning; pods are counted in
+summaries and never listed. Events of kinds that are not known here are left out, so that a newer engine does no harm.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_duration
+
+WIDTH = 80
+SUMMARY_EVERY_SECONDS = 30.0  # of the reader's time, however fast the world's clock runs
+NAME_WIDTH = 20
+VERB_WIDTH = 9
+TEXT_INDENT = 7 + 2 + 2  # below the name
+
+# kind of event -> the word on the line. What is missing here is not shown: pods, labels, direct looks.
+WORDS = {
+    "create": "create",
+    "choose": "drain",
+    "quarantine": "SET ASIDE",
+    "delete": "delete",
+    "gone": "gone",
+    "cordon": "cordon",
+    "uncordon": "uncordon",
+    "remove pod": "FORCE",
+    "clear": "clear",
+    "lock": "lock",
+    "refused": "refused",
+    "blocked": "BLOCKED",
+    "end": "end",
+}
+# phase -> the word; phases that our own actions lead to at once are told by the action's line.
+PHASE_WORDS = {
+    "booting": "booting",
+    "joining": "joined",
+    "ready": "ready",
+    "not ready": "NOT READY",
+    "stopped": "STOPPED",
+    "error": "ERROR",
+    "cordoned": "cordoned",
+    "detaching": "detaching",
+    "drained": "drained",
+}
+
+WRAPPED = ("blocked", "refused")
+
+
+class Lines:
+    """Turns the events of one run into lines, in order."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        self._width = width
+        self._began: datetime | None = None
+        self._summary_at: float | None = None
+
+    def line(self, event: Mapping[str, Any], seconds: float) -> str | None:
+        """The line of an event as docs/events.md has it, or None for one that is not shown. `seconds` is the reader's clock."""
+        kind = str(event.get("kind", ""))
+        elapsed = self._elapsed(str(event.get("at", "")))
+        if kind == "summary":
+            return self._summary(event, elapsed, seconds)
+        word, text = WORDS.get(kind), str(event.get("text", ""))
+        if kind == "phase" and event.get("before"):  # without one it is how the run found the machine: no change
+            word, text = PHASE_WORDS.get(text), f"was {event['before']}"
+        if word is None:
+            return None
+        name = str(event.get("machine", ""))
+        head = f"{elapsed:>7}  {name:<{NAME_WIDTH}} {word:<{VERB_WIDTH}}" if name else f"{elapsed:>7}  {word}:"
+        return self._wrap(head, text) if kind in WRAPPED else self._fit(f"{head} {text}".rstrip())
+
+    def _summary(self, event: Mapping[str, Any], elapsed: str, seconds: float) -> str | None:
+        is_early = self._summary_at is not None and seconds < self._summary_at + SUMMARY_EVERY_SECONDS
+        if is_early:
+            return None
+        self._summary_at = seconds
+        return self._fit(f"{elapsed:>7}  == {event.get('text', '')}")
+
+    def _elapsed(self, at: str) -> str:
+        """Since the first event, in the world's time."""
+        try:
+            instant = parse_instant(at)
+        except ValueError:
+            return ""
+        self._began = self._began or instant
+        return say_duration(instant - self._began)
+
+    def _wrap(self, head: str, text: str) -> str:
+        """A line that a person has to act on is shown whole, below itself."""
+        indent = " " * TEXT_INDENT
+        return textwrap.fill(f"{head} {text}", self._width, subsequent_indent=indent, break_on_hyphens=False)
+
+    def _fit(self, line: str) -> str:
+        return line if len(line) <= self._width else line[: self._width - 3].rstrip() + "..."

@@ -1,0 +1,303 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, immutable.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_pool
+short_description: Provision, scale and roll a pool of identical machines made from a golden image
+version_added: 0.1.0
+author: immutable.fleet contributors (@immutable)
+description:
+  - Afterwards the pool has O(replicas) machines, all made of what the task describes, all ready, and as Kubernetes nodes with the
+    labels and taints of the task. Machines made of something else are replaced one by one within O(strategy), each drained before.
+  - Where that could not be reached, the result says what prevents it, on which machine, since when, and how to go on. Everything
+    that could be done was done. A machine that could not be drained is set aside; it stays cordoned and keeps running.
+  - There is no state file. A run that was killed at any moment is resumed by running the same task again, on any controller.
+  - Two runs never work on one pool. The second one fails and says who is at work since when.
+  - Progress is shown while the task works, a line for each change of a machine.
+extends_documentation_fragment:
+  - immutable.fleet._attributes
+  - immutable.fleet._attributes.diff
+  - immutable.fleet._strategy
+  - immutable.fleet._drain
+  - immutable.fleet._openstack
+  - immutable.fleet._simulated
+  - immutable.fleet._kubernetes
+  - immutable.fleet._run
+attributes:
+  action:
+    description: Has an action plugin on the controller, which shows progress while the module works.
+    support: full
+options:
+  name:
+    description:
+      - Name of the pool. Machines are called after it, as in C(web-3-x7k2p), which is slot 3 of the pool V(web).
+      - Up to 46 of C(a-z), C(0-9) and C(-), beginning with a letter.
+    type: str
+    required: true
+    aliases: [pool]
+  state:
+    description:
+      - V(present) brings the pool to what the task describes.
+      - V(absent) drains and deletes every machine of the pool, with everything that was made for it.
+    type: str
+    choices: [present, absent]
+    default: present
+  replicas:
+    description: How many machines the pool has. Required for O(state=present). V(0) needs O(allow_scale_to_zero).
+    type: int
+  failure_domains:
+    description:
+      - Availability zones, or hosts groups, that machines are spread over evenly. A machine is replaced in its own one.
+      - The cloud chooses where the list is empty.
+    type: list
+    elements: str
+    default: []
+    aliases: [availability_zones]
+  user_data:
+    description:
+      - User data of each machine, such as a cloud-init document. A changed text replaces the machines.
+      - V(${machine_name}), V(${slot}), V(${failure_domain}), V(${bootstrap_token}), V(${api_server}) and V(${ca_hash}) are replaced for
+        each machine. The token is made just before its machine, is short-lived, and is deleted when the machine has joined.
+      - A C($) that is meant for the machine's own shell is written V($$). An unknown placeholder is refused.
+    type: str
+    aliases: [userdata]
+  labels:
+    description: Labels that the pool's nodes carry. They are kept in place; a change replaces nothing.
+    type: dict
+    default: {}
+  taints:
+    description: Taints that the pool's nodes carry. They are kept in place; a change replaces nothing.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      key:
+        description: Key of the taint.
+        type: str
+        required: true
+      value:
+        description: Value of the taint.
+        type: str
+        default: ''
+      effect:
+        description: What the taint does to pods that don't tolerate it.
+        type: str
+        required: true
+        choices: [NoSchedule, PreferNoSchedule, NoExecute]
+  annotations:
+    description: Annotations that the pool's nodes carry. They are kept in place; a change replaces nothing.
+    type: dict
+    default: {}
+  allow_scale_to_zero:
+    description: Whether O(replicas) may be V(0). A guard against a variable that is empty by mistake.
+    type: bool
+    default: false
+  max_scale_down:
+    description:
+      - The largest part of the pool that one run may take away without replacing it, as a percentage or a number of machines. A guard
+        against typing errors. V(100%) allows everything. It does not hold for O(state=absent).
+    type: str
+    default: 50%
+seealso:
+  - module: immutable.fleet.node_pool_info
+  - module: immutable.fleet.node_drain
+  - module: immutable.fleet.simulated_world
+"""
+
+EXAMPLES = r"""
+- name: Six workers on OpenStack, from the image that the variable names
+  immutable.fleet.node_pool:
+    name: web
+    replicas: 6
+    failure_domains: [az1, az2, az3]
+    strategy:
+      max_surge: 2
+    openstack:
+      cloud: production
+      image: "{{ golden_image }}"
+      flavor: m1.large
+      networks:
+        - network: nodes
+      security_groups: [nodes]
+    kubernetes:
+      context: production
+    labels:
+      node-role.kubernetes.io/worker: ""
+    user_data: |
+      #cloud-config
+      runcmd:
+        - kubeadm join ${api_server} --token ${bootstrap_token} --discovery-token-ca-cert-hash ${ca_hash}
+          --node-name ${machine_name}
+
+- name: What would a new image do? Nothing is changed
+  immutable.fleet.node_pool:
+    name: web
+    replicas: 6
+    simulated:
+      world: /tmp/world.sqlite
+      image: v2
+  check_mode: true
+  diff: true
+  register: forecast
+
+- name: Replace within the present number, because there is no room for one more
+  immutable.fleet.node_pool:
+    name: batch
+    replicas: 20
+    strategy:
+      max_surge: 0
+      max_unavailable: 10%
+    openstack:
+      cloud: production
+      image: golden-2026-11
+      flavor: m1.small
+    kubernetes: {}
+
+- name: No pool any more
+  immutable.fleet.node_pool:
+    name: web
+    state: absent
+    openstack:
+      cloud: production
+    kubernetes: {}
+"""
+
+RETURN = r"""
+name:
+  description: Name of the pool.
+  returned: always, unless an option was refused
+  type: str
+  sample: web
+revision:
+  description: What machines should be made of, as the 12 digits that they carry, and the fields behind it.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    id:
+      description: The digits.
+      type: str
+      sample: 0f3c9a41be27
+    fields:
+      description: Resolved IDs and digests by field.
+      type: dict
+      sample: {"image": "sha512:9b71d224bd62f378"}
+machines:
+  description: Machines of the pool, by slot; at most 500.
+  returned: always, unless an option was refused
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the machine.
+      type: str
+      sample: web-3-x7k2p
+    slot:
+      description: Its place in the pool.
+      type: int
+      sample: 3
+    phase:
+      description:
+        - One of V(booting), V(available), V(not_ready), V(failed), V(quarantined); for a machine that leaves V(chosen), V(draining),
+          V(detaching), V(deleting), V(gone).
+      type: str
+      sample: available
+    revision:
+      description: What it is made of.
+      type: str
+      sample: 0f3c9a41be27
+    outdated:
+      description: Whether that differs from what the task describes.
+      type: bool
+    failure_domain:
+      description: Where it runs.
+      type: str
+      sample: az2
+    age:
+      description: How old it is.
+      type: str
+      sample: 3d4h
+    node:
+      description: Name of its node; empty before it joins.
+      type: str
+      sample: web-3-x7k2p
+    fault:
+      description: The cloud's words about its error.
+      type: str
+      returned: when it has one
+summary:
+  description: The outcome in numbers.
+  returned: always, unless an option was refused
+  type: dict
+  sample: {"replicas": 6, "available": 6, "up_to_date": 6, "created": 6, "deleted": 6, "evicted": 180, "duration": "4m12s"}
+plan:
+  description:
+    - What would be done, in order, each with its reason and the time it would begin after the start, which is an estimate.
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: [{"after": "0s", "verb": "create", "machine": "web-0-abcde", "reason": "6 exist < ceiling 8", "slot": 0}]
+blockers:
+  description: What prevents something, also where the run went well in the end.
+  returned: always, unless an option was refused
+  type: list
+  elements: dict
+  sample: [{"code": "pdb", "what": "PDB shop/cart can never allow an eviction", "where": "node web-3-x7k2p", "since": ""}]
+events_file:
+  description: File with everything that happened, one JSON object per line.
+  returned: when O(events_file) is given
+  type: str
+failure:
+  description: Why the task failed, for programs. The same is in C(msg), for people.
+  returned: on failure
+  type: dict
+  contains:
+    code:
+      description:
+        - One of V(invalid), V(denied), V(unreachable), V(exhausted), V(blocked), V(lock_held), V(stalled), V(stopped), V(refused),
+          V(failed), V(bug).
+      type: str
+    what:
+      description: What is wrong, with the numbers that were compared.
+      type: str
+    where:
+      description: Path of the option, or machine, node and pool.
+      type: str
+    machine:
+      description: Name of the machine or node, where it is about one.
+      type: str
+    since:
+      description: Since when, in UTC; empty where that is not known.
+      type: str
+    age:
+      description: How long ago that was.
+      type: str
+    forward:
+      description: How to go on.
+      type: str
+    back:
+      description: How to go back.
+      type: str
+"""
+
+
+def main() -> None:
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
+
+    interpreter.require()
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, faces, jobs, parse, specs, wiring
+
+    module = specs.NODE_POOL.create_module()
+    with faces.reporting(module, specs.NODE_POOL) as face:
+        request = parse.pool_request(module.params)
+        kit = wiring.pool_kit(module.params, request.pool, request.user_data, request.settings.call_timeout)
+        job = jobs.pool_job(request, kit.ports)
+        result = jobs.run(job, kit, request.settings, face, check=module.check_mode)
+        face.conclude(answers.of_pool(job, request, result, check=module.check_mode), result.failure)
+
+
+if __name__ == "__main__":
+    main()

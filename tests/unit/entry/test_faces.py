@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module answers, whatever happens inside."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, specs
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import SIGNALS, Stops
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Invalid, LibraryMissing
+
+
+class FakeModule:
+    """The few members of AnsibleModule that a face uses."""
+
+    check_mode = False
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+        self.answer: dict[str, Any] = {}
+
+    def exit_json(self, **answer: Any) -> NoReturn:
+        self.answer = answer
+        raise SystemExit(0)
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Any:
+    """A face takes over the process's signals; the test runner wants its own back."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def answer_to(error: BaseException | None, **params: Any) -> dict[str, Any]:
+    """What the module says when `error` flies inside."""
+    module = FakeModule(**params)
+    with pytest.raises(SystemExit):
+        work(module, error)
+    return module.answer
+
+
+def work(module: FakeModule, error: BaseException | None) -> None:
+    with faces.reporting(module, specs.NODE_POOL) as face:
+        face.answer["name"] = "web"
+        if error is not None:
+            raise error
+
+
+def test_a_failure_has_one_form() -> None:
+    """style.md section 7: what, where, since, forward, back; absolute and relative time; the same as data."""
+    since = datetime.now(UTC) - timedelta(minutes=15)
+    error = Blocked(
+        what="not drained: PDB shop/cart allows 0 evictions, 2 pods left (cart-0, cart-2)",
+        where="machine web-3-x7k2p, failure domain az2",
+        since=since,
+        forward="ansible-playbook site.yml",
+        back="kubectl uncordon web-3-x7k2p",
+    )
+    stamp = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+    answer = answer_to(error)
+    assert answer["msg"] == (
+        "what:    not drained: PDB shop/cart allows 0 evictions, 2 pods left (cart-0, cart-2)\n"
+        "where:   machine web-3-x7k2p, failure domain az2\n"
+        f"since:   {stamp}, 15m ago\n"
+        "forward: ansible-playbook site.yml\n"
+        "back:    kubectl uncordon web-3-x7k2p"
+    )
+    assert answer["failed"] is True
+    assert answer["name"] == "web"
+    assert {key: answer["failure"][key] for key in ("code", "machine", "since", "age")} == {
+        "code": "blocked",
+        "machine": "web-3-x7k2p",
+        "since": stamp,
+        "age": "15m",
+    }
+
+
+def test_a_wrong_option_says_that_nothing_was_changed() -> None:
+    """Forward and back are there even where the error itself knows none."""
+    answer = answer_to(Invalid(what="0 would delete every machine", where="replicas"))
+    assert answer["msg"].splitlines()[-2:] == [
+        "forward: correct the option and run the same task again",
+        "back:    nothing to take back: nothing was changed",
+    ]
+    assert answer["changed"] is False
+
+
+def test_an_unforeseen_error_is_a_line_and_a_file() -> None:
+    """No traceback reaches the user; a developer finds it where the line says."""
+    answer = answer_to(ZeroDivisionError("division by zero"))
+    assert answer["failure"]["code"] == "bug"
+    assert answer["failure"]["what"] == "internal error: ZeroDivisionError: division by zero"
+    assert "Traceback" not in str(answer)
+    details = Path(answer["failure"]["where"].removeprefix("details in "))
+    assert "Traceback" in details.read_text()
+    details.unlink()
+
+
+def test_a_missing_library_is_named_in_ansibles_words() -> None:
+    """A person who searches for the message finds the usual answers."""
+    answer = answer_to(LibraryMissing(what="openstacksdk is not installed", library="openstacksdk>=4.0.0"))
+    assert "Failed to import the required Python library (openstacksdk>=4.0.0)" in answer["msg"]
+    assert answer["failure"]["code"] == "library_missing"
+
+
+def test_secrets_never_leave() -> None:
+    """Not in the message of a foreign service either."""
+    answer = answer_to(Invalid(what="wrong token s3cret-token"), kubernetes={"api_key": "s3cret-token"})
+    assert "s3cret" not in str(answer)
+
+
+def test_a_good_end_is_an_answer_too() -> None:
+    """The process ends behind the block, with what the face has gathered."""
+    assert answer_to(None) == {"changed": False, "name": "web"}
+
+
+def test_the_first_signal_asks_and_the_second_ends() -> None:
+    """Once: the loop is woken and told why. Twice: at once."""
+    stops, woken = Stops(), threading.Event()
+    stops.watch(None)
+    stops.wake_with(woken.set)
+    assert stops() == ""
+    signal.raise_signal(signal.SIGTERM)
+    assert woken.wait(5)
+    assert stops() == "signal SIGTERM"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_caller_that_dies_stops_the_run(tmp_path: Path) -> None:
+    """The lock on the stop file is free as soon as the process that held it is gone, however it ended."""
+    import fcntl
+
+    stop_file = tmp_path / "stop"
+    with stop_file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        stops, woken = Stops(), threading.Event()
+        stops.watch(str(stop_file))
+        stops.wake_with(woken.set)
+        assert not woken.wait(0.05)
+    assert woken.wait(5)
+    assert stops() == "the process that started this run is gone"

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parameters to values: what is refused, with the option's path, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import copy
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import parse
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy, Taint
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
+
+DRAIN: dict[str, Any] = {
+    "timeout": "15m",
+    "on_timeout": "skip",
+    "grace_period": None,
+    "delete_emptydir_data": True,
+    "force": False,
+    "volume_detach_timeout": "5m",
+    "delete_timeout": "10m",
+    "include_cordoned": False,
+}
+RUN: dict[str, Any] = {"timeout": None, "wait": True, "lock_ttl": "60s", "call_timeout": "20s"}
+POOL: dict[str, Any] = {
+    "name": "web",
+    "state": "present",
+    "replicas": 3,
+    "failure_domains": [],
+    "user_data": None,
+    "labels": {},
+    "taints": [],
+    "annotations": {},
+    "allow_scale_to_zero": False,
+    "max_scale_down": "50%",
+    "strategy": {
+        "max_surge": "1",
+        "max_unavailable": "0",
+        "min_ready": "30s",
+        "startup_timeout": "20m",
+        "progress_deadline": "30m",
+        "max_blocked": "5%",
+        "max_unhealthy_total": "20%",
+    },
+    "drain": DRAIN,
+    "simulated": {"world": "world.sqlite", "image": "v1", "flavor": None, "networks": None},
+    "openstack": None,
+    "kubernetes": None,
+    **RUN,
+}
+
+
+def with_option(path: str, value: Any) -> dict[str, Any]:
+    """The pool above with one option changed: "strategy.max_surge"."""
+    params = copy.deepcopy(POOL)
+    *parents, last = path.split(".")
+    inner = params
+    for parent in parents:
+        inner = inner[parent]
+    inner[last] = value
+    return params
+
+
+def test_the_defaults_are_those_of_the_model() -> None:
+    """A task that says nothing gets what semantics section 3 and 4 ship."""
+    request = parse.pool_request(POOL)
+    assert request.pool == Pool(
+        name="web",
+        replicas=3,
+        revision=revision_of({}),
+        strategy=Strategy(max_surge="1", max_unavailable="0"),
+        drain=DrainPolicy(),
+    )
+    assert (request.settings.lock_ttl, request.settings.call_timeout) == (timedelta(seconds=60), timedelta(seconds=20))
+
+
+def test_labels_and_taints_become_text() -> None:
+    """YAML's true and 5 are texts in Kubernetes."""
+    params = with_option("labels", {"example.com/tier": True, "weight": 5, "node-role.kubernetes.io/worker": ""})
+    params["taints"] = [{"key": "dedicated", "value": "batch", "effect": "NoSchedule"}]
+    pool = parse.pool_request(params).pool
+    assert pool.labels == {"example.com/tier": "true", "weight": "5", "node-role.kubernetes.io/worker": ""}
+    assert pool.taints == (Taint("dedicated", "batch", "NoSchedule"),)
+
+
+def test_a_grace_period_of_zero_is_honoured() -> None:
+    """FM7: 0 is a value, not an absence."""
+    assert parse.pool_request(with_option("drain.grace_period", 0)).pool.drain.grace_period == 0
+
+
+REFUSED = [
+    ("replicas", 0, "replicas", "allow_scale_to_zero: true"),
+    ("replicas", -1, "replicas", "expected 0 or more"),
+    ("name", "Web_1", "name", "expected up to 46 of a-z"),
+    ("name", "w" * 47, "name", "expected up to 46"),
+    ("strategy.max_surge", "0", "strategy.max_surge, strategy.max_unavailable", "expected one above 0"),
+    ("strategy.max_surge", "many", "strategy.max_surge", "expected a number or a percentage"),
+    ("strategy.max_unavailable", "-1", "strategy.max_unavailable", "expected a number or a percentage"),
+    ("strategy.max_blocked", "5 percent", "strategy.max_blocked", "expected a number or a percentage"),
+    ("strategy.max_unhealthy_total", "x", "strategy.max_unhealthy_total", "expected a number or a percentage"),
+    ("strategy.min_ready", "soon", "strategy.min_ready", "expected seconds or a text such as 90s"),
+    ("strategy.startup_timeout", "0", "strategy.startup_timeout", "expected more"),
+    ("strategy.progress_deadline", "1 hour", "strategy.progress_deadline", "expected seconds"),
+    ("drain.timeout", "15 minutes", "drain.timeout", "expected seconds"),
+    ("drain.grace_period", -5, "drain.grace_period", "expected 0 or more seconds"),
+    ("drain.volume_detach_timeout", "", "drain.volume_detach_timeout", "expected seconds"),
+    ("max_scale_down", "half", "max_scale_down", "expected a number or a percentage"),
+    ("failure_domains", ["az1", "az1"], "failure_domains", "expected each name once"),
+    ("failure_domains", ["az1", ""], "failure_domains", "expected names"),
+    ("labels", {"-bad": "x"}, "labels.-bad", "expected a form such as"),
+    ("labels", {"tier": "a b"}, "labels.tier", "expected up to 63"),
+    ("labels", {"immutable.fleet/pool": "x"}, "labels.immutable.fleet/pool", "expected another key"),
+    ("taints", [{"key": "!", "value": "", "effect": "NoSchedule"}], "taints[0].key", "no key that Kubernetes takes"),
+    ("timeout", "0", "timeout", "expected more"),
+    ("lock_ttl", "10s", "call_timeout", "expected less than half of it"),
+    ("simulated.image", None, "simulated.image", "expected the name of an image"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "where", "expected"), REFUSED, ids=[f"{row[0]}={row[1]!r:.20}" for row in REFUSED])
+def test_a_wrong_option_is_refused_with_its_path(path: str, value: Any, where: str, expected: str) -> None:
+    """`where` is the option's path, `what` says what was expected."""
+    with pytest.raises(Invalid) as refused:
+        parse.pool_request(with_option(path, value))
+    assert refused.value.where == where
+    assert expected in refused.value.what
+
+
+def test_a_removal_needs_no_template() -> None:
+    """Who deletes a pool need not know what it was made of."""
+    params = {**with_option("simulated.image", None), "state": "absent", "replicas": None}
+    request = parse.pool_request(params)
+    assert (request.is_absent, request.pool.replicas) == (True, 0)
+
+
+def test_the_holder_names_the_awx_job() -> None:
+    """A second run says who is at work: in AWX the host is a pod that nobody knows."""
+    assert parse.holder({"AWX_HOST": "https://awx", "JOB_ID": "42"}).endswith(", AWX job 42")
+    assert "AWX" not in parse.holder({"JOB_ID": "42"})
+
+
+def test_nodes_are_named_once_each() -> None:
+    """A list with a node in it twice is a mistake somewhere; an empty one as well."""
+    params = {"nodes": ["a", "b"], "state": "drained", "drain": DRAIN, **RUN}
+    assert parse.drain_request(params).nodes == ("a", "b")
+    for nodes in (["a", "a"], [], [" "]):
+        with pytest.raises(Invalid, match="nodes"):
+            parse.drain_request({**params, "nodes": nodes})

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events as lines for a person, the whole story compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import WIDTH, Lines
+
+EVENTS: list[dict[str, Any]] = [
+    {"at": "2026-11-21T04:00:00Z", "kind": "phase", "machine": "web-0-aaaaa", "text": "ready", "before": ""},
+    {"at": "2026-11-21T04:00:00Z", "kind": "summary", "text": "0/3 up to date and available, 3 available, 0 going"},
+    {"at": "2026-11-21T04:00:01Z", "kind": "create", "machine": "web-0-bbbbb", "text": "3 exist < ceiling 4"},
+    {"at": "2026-11-21T04:00:20Z", "kind": "summary", "text": "too early to be shown"},
+    {"at": "2026-11-21T04:01:31Z", "kind": "phase", "machine": "web-0-bbbbb", "text": "ready", "before": "joining"},
+    {"at": "2026-11-21T04:02:01Z", "kind": "choose", "machine": "web-0-aaaaa", "text": "outdated; 4 available > floor 3"},
+    {"at": "2026-11-21T04:02:01Z", "kind": "evict", "machine": "web-0-aaaaa", "text": "no PDB", "pod": "shop/cart-0"},
+    {"at": "2026-11-21T04:02:02Z", "kind": "phase", "machine": "web-0-aaaaa", "text": "draining", "before": "ready"},
+    {
+        "at": "2026-11-21T04:02:02Z",
+        "kind": "blocked",
+        "machine": "node web-0-aaaaa",
+        "text": "PDB shop/cart can never allow an eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)",
+    },
+    {"at": "2026-11-21T04:17:02Z", "kind": "quarantine", "machine": "web-0-aaaaa", "text": "1 pod left (cart-0)"},
+    {"at": "2026-11-21T05:17:02Z", "kind": "end", "machine": "", "text": "not drained: web-0-aaaaa"},
+    {"at": "not an instant", "kind": "newer than this reader", "machine": "web-0-aaaaa", "text": "?"},
+]
+
+STORY = """\
+     0s  == 0/3 up to date and available, 3 available, 0 going
+     1s  web-0-bbbbb          create    3 exist < ceiling 4
+  1m31s  web-0-bbbbb          ready     was joining
+   2m1s  web-0-aaaaa          drain     outdated; 4 available > floor 3
+   2m2s  node web-0-aaaaa     BLOCKED   PDB shop/cart can never allow an
+           eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)
+  17m2s  web-0-aaaaa          SET ASIDE 1 pod left (cart-0)
+  1h17m  end: not drained: web-0-aaaaa
+"""
+
+
+def test_a_rollout_reads_as_a_story() -> None:
+    """A line per change of a machine, in order, in the world's time; pods and what a run merely found are left out."""
+    lines = Lines()
+    shown = [line for number, event in enumerate(EVENTS) if (line := lines.line(event, float(number)))]
+    assert "\n".join(shown) + "\n" == STORY
+    assert max(map(len, "\n".join(shown).splitlines())) <= WIDTH
+
+
+def test_summaries_come_every_thirty_seconds_of_the_readers_time() -> None:
+    """However fast the world's clock runs."""
+    lines = Lines()
+    event = {"at": "2026-11-21T04:00:00Z", "kind": "summary", "text": "all well"}
+    assert [lines.line(event, seconds) is not None for seconds in (0.0, 1.0, 29.9, 30.0, 31.0, 60.0)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
