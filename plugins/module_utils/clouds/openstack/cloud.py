@@ -84,8 +84,8 @@ class OpenStackCloud:
     def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
         """As `Cloud.list_vms`. Two calls (one with `since`), and one beside them for leftovers.
 
-        A delta finds servers by name only, and Nova's clock for it does not move with metadata or tags: what a person
-        changes in our marks, and a server that was renamed, is seen by the next full list.
+        A delta finds servers by name only, and Nova's clock for it does not move with tags: what a person changes there,
+        and a server that was renamed, is seen by the next full list.
         """
         as_of = self._now()
         with ThreadPoolExecutor(1) as threads:

@@ -64,7 +64,7 @@ def _words(body: bytes) -> tuple[str, str]:
     try:
         parsed: Any = json.loads(text)
     except ValueError:
-        return "", _tidy(_MARKUP.sub(" ", text))
+        return "", _tidy(text)
     inner: Any = parsed
     if isinstance(parsed, dict) and len(parsed) == 1:
         inner = next(iter(parsed.values()))
@@ -74,7 +74,7 @@ def _words(body: bytes) -> tuple[str, str]:
 
 
 def _tidy(text: str) -> str:
-    one_line = " ".join(_QUOTED_VALUE.sub("(its value is not shown)", text).split())
+    one_line = " ".join(_QUOTED_VALUE.sub("(its value is not shown)", _MARKUP.sub(" ", text)).split())
     return one_line if len(one_line) <= WORDS_MAX else one_line[:WORDS_MAX] + "..."
 
 

@@ -189,13 +189,13 @@ def _neutron(transport: Transport, kind: str, asked: set[str], where: str) -> di
     """`{name or id: object}` for all of `asked`: one call for the names and one for the ids, for Neutron joins filters by AND."""
     key = kind.replace("-", "_")
     fields = [("fields", name) for name in ("id", "name", "project_id", *(["network_id"] if kind == "subnets" else []))]
-    listed: list[Found] = []
+    listed: dict[str, Found] = {}
     for attribute, texts in (("id", [a for a in asked if _ID.fullmatch(a)]), ("name", [a for a in asked if not _ID.fullmatch(a)])):
         if texts:
             query = [*((attribute, text) for text in sorted(texts)), *fields]
-            listed += transport.request("GET", NETWORK, f"/{kind}", query=query)[key]
+            listed |= {item["id"]: item for item in transport.request("GET", NETWORK, f"/{kind}", query=query)[key]}
     thing = kind.replace("-", " ").removesuffix("s")
-    matching = {text: [item for item in listed if text in (item["id"], item["name"])] for text in sorted(asked)}
+    matching = {text: [item for item in listed.values() if text in (item["id"], item["name"])] for text in sorted(asked)}
     return {text: _only(_own(transport, found), thing, text, where) for text, found in matching.items()}
 
 

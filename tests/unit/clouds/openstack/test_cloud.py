@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The port's verbs over a transport that answers from a table: which calls, in which order, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
+    Conflict,
+    Denied,
+    Exhausted,
+    Invalid,
+    NotFound,
+    PortError,
+    Throttled,
+    Transient,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
+from ansible_collections.immutable.fleet.tests.unit.clouds.openstack.fakes import FakeTransport
+
+RECORDED = Path(__file__).parent / "recorded"
+SERVERS: dict[str, dict[str, Any]] = json.loads((RECORDED / "servers.json").read_text())
+PORTS: dict[str, dict[str, Any]] = json.loads((RECORDED / "ports.json").read_text())
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+DETAIL, IDLE = "GET compute /servers/detail", "GET network /ports"
+MAKE_PORTS, MAKE_SERVER = "POST network /ports", "POST compute /servers"
+TEMPLATE = {"image": "golden", "flavor": "m1", "networks": [{"network": "net"}]}
+LOOKED_UP = {
+    "GET image /images": {"images": [{"id": "i1", "status": "active", "os_hash_algo": "sha512", "os_hash_value": "ab"}]},
+    "GET compute /flavors": {"flavors": [{"id": "f1", "name": "m1"}]},
+    "GET network /networks": {"networks": [{"id": "n1", "name": "net", "project_id": "p1"}]},
+}
+MACHINE = NewMachine(
+    name="rec-0-aaaaa", slot=0, failure_domain="az1", revision="r", fields={}, attempt=1, created_at=NOW, values={"token": "s3cret"}
+)
+
+
+def cloud_on(transport: FakeTransport, user_data: str = "", **options: Any) -> OpenStackCloud:
+    parsed = parse_options({**TEMPLATE, **options}, user_data)
+    return OpenStackCloud("rec", parsed, call_timeout=timedelta(seconds=20), now=lambda: NOW, transport=transport)
+
+
+def ready_to_create(answers: dict[str, Any], **options: Any) -> tuple[OpenStackCloud, FakeTransport]:
+    transport = FakeTransport({**LOOKED_UP, MAKE_PORTS: {"ports": [{"id": "p0"}]}, MAKE_SERVER: {"server": {"id": "s1"}}, **answers})
+    cloud = cloud_on(transport, **options)
+    cloud.resolve()
+    transport.calls.clear()
+    transport.bodies.clear()
+    return cloud, transport
+
+
+def test_it_is_a_cloud() -> None:
+    """For mypy, which compares every verb with the contract."""
+    cloud: Cloud = cloud_on(FakeTransport({}))
+    assert cloud.watch(lambda: None) is False
+
+
+def test_a_machine_costs_two_calls() -> None:
+    """Ports first, then the server with them."""
+    cloud, transport = ready_to_create({}, user_data="join ${token}")
+    cloud.create(MACHINE)
+    assert transport.calls == [MAKE_PORTS, MAKE_SERVER]
+    assert transport.bodies[1]["server"]["networks"] == [{"port": "p0"}]
+
+
+@pytest.mark.parametrize(
+    "refused", [Exhausted(what="quota"), Denied(what="policy"), Invalid(what="zone"), Throttled(what="busy"), Conflict(what="taken")]
+)
+def test_FM22_a_refused_server_leaves_no_port(refused: PortError) -> None:
+    """The ports are taken back at once, and the refusal says which machine it was."""
+    cloud, transport = ready_to_create({MAKE_SERVER: refused, "DELETE network /ports/p0": None})
+    with pytest.raises(type(refused)) as raised:
+        cloud.create(MACHINE)
+    assert transport.calls == [MAKE_PORTS, MAKE_SERVER, "DELETE network /ports/p0"]
+    assert raised.value.where == "machine rec-0-aaaaa"
+
+
+def test_FM22_the_refusal_counts_even_when_its_port_cannot_be_taken_back() -> None:
+    """The list finds the port later."""
+    cloud, _transport = ready_to_create({MAKE_SERVER: Exhausted(what="quota"), "DELETE network /ports/p0": Transient(what="down")})
+    with pytest.raises(Exhausted):
+        cloud.create(MACHINE)
+
+
+def test_FM26_nothing_follows_an_unknown_answer() -> None:
+    """The server may exist: its ports are not pulled from under it."""
+    cloud, transport = ready_to_create({MAKE_SERVER: Transient(what="no answer")})
+    with pytest.raises(Transient):
+        cloud.create(MACHINE)
+    assert transport.calls == [MAKE_PORTS, MAKE_SERVER]
+
+
+@pytest.mark.parametrize("call", [MAKE_PORTS, MAKE_SERVER])
+def test_a_thing_of_the_template_that_vanished_is_no_success(call: str) -> None:
+    """NotFound means that a thing is gone; here the user has to act."""
+    cloud, _transport = ready_to_create({call: NotFound(what="network n1 could not be found"), "DELETE network /ports/p0": None})
+    with pytest.raises(Invalid):
+        cloud.create(MACHINE)
+
+
+def test_a_server_group_that_is_missing_is_made_once() -> None:
+    """Looked for again before it is made: another run may have been faster."""
+    groups = [{"server_groups": []}, {"server_groups": []}]
+    cloud, transport = ready_to_create(
+        {"GET compute /os-server-groups": groups, "POST compute /os-server-groups": {"server_group": {"id": "g1"}}},
+        server_group="spread",
+        networks=[],
+    )
+    cloud.create(MACHINE)
+    cloud.create(MACHINE)
+    assert transport.calls == ["GET compute /os-server-groups", "POST compute /os-server-groups", MAKE_SERVER, MAKE_SERVER]
+    assert transport.bodies[1] == {"server_group": {"name": "spread", "policy": "soft-anti-affinity"}}
+    assert transport.bodies[3]["os:scheduler_hints"] == {"group": "g1"}
+
+
+def test_a_full_list_is_two_filters_that_exclude_each_other() -> None:
+    """By tag, then by name without the tag: renamed and retagged servers are found at the price of one list."""
+    renamed = {**SERVERS["active"], "id": "other", "name": "renamed"}
+    transport = FakeTransport({DETAIL: [{"servers": [renamed]}, {"servers": [SERVERS["active"], SERVERS["deleted"]]}]})
+    listing = cloud_on(transport).list_vms(None, with_leftovers=False)
+    assert [(vm.id, vm.proofs) for vm in listing.vms] == [("other", 2), (SERVERS["active"]["id"], 3)]
+    assert (listing.as_of, listing.gone, listing.leftovers, listing.is_full) == (NOW, (), None, True)
+    assert transport.queries == [
+        [("tags", "immutable.fleet.pool=rec"), ("limit", "1000")],
+        [("name", "^rec-[0-9]+-[a-z0-9]{5}$"), ("not-tags", "immutable.fleet.pool=rec"), ("limit", "1000")],
+    ]
+
+
+def test_a_delta_tells_who_is_gone() -> None:
+    """One call, by name, with an overlap for Nova's clocks and the skew of its answers."""
+    transport = FakeTransport({DETAIL: {"servers": [SERVERS["active"], {**SERVERS["deleted"], "id": "d1"}]}})
+    transport.skew = timedelta(seconds=60)
+    listing = cloud_on(transport).list_vms(NOW - timedelta(seconds=30), with_leftovers=False)
+    assert ([vm.name for vm in listing.vms], listing.gone, listing.is_full) == (["rec-0-aaaaa"], ("d1",), False)
+    assert ("changes-since", "2026-11-21T09:00:20Z") in transport.queries[0]
+
+
+def test_pages_follow_one_another_and_a_lost_marker_is_told_from_a_wrong_request() -> None:
+    """A server deleted while the list is read must end in another list, not in the run's failure."""
+    first = {"servers": [SERVERS["active"]], "servers_links": [{"rel": "next", "href": "..."}]}
+    transport = FakeTransport({DETAIL: [first, {"servers": []}, {"servers": []}]})
+    assert len(cloud_on(transport).list_vms(None, with_leftovers=False).vms) == 1
+    assert transport.queries[1][-1] == ("marker", SERVERS["active"]["id"])
+    with pytest.raises(Transient):
+        cloud_on(FakeTransport({DETAIL: [first, Invalid(what="marker not found")]})).list_vms(None, with_leftovers=False)
+    with pytest.raises(Invalid):
+        cloud_on(FakeTransport({DETAIL: [Invalid(what="bad filter")]})).list_vms(None, with_leftovers=False)
+
+
+def test_a_leftover_is_deleted_only_as_it_was_seen() -> None:
+    """Neutron deletes bound ports too; the revision number keeps us from that."""
+    transport = FakeTransport(
+        {DETAIL: {"servers": []}, IDLE: {"ports": [PORTS["left"]]}, f"DELETE network /ports/{PORTS['left']['id']}": None}
+    )
+    cloud = cloud_on(transport)
+    leftovers = cloud.list_vms(None, with_leftovers=True).leftovers
+    assert leftovers is not None
+    cloud.clear(leftovers[0])
+    assert transport.headers[-1] == {"If-Match": "revision_number=5"}
+
+
+def test_servers_are_listed_while_neutron_gives_no_answer() -> None:
+    """Leftovers can wait, a refusal of permission cannot."""
+    answers = {DETAIL: {"servers": [SERVERS["active"]]}, IDLE: Transient(what="down")}
+    listing = cloud_on(FakeTransport({**answers, DETAIL: [{"servers": [SERVERS["active"]]}, {"servers": []}]})).list_vms(
+        None, with_leftovers=True
+    )
+    assert (len(listing.vms), listing.leftovers) == (1, None)
+    with pytest.raises(Denied):
+        cloud_on(FakeTransport({**answers, IDLE: Denied(what="policy")})).list_vms(None, with_leftovers=True)
+
+
+def test_what_is_gone_already_is_deleted() -> None:
+    """Both verbs may be repeated."""
+    gone = NotFound(what="gone")
+    cloud = cloud_on(FakeTransport({"DELETE compute /servers/s1": gone, "DELETE network /ports/p1": gone}))
+    cloud.delete(Vm(id="s1", name="rec-0-aaaaa", status="running", created_at=NOW))
+    cloud.clear(Leftover(kind="port", id="p1", name="rec-0-aaaaa-0", machine="rec-0-aaaaa", created_at=NOW))
