@@ -5,6 +5,7 @@ Promises: a process is ended by its pid only, and only if it is still the one th
 holds its start time, so a recycled pid is never signalled. "Stopped" means that the port is free again.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -101,10 +102,8 @@ class Processes:
             time.sleep(LOOK_SECONDS if left else 0)
 
     def _ended(self, name: str, pid: int) -> bool:
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)  # when it is our own child
-        except ChildProcessError:
-            pass
         if self.pid(name):
             return False
         (self.run / f"{name}.pid").unlink(missing_ok=True)

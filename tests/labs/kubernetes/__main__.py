@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m labs.kubernetes install | up [--fresh] | down | status | env. People use `tests/labs/lab`."""
+"""python -m labs.kubernetes install | up [--fresh] | down | status | env | check. People use `tests/labs/lab`."""
 
 import argparse
 import sys
 
 from ..home import only_one
 from ..processes import LabError, Progress
+from .check import check
 from .control import Kubernetes
 from .install import install
 from .site import Site
@@ -13,7 +14,7 @@ from .site import Site
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["install", "up", "down", "status", "env"])
+    parser.add_argument("command", choices=["install", "up", "down", "status", "env", "check"])
     parser.add_argument("--fresh", action="store_true", help="up: with an empty cluster")
     arguments = parser.parse_args()
     site, say = Site.from_environment(), Progress()
@@ -23,6 +24,8 @@ def main() -> None:
             print_environment(site)
         elif arguments.command == "status":
             print(lab.processes.table())
+        elif arguments.command == "check":
+            check(site, say)
         else:
             with only_one(site.home):
                 if arguments.command != "down":

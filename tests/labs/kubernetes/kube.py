@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small Kubernetes client of the standard library for labs, tests and benchmarks, and the lab's audit log.
 
-    kube = Kube(agent="my-test")
-    kube.get("/api/v1/nodes")["items"]
-    mark = audit_mark()
-    ...
-    evictions = [call for call in audit_since(mark) if call["objectRef"].get("subresource") == "eviction"]
+kube = Kube(agent="my-test")
+kube.get("/api/v1/nodes")["items"]
+mark = audit_mark()
+...
+evictions = [call for call in audit_since(mark) if call["objectRef"].get("subresource") == "eviction"]
 """
 
 import base64
@@ -39,7 +39,7 @@ CONFLICTS_MAX = 20
 class ApiError(Exception):
     """An answer of 400 and more."""
 
-    def __init__(self, status: int, body: Json, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, body: Json, headers: http.client.HTTPMessage) -> None:
         super().__init__(f"{status} {body.get('reason', '')}: {str(body.get('message', ''))[:300]}")
         self.status, self.body, self.headers = status, body, headers
 
@@ -99,7 +99,7 @@ class Kube:
 
     def raw(
         self, method: str, path: str, body: Any = None, kind: str = JSON, **query: Any
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """(status, headers, body). A connection that the server has closed meanwhile is opened again once."""
         while True:
             connection = getattr(self.local, "connection", None)

@@ -46,8 +46,9 @@ def handle(joiner: Listener, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve(joiner: Listener, port: int = 0) -> int:
-    """Listens in the background until the process ends; returns the port. A thread per connection: events of one
-    connection are handled in order, those of two side by side.
+    """Listens in the background until the process ends; returns the port.
+
+    A thread per connection: events of one connection are handled in order, those of two side by side.
     """
 
     class Connection(socketserver.StreamRequestHandler):

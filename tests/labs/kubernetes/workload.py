@@ -27,7 +27,8 @@ EVERYTHING = [{"operator": "Exists"}]  # tolerations
 DRIVER = "lab.csi"
 ZONES = ("az1", "az2", "az3")
 AT_ONCE = 16
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def side_by_side(call: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -137,7 +137,7 @@ def nova_sections(site: Site) -> dict[str, Section]:
         "oslo_messaging_notifications": NO_NOTIFICATIONS,
         "oslo_messaging_rabbit": RABBIT,
         "quota": {
-            **{thing: -1 for thing in ("instances", "cores", "ram", "key_pairs", "server_groups", "server_group_members")},
+            **dict.fromkeys(("instances", "cores", "ram", "key_pairs", "server_groups", "server_group_members"), -1),
             "metadata_items": 128,
         },
         # a failed build must not make a host unattractive, nor disable it

@@ -72,8 +72,7 @@ def make_venv(site: Site) -> None:
     """The services' venv, of the Python that runs this."""
     if not (site.bin / "pip").exists():
         run([sys.executable, "-m", "venv", site.home / "venv"])
-    quiet = ["-q", "--disable-pip-version-check", "--no-compile"]  # a tenth of the modules is ever imported
-    run([site.bin / "pip", "install", *quiet, "-c", CONSTRAINTS, "-r", REQUIREMENTS])
+    run([site.bin / "pip", "install", "-q", "--disable-pip-version-check", "-c", CONSTRAINTS, "-r", REQUIREMENTS])
 
 
 def place_drivers(site: Site, packages: Path) -> None:

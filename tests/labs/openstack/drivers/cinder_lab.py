@@ -10,6 +10,7 @@ Every operation succeeds at once, but for knobs in the volume's metadata:
 
 An image is not downloaded: a volume from an image is "cloned".
 """
+
 import os
 import time
 
@@ -28,75 +29,74 @@ class Zeros:
         n = min(n if n and n > 0 else 65536, self.left)
         self.left -= n
         out, self.head = self.head[:n], self.head[n:]
-        return out + b'\0' * (n - len(out))
+        return out + b"\0" * (n - len(out))
 
 
 def act(volume, what):
     meta = dict(volume.metadata or {})
-    if what in ('create', 'delete', 'extend'):
-        time.sleep(float(meta.get('lab_delay') or
-                         os.environ.get('LAB_VOLUME_DELAY') or 0))
-    if meta.get('lab_fail') == what:
-        raise exception.VolumeBackendAPIException(data='lab_fail=' + what)
+    if what in ("create", "delete", "extend"):
+        time.sleep(float(meta.get("lab_delay") or os.environ.get("LAB_VOLUME_DELAY") or 0))
+    if meta.get("lab_fail") == what:
+        raise exception.VolumeBackendAPIException(data="lab_fail=" + what)
 
 
 @interface.volumedriver
 class LabVolumeDriver(driver.VolumeDriver):
-    VERSION = '1.0'
-    CI_WIKI_NAME = 'none'
+    VERSION = "1.0"
+    CI_WIKI_NAME = "none"
 
     def check_for_setup_error(self):
         pass
 
     def _update_volume_stats(self):
         self._stats = {
-            'volume_backend_name': self.configuration.volume_backend_name,
-            'vendor_name': 'lab', 'driver_version': self.VERSION,
-            'storage_protocol': 'fake', 'total_capacity_gb': 1000000,
-            'free_capacity_gb': 1000000, 'reserved_percentage': 0,
-            'QoS_support': False, 'multiattach': True,
-            'online_extend_support': True}
+            "volume_backend_name": self.configuration.volume_backend_name,
+            "vendor_name": "lab",
+            "driver_version": self.VERSION,
+            "storage_protocol": "fake",
+            "total_capacity_gb": 1000000,
+            "free_capacity_gb": 1000000,
+            "reserved_percentage": 0,
+            "QoS_support": False,
+            "multiattach": True,
+            "online_extend_support": True,
+        }
 
     def create_volume(self, volume):
-        act(volume, 'create')
+        act(volume, "create")
 
     def create_volume_from_snapshot(self, volume, snapshot):
-        act(volume, 'create')
+        act(volume, "create")
 
     def create_cloned_volume(self, volume, src_vref):
-        act(volume, 'create')
+        act(volume, "create")
 
-    def clone_image(self, context, volume, image_location, image_meta,
-                    image_service):
-        act(volume, 'create')
+    def clone_image(self, context, volume, image_location, image_meta, image_service):
+        act(volume, "create")
         return {}, True
 
-    def copy_image_to_volume(self, context, volume, image_service, image_id,
-                             disable_sparse=False):
-        act(volume, 'create')       # a server rebuilt onto its volume
+    def copy_image_to_volume(self, context, volume, image_service, image_id, disable_sparse=False):
+        act(volume, "create")  # a server rebuilt onto its volume
 
     def copy_volume_to_image(self, context, volume, image_service, image_meta):
-        size = int(dict(volume.metadata or {}).get('lab_bytes', 1 << 20))
-        image_service.update(
-            context, image_meta['id'], {},
-            Zeros(b'lab volume %s\n' % volume.id.encode(), size))
+        size = int(dict(volume.metadata or {}).get("lab_bytes", 1 << 20))
+        image_service.update(context, image_meta["id"], {}, Zeros(b"lab volume %s\n" % volume.id.encode(), size))
 
     def delete_volume(self, volume):
-        act(volume, 'delete')
+        act(volume, "delete")
 
     def extend_volume(self, volume, new_size):
-        act(volume, 'extend')
+        act(volume, "extend")
 
     def retype(self, context, volume, new_type, diff, host):
         return True, None
 
     def initialize_connection(self, volume, connector, **kwargs):
-        act(volume, 'attach')
-        return {'driver_volume_type': 'fake',
-                'data': {'volume_id': volume.id, 'access_mode': 'rw'}}
+        act(volume, "attach")
+        return {"driver_volume_type": "fake", "data": {"volume_id": volume.id, "access_mode": "rw"}}
 
     def terminate_connection(self, volume, connector, **kwargs):
-        act(volume, 'detach')
+        act(volume, "detach")
 
     def nothing(self, *args, **kwargs):
         pass

@@ -7,11 +7,15 @@ The steps of cinder.cmd.scheduler.main() and cinder.cmd.volume.main(). A
 service knows its row in the database by an attribute of its class: with two of
 them in a process only the last one would report that it lives.
 """
+
 # autopep8: off
-import eventlet; eventlet.monkey_patch()  # noqa
+import eventlet
+
+eventlet.monkey_patch()  # noqa
 import __original_module_threading as orig_threading  # noqa
 import threading  # noqa
-orig_threading.current_thread.__globals__['_active'] = threading._active
+
+orig_threading.current_thread.__globals__["_active"] = threading._active
 # autopep8: on
 import shlex
 import sys
@@ -41,6 +45,7 @@ class Service(service.Service):
         def init_host_with_rpc():
             self.hears = True
             go_on()
+
         self.manager.init_host_with_rpc = init_host_with_rpc
         super().start()
 
@@ -51,13 +56,13 @@ class Service(service.Service):
 
 def main():
     objects.register_all()
-    CONF(sys.argv[1:], project='cinder', version=version.version_string())
-    logging.setup(CONF, 'cinder')
+    CONF(sys.argv[1:], project="cinder", version=version.version_string())
+    logging.setup(CONF, "cinder")
     priv_context.init(root_helper=shlex.split(utils.get_root_helper()))
     utils.monkey_patch()
     os_brick.setup(CONF)
     launcher = oslo_service.ServiceLauncher(CONF)
-    scheduler = Service.create(binary='cinder-scheduler')
+    scheduler = Service.create(binary="cinder-scheduler")
     launcher.launch_service(scheduler)
     # it has to hear the first report of what the backend can do: the next
     # one comes after periodic_interval
@@ -65,11 +70,11 @@ def main():
         eventlet.sleep(0.05)
     for backend in CONF.enabled_backends:
         CONF.register_opt(volume_cmd.host_opt, group=backend)
-        launcher.launch_service(Service.create(
-            host=f'{CONF.host}@{backend}', service_name=backend,
-            binary=constants.VOLUME_BINARY, coordination=True))
+        launcher.launch_service(
+            Service.create(host=f"{CONF.host}@{backend}", service_name=backend, binary=constants.VOLUME_BINARY, coordination=True)
+        )
     launcher.wait()
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

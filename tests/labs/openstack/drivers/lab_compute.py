@@ -5,8 +5,11 @@ usage: lab_compute.py HOST[,HOST...] --config-file nova.conf ...
 
 The same steps as nova.cmd.compute.main(), but one Service per host.
 """
+
 # autopep8: off
-from nova import monkey_patch; monkey_patch.patch()  # noqa
+from nova import monkey_patch
+
+monkey_patch.patch()  # noqa
 # autopep8: on
 import os
 import shlex
@@ -14,7 +17,6 @@ import sys
 import time
 
 import os_vif
-from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_privsep import priv_context
 from oslo_service import service as oslo_service
@@ -34,22 +36,22 @@ CONF = nova.conf.CONF
 
 
 def main():
-    hosts = sys.argv[1].split(',')
+    hosts = sys.argv[1].split(",")
     config.parse_args([sys.argv[0]] + sys.argv[2:])
-    logging.setup(CONF, 'nova')
+    logging.setup(CONF, "nova")
     priv_context.init(root_helper=shlex.split(utils.get_root_helper()))
     objects.register_all()
     os_vif.initialize()
     # nova wants this file from the second start on (any one will do here,
     # the driver gives each node its own UUID)
     os.makedirs(CONF.state_path, exist_ok=True)
-    ident = os.path.join(CONF.state_path, 'compute_id')
+    ident = os.path.join(CONF.state_path, "compute_id")
     if not os.path.exists(ident):
-        with open(ident, 'w') as f:
+        with open(ident, "w") as f:
             f.write(labfake.node_uuid(hosts[0]))
     # A first ping of a conductor that is not there yet costs 10 s: the modules
     # are loaded by now, wait until `up` has seen the conductor.
-    go = os.environ.get('LAB_GO_FILE')
+    go = os.environ.get("LAB_GO_FILE")
     while go and not os.path.exists(go):
         time.sleep(0.1)
     nova.db.main.api.DISABLE_DB_ACCESS = True
@@ -57,12 +59,13 @@ def main():
     objects.Service.enable_min_version_cache()
     launcher = oslo_service.ServiceLauncher(CONF)
     for host in hosts:
-        launcher.launch_service(service.Service.create(
-            binary='nova-compute', host=host,
-            topic=compute_rpcapi.RPC_TOPIC,
-            topic_alt=compute_rpcapi.RPC_TOPIC_ALT))
+        launcher.launch_service(
+            service.Service.create(
+                binary="nova-compute", host=host, topic=compute_rpcapi.RPC_TOPIC, topic_alt=compute_rpcapi.RPC_TOPIC_ALT
+            )
+        )
     launcher.wait()
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

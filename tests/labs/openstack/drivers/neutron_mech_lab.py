@@ -11,6 +11,7 @@ It also plays the part of the L3 agent for floating IPs: they go to ACTIVE when
 they are associated with a port, to DOWN when not (the answer of the POST still
 says DOWN, as it does in a cloud with agents).
 """
+
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.callbacks import events
 from neutron_lib.callbacks import registry
@@ -24,32 +25,31 @@ from neutron_lib.plugins.ml2 import api
 class LabMechanismDriver(api.MechanismDriver):
     def initialize(self):
         for event in (events.AFTER_CREATE, events.AFTER_UPDATE):
-            registry.subscribe(self._floating_ip, resources.FLOATING_IP,
-                               event)
+            registry.subscribe(self._floating_ip, resources.FLOATING_IP, event)
 
     def _floating_ip(self, resource, event, trigger, payload=None):
         fip = payload.states[-1] or {}
         directory.get_plugin(plugin_constants.L3).update_floatingip_status(
-            payload.context.elevated(), payload.resource_id,
-            constants.FLOATINGIP_STATUS_ACTIVE if fip.get('port_id')
-            else constants.FLOATINGIP_STATUS_DOWN)
+            payload.context.elevated(),
+            payload.resource_id,
+            constants.FLOATINGIP_STATUS_ACTIVE if fip.get("port_id") else constants.FLOATINGIP_STATUS_DOWN,
+        )
 
     @property
     def connectivity(self):
         return portbindings.CONNECTIVITY_L2
 
     def bind_port(self, context):
-        if 'nobind' in (context.host or ''):
+        if "nobind" in (context.host or ""):
             return
         for segment in context.segments_to_bind:
             context.set_binding(
-                segment[api.ID], portbindings.VIF_TYPE_OVS,
-                {portbindings.CAP_PORT_FILTER: True,
-                 portbindings.VIF_DETAILS_CONNECTIVITY:
-                     portbindings.CONNECTIVITY_L2},
-                status=constants.PORT_STATUS_ACTIVE)
+                segment[api.ID],
+                portbindings.VIF_TYPE_OVS,
+                {portbindings.CAP_PORT_FILTER: True, portbindings.VIF_DETAILS_CONNECTIVITY: portbindings.CONNECTIVITY_L2},
+                status=constants.PORT_STATUS_ACTIVE,
+            )
             return
 
-    def filter_hosts_with_segment_access(
-            self, context, segments, candidate_hosts, agent_getter):
+    def filter_hosts_with_segment_access(self, context, segments, candidate_hosts, agent_getter):
         return set(candidate_hosts)
