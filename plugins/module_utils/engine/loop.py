@@ -110,7 +110,7 @@ class _Loop:
             failure = self._reason_to_end(now)
             if failure is not None:
                 return failure
-            wake_at = self._next_look(now)
+            wake_at = None
             if self._world.has_facts:
                 decision = self._decide(now)
                 if self._is_over(decision, now):
@@ -118,8 +118,8 @@ class _Loop:
                 self._act(decision, now)
                 if not self._settings.wait and self._wrote_at is not None and not self._flying():
                     return None
-                wake_at = _first(wake_at, decision.wake_at, *self._world.held_off.values())
-            self._runtime.wait(_first(wake_at, self._lock_turn(now)))
+                wake_at = _first(decision.wake_at, *self._world.held_off.values())
+            self._runtime.wait(_first(wake_at, self._lock_turn(now), self._next_look(now)))
 
     def finish(self, failure: FleetError | None) -> Result:
         """Let calls in flight answer (for one call timeout at most), give the lock back, and report."""
@@ -214,7 +214,6 @@ class _Loop:
         if self._world.full_at is not None and self._world.full_at > self._wrote_at:
             return True
         self._polling.ask_full()
-        self._runtime.wake()
         return False
 
     def _reason_to_end(self, now: datetime) -> FleetError | None:
@@ -267,7 +266,6 @@ class _Loop:
         if self._ports.cloud is None or (self._world.listed_at or self._began_at) > keeper.acquired_at:
             return True
         self._polling.ask_full()
-        self._runtime.wake()
         return False
 
     def _lock_turn(self, now: datetime) -> datetime | None:

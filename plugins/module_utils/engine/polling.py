@@ -30,7 +30,7 @@ class Polling:
         self._told = True
 
     def ask_full(self) -> None:
-        """The next list has to be a full one, soon."""
+        """The next list has to be a full one, soon. Asked again while one is under way, it means the one after."""
         self._asked_full = True
 
     def due(self, now: datetime, *, is_busy: bool) -> datetime | None:
