@@ -286,4 +286,4 @@ def _unanswered(exc: Exception, host: str, where: str) -> PortError:
     if any("Timeout" in type(link).__name__ for link in chain):
         return Transient(what=f"{host} did not answer in time", where=where)
     reasons = [link.strerror for link in chain if isinstance(link, OSError) and link.strerror]
-    return Transient(what=f"{host} cannot be reached: {reasons[-1] if reasons else type(chain[-1]).__name__}", where=where)
+    return Transient(what=f"{host} cannot be reached: {reasons[-1] if reasons else 'the connection broke off'}", where=where)

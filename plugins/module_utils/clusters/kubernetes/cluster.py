@@ -81,7 +81,13 @@ class KubernetesCluster:
     def change(self, change: NodeChange) -> None:
         with self._join.lock:
             body = convert.patch_of(change, self._join.taint_times(change.node))
-        raw = self._client.call("PATCH", f"{NODES}/{change.node}", body=body, where=f"node {change.node}")
+        where = f"node {change.node}"
+        try:
+            raw = self._client.call("PATCH", f"{NODES}/{change.node}", body=body, where=where)
+        except Invalid as error:
+            if "metadata.uid" not in error.what:  # 422, "field is immutable": the UID is another one now
+                raise
+            raise NotFound(what="it is gone; there is another node of that name", where=where) from error
         fact = convert.read_node(raw, self._client.skew.now, self._kept)
         with self._join.lock:  # our own cordon is seen at once, not when the watch brings it
             self._join.nodes.amend(convert.key_of(raw), int(convert.version_of(raw)), fact)

@@ -4,17 +4,18 @@
 This thread is the one place in the adapter that blocks, on the socket. A watch that dies silently is noticed by the end that the
 server was asked for (`timeoutSeconds`): the stream is over or silent by then, and the next one goes on from the last version.
 
-What `as_of` rests on. A list is a quorum read: all that happened before its request began is in it. A line of a watch, or its
-orderly end, says that the stream lives: changes come in order, yet a watch trails the store a little, so it proves what is older
-than LAG. That a watch was let in proves nothing yet, for what was missed is still to come. On a quiet resource the server
-sends a bookmark two seconds before the end of each watch, so `as_of` is at most WATCH_SECONDS + LAG old while all is well.
+What `as_of` rests on. A list is a quorum read: all that happened before its request began is in it. A line of a watch says that
+the stream lives; changes come in order, yet a watch trails the store a little, so a line proves what is older than LAG. That
+a watch was let in proves nothing: what was missed is still to come. Nor does its orderly end: a server that is behind, or was
+restored from a backup, lets a watch in from a version it does not have yet, and is silent (seen with 1.36). On a quiet
+resource there is a bookmark about two seconds before the end of each watch, so `as_of` is at most WATCH_SECONDS + LAG old
+while all is well; where a watch ends without any line, the resource is listed again.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,8 +40,7 @@ LAG = timedelta(seconds=1)  # measured: 0.01 s in the lab; 0.1 to 0.5 s are seen
 BACKOFF_SECONDS = 0.2
 BACKOFF_SECONDS_MAX = 5.0  # an API server is back 2 s after a crash; six requests in this time hurt no one
 LIST_TRIES_MAX = 3  # of a list whose pages expired between calls
-AT_ONCE_SECONDS = 1  # a watch that is let in and ends within it, each time, must not become a busy loop
-STALE_FAILURES_MAX = 5  # watches refused in a row before the version itself is doubted (a store restored from a backup)
+STALE_FAILURES_MAX = 5  # watches refused in a row before the version itself is doubted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +132,8 @@ class Watch:
                     self.list_all()
                     self._on_change()
                 failures = 0 if self._follow(after_trouble=failures > 0) else failures + 1
+                if failures:
+                    self._version = ""
             except Expired as error:
                 self._version = ""
                 failures, trouble = failures + 1, error
@@ -149,8 +151,8 @@ class Watch:
                 self._wait(failures, trouble)
 
     def _follow(self, *, after_trouble: bool) -> bool:
-        """One watch from beginning to end; False when it ended at once and brought nothing."""
-        entered, lines = time.monotonic(), 0
+        """One watch from beginning to end; False when it brought nothing, not even a bookmark."""
+        has_spoken = False
         query = {
             **self._resource.query,
             "watch": "1",
@@ -170,13 +172,12 @@ class Watch:
         self._say("")
         try:
             for line in stream.lines():
-                lines += 1
+                has_spoken = True
                 self._take(json.loads(line))
                 self._hear(self._client.now() - LAG)
         finally:
             self._stream = None
-        self._hear(self._client.now() - LAG)
-        return lines > 0 or time.monotonic() - entered > AT_ONCE_SECONDS
+        return has_spoken
 
     def _take(self, event: Mapping[str, Any]) -> None:
         kind, raw = event["type"], event["object"]
