@@ -49,7 +49,7 @@ PORT_FIELDS = ("id", "name", "description", "device_id", "created_at", "revision
 
 
 class OpenStackCloud:
-    """One pool's servers and ports. Connects at the first call; verbs may be called from many threads."""
+    """One pool's servers and ports. Connects at the first call; verbs may be called from many threads, lists by one at a time."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class OpenStackCloud:
         self._resolved: Resolved | None = None
         self._group_lock = threading.Lock()
         self._group_id = ""
+        self._alive: dict[str, str] | None = None  # {server id: name} as of the last listing; None before the first
         self._port_revisions: dict[str, int] = {}  # of the leftovers last listed: nobody bound them since
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
@@ -88,17 +89,20 @@ class OpenStackCloud:
         and a server that was renamed, is seen by the next full list.
         """
         as_of = self._now()
+        before = None if since is None else self._alive  # a delta to nothing is a full list
         with ThreadPoolExecutor(1) as threads:
             ports = threads.submit(self._idle_ports) if with_leftovers else None
-            servers = self._all_servers() if since is None else self._changed_servers(since)
+            servers = self._all_servers() if since is None or before is None else self._changed_servers(since)
         skew = self._transport.skew
-        vms = [convert.vm_of(server, self._pool, skew) for server in servers.values()]
+        gone = tuple(server["id"] for server in servers.values() if convert.is_gone(server))
+        names = {**(before or {}), **{server["id"]: server["name"] for server in servers.values()}}
+        self._alive = {server_id: name for server_id, name in names.items() if server_id not in gone}
         return Listing(
             as_of=as_of,
-            vms=tuple(vm for vm in vms if vm),
-            gone=tuple(server["id"] for server in servers.values() if convert.is_gone(server)) if since else (),
-            leftovers=self._leftovers(ports.result(), None if since else frozenset(servers)) if ports else None,
-            is_full=since is None,
+            vms=tuple(vm for server in servers.values() if (vm := convert.vm_of(server, self._pool, skew))),
+            gone=gone if before is not None else (),
+            leftovers=self._leftovers(ports.result()) if ports else None,
+            is_full=before is None,
         )
 
     def create(self, machine: NewMachine) -> None:
@@ -152,7 +156,7 @@ class OpenStackCloud:
         by_tag = (("tags", tag),)
         by_name = (("name", convert.names_of(self._pool)), ("not-tags", tag))
         listed = (every(self._transport, COMPUTE, "/servers/detail", "servers", query) for query in (by_tag, by_name))
-        return {server["id"]: server for servers in listed for server in servers if not convert.is_gone(server)}
+        return {server["id"]: server for servers in listed for server in servers}
 
     def _changed_servers(self, since: datetime) -> dict[str, Any]:
         """`{id: server}` of those changed since, deleted ones too. By name, for Nova drops tags with the server."""
@@ -172,11 +176,11 @@ class OpenStackCloud:
         except (Transient, Throttled):
             return None
 
-    def _leftovers(self, ports: list[Any] | None, servers: frozenset[str] | None) -> tuple[Leftover, ...] | None:
+    def _leftovers(self, ports: list[Any] | None) -> tuple[Leftover, ...] | None:
         if ports is None:
             return None
-        skew = self._transport.skew
-        found = [leftover for port in ports if (leftover := convert.leftover_of(port, self._pool, servers, skew))]
+        alive, skew = self._alive or {}, self._transport.skew
+        found = [leftover for port in ports if (leftover := convert.leftover_of(port, self._pool, alive, skew))]
         listed = {leftover.id for leftover in found}
         self._port_revisions = {port["id"]: port["revision_number"] for port in ports if port["id"] in listed}
         return tuple(found)

@@ -87,13 +87,15 @@ def vm_of(server: Json, pool: str, skew: timedelta) -> Vm | None:
     )
 
 
-def leftover_of(port: Json, pool: str, servers: frozenset[str] | None, skew: timedelta) -> Leftover | None:
-    """The port as a leftover: both our marks, and no server, or one that is not among `servers` (None: not known)."""
-    owner = port.get("device_id") or ""
-    if owner and (servers is None or owner in servers):
-        return None
+def leftover_of(port: Json, pool: str, alive: Mapping[str, str], skew: timedelta) -> Leftover | None:
+    """The port as a leftover: both our marks, and neither its server nor its machine is in `alive`, `{server id: name}`.
+
+    The port of a server in ERROR is unbound and yet not left over: it was made for a machine that exists.
+    """
     machine, _dash, index = port.get("name", "").rpartition("-")
     if not index.isdigit() or marks.slot_of(pool, machine) is None or port.get("description") != pool_tag(pool):
+        return None
+    if port.get("device_id") in alive or machine in alive.values():
         return None
     return Leftover(
         kind="port",

@@ -124,7 +124,7 @@ def test_a_server_group_that_is_missing_is_made_once() -> None:
 def test_a_full_list_is_two_filters_that_exclude_each_other() -> None:
     """By tag, then by name without the tag: renamed and retagged servers are found at the price of one list."""
     renamed = {**SERVERS["active"], "id": "other", "name": "renamed"}
-    transport = FakeTransport({DETAIL: [{"servers": [renamed]}, {"servers": [SERVERS["active"], SERVERS["deleted"]]}]})
+    transport = FakeTransport({DETAIL: [{"servers": [renamed]}, {"servers": [SERVERS["active"], {**SERVERS["deleted"], "id": "d1"}]}]})
     listing = cloud_on(transport).list_vms(None, with_leftovers=False)
     assert [(vm.id, vm.proofs) for vm in listing.vms] == [("other", 2), (SERVERS["active"]["id"], 3)]
     assert (listing.as_of, listing.gone, listing.leftovers, listing.is_full) == (NOW, (), None, True)
@@ -136,11 +136,25 @@ def test_a_full_list_is_two_filters_that_exclude_each_other() -> None:
 
 def test_a_delta_tells_who_is_gone() -> None:
     """One call, by name, with an overlap for Nova's clocks and the skew of its answers."""
-    transport = FakeTransport({DETAIL: {"servers": [SERVERS["active"], {**SERVERS["deleted"], "id": "d1"}]}})
+    changed = {"servers": [SERVERS["active"], {**SERVERS["deleted"], "id": "d1"}]}
+    transport = FakeTransport({DETAIL: [{"servers": []}, {"servers": []}, changed]})
     transport.skew = timedelta(seconds=60)
-    listing = cloud_on(transport).list_vms(NOW - timedelta(seconds=30), with_leftovers=False)
+    cloud = cloud_on(transport)
+    cloud.list_vms(None, with_leftovers=False)
+    listing = cloud.list_vms(NOW - timedelta(seconds=30), with_leftovers=False)
     assert ([vm.name for vm in listing.vms], listing.gone, listing.is_full) == (["rec-0-aaaaa"], ("d1",), False)
-    assert ("changes-since", "2026-11-21T09:00:20Z") in transport.queries[0]
+    assert transport.queries[2] == [
+        ("name", "^rec-[0-9]+-[a-z0-9]{5}$"),
+        ("changes-since", "2026-11-21T09:00:20Z"),
+        ("limit", "1000"),
+    ]
+
+
+def test_a_delta_to_nothing_is_a_full_list() -> None:
+    """A new process has seen nothing that the delta could be added to."""
+    transport = FakeTransport({DETAIL: {"servers": [SERVERS["active"]]}})
+    listing = cloud_on(transport).list_vms(NOW, with_leftovers=False)
+    assert (len(listing.vms), listing.is_full, len(transport.calls)) == (1, True, 2)
 
 
 def test_pages_follow_one_another_and_a_lost_marker_is_told_from_a_wrong_request() -> None:

@@ -124,25 +124,25 @@ def test_a_server_without_any_mark_is_nobodys() -> None:
     assert vm("active", pool="re") is None
 
 
-def test_a_port_is_left_over_when_no_server_has_it() -> None:
-    """Unbound, or bound to a server that a full list does not know; in a delta, only unbound."""
+def test_a_port_is_left_over_when_its_server_and_its_machine_are_gone() -> None:
+    """Unbound or bound to a server that is no more; the port of a server in ERROR is unbound, and not left over."""
     left, bound = PORTS["left"], PORTS["bound"]
-    assert convert.leftover_of(left, "rec", frozenset(), NO_SKEW) == Leftover(
+    assert convert.leftover_of(left, "rec", {"s1": "rec-0-aaaaa"}, NO_SKEW) == Leftover(
         kind="port",
         id="46a091c1-61a0-4a5b-9b4e-052e9a72e7fe",
         name="rec-1-bbbbb-0",
         machine="rec-1-bbbbb",
         created_at=datetime(2026, 11, 21, 8, 34, 51, tzinfo=UTC),
     )
-    assert convert.leftover_of(bound, "rec", frozenset({bound["device_id"]}), NO_SKEW) is None
-    assert convert.leftover_of(bound, "rec", None, NO_SKEW) is None
-    assert convert.leftover_of(bound, "rec", frozenset({"another"}), NO_SKEW) is not None
+    assert convert.leftover_of(left, "rec", {"s1": "rec-1-bbbbb"}, NO_SKEW) is None
+    assert convert.leftover_of(bound, "rec", {bound["device_id"]: "renamed"}, NO_SKEW) is None
+    assert convert.leftover_of(bound, "rec", {"s1": "rec-1-bbbbb"}, NO_SKEW) is not None
 
 
 @pytest.mark.parametrize("changes", [{"name": "rec-1-bbbbb"}, {"name": "vip"}, {"description": ""}], ids=str)
 def test_a_port_with_one_proof_is_not_ours_to_delete(changes: dict[str, str]) -> None:
     """Ports have two, name and description, and need both."""
-    assert convert.leftover_of({**PORTS["left"], **changes}, "rec", frozenset(), NO_SKEW) is None
+    assert convert.leftover_of({**PORTS["left"], **changes}, "rec", {}, NO_SKEW) is None
 
 
 def test_ports_of_a_machine() -> None:
