@@ -28,7 +28,7 @@ PLAN_MAX = 1000
 BLOCKERS_MAX = 50
 PODS_MAX = 20
 FIELD_SHOWN = 40  # characters of a revision's field in a diff
-QUIET_VERBS = ("evict", "look", "label")  # a plan for people: a pod's eviction is part of its node's drain
+QUIET_VERBS = ("evict", "look", "label", "clear")  # a plan for people: a pod's eviction is part of its node's drain
 
 
 def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol
@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.event_file import EventFile, Silence
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import subject_of
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.redact import Redactor
 
 AGAIN = "run the same task again: it goes on from what is there"
@@ -45,6 +46,7 @@ class Face:
         self._redactor = Redactor(specs.secrets_of(module.params, spec.options))
         self.reporter: EventFile | Silence = Silence()
         self.stops = Stops()
+        self.now: Callable[[], datetime] = _wall_clock  # a simulated world has a clock of its own
         self.answer: dict[str, Any] = {}  # grows while the module works, so that a failure still shows what was reached
 
     def begin(self) -> None:
@@ -65,7 +67,8 @@ class Face:
         """The answer, failed or not. `exit_json` for both: `fail_json` adds the traceback of what is being handled."""
         answer = {"changed": False, **self.answer}
         if failure is not None:
-            answer |= {"failed": True, "msg": message_of(failure), "failure": failure_of(failure)}
+            now = self.now()
+            answer |= {"failed": True, "msg": message_of(failure, now), "failure": failure_of(failure, now)}
         if isinstance(self.reporter, EventFile):
             self.reporter.close()
         self._module.exit_json(**self._redactor.value(answer))
@@ -90,36 +93,27 @@ def reporting(module: AnsibleFace, spec: specs.Spec) -> Iterator[Face]:
     face.finish(failure)
 
 
-def message_of(error: FleetError) -> str:
+def message_of(error: FleetError, now: datetime) -> str:
     """The one form of a failure: a line each for what, where, since, forward, back; empty ones are left out."""
-    data = failure_of(error)
+    data = failure_of(error, now)
     since = f"{data['since']}, {data['age']} ago" if data["since"] else ""
     parts = {"what": error.what, "where": error.where, "since": since, "forward": data["forward"], "back": data["back"]}
     return "\n".join(f"{name + ':':<9}{text}" for name, text in parts.items() if text)
 
 
-def failure_of(error: FleetError) -> dict[str, str]:
+def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
     """`{code, what, where, machine, since, age, forward, back}`, texts all; since in UTC, "" where it is not known."""
-    age = say_duration(datetime.now(UTC) - error.since) if error.since else ""
+    age = say_duration(now - error.since) if error.since else ""
     return {
         "code": error.code,
         "what": error.what,
         "where": error.where,
-        "machine": _machine_in(error.where),
+        "machine": subject_of(error.where),
         "since": say_instant(error.since) if error.since else "",
         "age": age,
         "forward": error.forward or (CORRECT if error.code == "invalid" else AGAIN),
         "back": error.back or (NOTHING_DONE if error.code in ("invalid", "lock_held") else ""),
     }
-
-
-def _machine_in(where: str) -> str:
-    """The name in "machine web-3-x7k2p, failure domain az2"."""
-    for part in where.split(", "):
-        kind, _space, name = part.partition(" ")
-        if kind in ("machine", "node") and name:
-            return name
-    return ""
 
 
 def _library_missing(library: str) -> FleetError:
@@ -147,3 +141,7 @@ def _unforeseen(error: Exception) -> FleetError:
         where=f"details in {path}",
         forward=f"{AGAIN}; if it fails again, report it with that file",
     )
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)

@@ -103,6 +103,7 @@ def drain_job(request: DrainRequest) -> Watched:
 
 def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool) -> Result:
     """Do it, or in check mode find out what would be done."""
+    face.now = kit.runtime.now
     if job.pool is not None:
         settings = replace(settings, pinned=job.pool.revision.image)
     if check:

@@ -20,7 +20,7 @@ NAME_WIDTH = 20
 VERB_WIDTH = 9
 TEXT_INDENT = 7 + 2 + 2  # below the name
 
-# kind of event -> the word on the line. What is missing here is not shown: pods, labels, direct looks.
+# kind of event -> the word on the line. What is missing here is not shown: pods, labels, direct looks, clearing up.
 WORDS = {
     "create": "create",
     "choose": "drain",
@@ -30,7 +30,6 @@ WORDS = {
     "cordon": "cordon",
     "uncordon": "uncordon",
     "remove pod": "FORCE",
-    "clear": "clear",
     "lock": "lock",
     "refused": "refused",
     "blocked": "BLOCKED",
@@ -39,7 +38,6 @@ WORDS = {
 # phase -> the word; phases that our own actions lead to at once are told by the action's line.
 PHASE_WORDS = {
     "booting": "booting",
-    "joining": "joined",
     "ready": "ready",
     "not ready": "NOT READY",
     "stopped": "STOPPED",
@@ -71,7 +69,7 @@ class Lines:
             word, text = PHASE_WORDS.get(text), f"was {event['before']}"
         if word is None:
             return None
-        name = str(event.get("machine", ""))
+        name = subject_of(str(event.get("machine", ""))) or str(event.get("machine", ""))
         head = f"{elapsed:>7}  {name:<{NAME_WIDTH}} {word:<{VERB_WIDTH}}" if name else f"{elapsed:>7}  {word}:"
         return self._wrap(head, text) if kind in WRAPPED else self._fit(f"{head} {text}".rstrip())
 
@@ -98,3 +96,12 @@ class Lines:
 
     def _fit(self, line: str) -> str:
         return line if len(line) <= self._width else line[: self._width - 3].rstrip() + "..."
+
+
+def subject_of(where: str) -> str:
+    """The name in "machine web-3-x7k2p, failure domain az2"; "" where it is about no machine and no node."""
+    for part in where.split(", "):
+        kind, _space, name = part.partition(" ")
+        if kind in ("machine", "node") and name:
+            return name
+    return ""

@@ -32,7 +32,7 @@ STORY = """\
      1s  web-0-bbbbb          create    3 exist < ceiling 4
   1m31s  web-0-bbbbb          ready     was joining
    2m1s  web-0-aaaaa          drain     outdated; 4 available > floor 3
-   2m2s  node web-0-aaaaa     BLOCKED   PDB shop/cart can never allow an
+   2m2s  web-0-aaaaa          BLOCKED   PDB shop/cart can never allow an
            eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)
   17m2s  web-0-aaaaa          SET ASIDE 1 pod left (cart-0)
   1h17m  end: not drained: web-0-aaaaa

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pool's life as a playbook tells it: provisioned, left alone, rolled, scaled, looked at, removed."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
+
+SHOP = {"name": "cart", "namespace": "shop", "replicas": 6, "budget": {"max_unavailable": 1}, "stop": "5s"}
+
+
+def test_a_pool_lives_and_goes(site: Site) -> None:
+    """Each task says whether it changed anything, and the machines are what was asked for."""
+    info = {"name": "web", "simulated": {"world": str(site.world), "image": "v2"}}
+    run = site.run(
+        [
+            site.make_world(workloads=[SHOP]),
+            site.pool("v1", register="made", failure_domains=["az1", "az2"], labels={"tier": "web"}),
+            site.pool("v1", register="again", failure_domains=["az1", "az2"], labels={"tier": "web"}),
+            site.pool("v2", register="rolled", failure_domains=["az1", "az2"], strategy={"max_surge": 2}),
+            site.pool("v2", register="grown", failure_domains=["az1", "az2"], replicas=5),
+            site.pool("v2", register="shrunk", failure_domains=["az1", "az2"], replicas=3),
+            site.task("node_pool_info", info, register="info"),
+            site.pool("v2", register="removed", state="absent", drain={"timeout": "1m", "on_timeout": "force"}),
+            site.pool("v2", register="removed_again", state="absent"),
+        ]
+    )
+    assert run.code == 0, run.text
+    changed = {name: result["changed"] for name, result in run.results.items()}
+    assert changed == {
+        "made": True,
+        "again": False,
+        "rolled": True,
+        "grown": True,
+        "shrunk": True,
+        "info": False,
+        "removed": True,
+        "removed_again": False,
+    }
+    sizes = {name: len(result["machines"]) for name, result in run.results.items()}
+    assert sizes == {
+        "made": 3,
+        "again": 3,
+        "rolled": 3,
+        "grown": 5,
+        "shrunk": 3,
+        "info": 3,
+        "removed": 0,
+        "removed_again": 0,
+    }
+    assert run["rolled"]["summary"]["created"] == run["rolled"]["summary"]["deleted"] == 3
+    assert {machine["revision"] for machine in run["rolled"]["machines"]} == {run["rolled"]["revision"]["id"]}
+    assert run["info"]["counts"] == {"available": 3}
+    assert (run["info"]["drift"], run["info"]["orphans"], run["info"]["lock"]["holder"]) == ({}, [], "")
+    assert len(str(run["rolled"])) < 5000, "results stay small"
+
+
+def test_progress_is_shown_a_line_per_change(site: Site) -> None:
+    """Names, what happened and why, within 80 columns."""
+    run = site.run([site.make_world(), site.pool(register="made")])
+    created = re.findall(r"^ +\ds  (web-\d-\w{5}) +create +\d exist < ceiling 4$", run.text, flags=re.MULTILINE)
+    assert sorted(created) == sorted(machine["name"] for machine in run["made"]["machines"])
+    assert re.search(r"^ +\S+  end: done$", run.text, flags=re.MULTILINE)
+    live = [line for line in run.text.splitlines() if re.match(r" +\d+\w* ", line)]
+    assert max(map(len, live)) <= 80
+
+
+def test_several_pools_at_once_say_whose_line_it_is(site: Site) -> None:
+    """Under forks and strategy free, each pool an inventory host with a name of its own."""
+    inventory = site.folder / "inventory"
+    inventory.write_text("alpha ansible_connection=local\nbeta ansible_connection=local\n")
+    made = site.run([site.make_world()])
+    assert made.code == 0, made.text
+    run = site.run([site.pool(name="{{ inventory_hostname }}")], "-i", str(inventory), hosts="all", strategy="free")
+    assert run.code == 0, run.text
+    for pool in ("alpha", "beta"):
+        assert len(re.findall(rf"^\[{pool}\] +\S+  {pool}-\d-\w{{5}} +create", run.text, flags=re.MULTILINE)) == 3
+
+
+def test_the_role_and_its_playbook_take_variables(site: Site) -> None:
+    """For estates that only set variables."""
+    inventory = site.folder / "inventory"
+    inventory.write_text("web ansible_connection=local\n")
+    assert site.run([site.make_world()]).code == 0
+    variables = {
+        "node_pool_name": "web",
+        "node_pool_replicas": 2,
+        "node_pool_simulated": {"world": str(site.world), "image": "v1"},
+        "node_pool_labels": {"tier": "web"},
+    }
+    run = site.run_named("immutable.fleet.node_pool", "-i", str(inventory), variables=variables)
+    assert run.code == 0, run.text
+    assert "changed=1" in run.text
+    wrong = site.run_named("immutable.fleet.node_pool", "-i", str(inventory), variables={**variables, "node_pool_state": "gone"})
+    assert "value of node_pool_state must be one of: present, absent, got: gone" in wrong.text
