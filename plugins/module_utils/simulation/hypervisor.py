@@ -111,9 +111,11 @@ class Hypervisor:
         found = self._state.images.get(digest)
         if found is not None:
             return found
-        for image in reversed(self._state.images.values()):
-            if image.name == name:
-                return image
+        namesakes = [image for image in self._state.images.values() if image.name == name]
+        if namesakes:
+            return max(namesakes, key=lambda image: image.order)
+        if self._state.settings.any_image:
+            return Image(name, digest or name)
         known = ", ".join(sorted({image.name for image in self._state.images.values()})) or "none"
         raise Invalid(what=f"the simulated cloud has no image {name!r}; it has: {known}", where="simulated.image")
 

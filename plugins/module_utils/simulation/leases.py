@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord, load_record
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, load_record
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Lease, Token
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER, State
@@ -38,9 +38,10 @@ class Leases:
         )
 
     def acquire(self, pool: str, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
-        """Take it. Raises `Conflict` when it is not as `seen`."""
+        """Take it, with `seen.record` on it. Raises `Conflict` when it is not as `seen`."""
         lease = self._as_seen(pool, seen)
         lease.holder, lease.since, lease.ttl, lease.stop_asked = holder, say_instant(self._state.now), ttl, ""
+        lease.record = seen.record.dump()
         lease.token += 1
         lease.renewals += 1
         return self._written(pool, lease)
@@ -51,17 +52,12 @@ class Leases:
         lease.renewals += 1
         return self._written(pool, lease)
 
-    def write_record(self, pool: str, held: LockFact, record: PoolRecord) -> LockFact:
-        """Keep the record. Raises `Conflict` when it is another's."""
-        lease = self._held(pool, held)
-        lease.record = record.dump()
-        return self._written(pool, lease)
-
     def release(self, pool: str, held: LockFact) -> None:
-        """Give it back; another's is left alone."""
+        """Give it back, with `held.record` on it; another's is left alone."""
         lease = self._state.leases.get(pool)
         if lease is not None and (lease.holder, lease.token) == (held.holder, held.token):
             lease.holder = lease.since = lease.stop_asked = ""
+            lease.record = held.record.dump()
             self._written(pool, lease)
 
     def ask_to_stop(self, pool: str, who: str) -> None:

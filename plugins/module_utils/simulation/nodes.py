@@ -20,6 +20,8 @@ ABANDON = "abandon"
 COLLECT = "collect"
 
 JOINS_AT = 0.8  # of the time from running to ready: the Node object appears, the network plugin still starts
+HOSTNAME = "kubernetes.io/hostname"
+ZONE = "topology.kubernetes.io/zone"
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 _AT_ONCE = timedelta(0)
 
@@ -51,9 +53,7 @@ class Nodes:
         if host is None or not host.runs or host.vm.name in self._state.members:
             return
         vm, number = host.vm, self._state.next_serial()
-        labels = {"kubernetes.io/hostname": vm.name}
-        if vm.failure_domain:
-            labels["topology.kubernetes.io/zone"] = vm.failure_domain
+        labels = {HOSTNAME: vm.name} | ({ZONE: vm.failure_domain} if vm.failure_domain else {})
         if self._state.settings.labels_nodes:
             labels |= {marks.NODE_POOL: host.pool, marks.NODE_REVISION: vm.revision}
         self.add(
@@ -79,6 +79,16 @@ class Nodes:
         self._state.node_changed(member.name)
         self._pods.node_changed(member.name)
 
+    def stand_alone(self, name: str, failure_domain: str = "") -> None:
+        """A ready Node whose machine is not simulated: something to drain."""
+        now, number = self._state.now, self._state.next_serial()
+        labels = {HOSTNAME: name} | ({ZONE: failure_domain} if failure_domain else {})
+        member = Member(name, f"node-{number:x}", number, now, ready=True, ready_since=now, labels=labels, order=number)
+        member.failure_domain = failure_domain
+        self.add(member)
+        self._bring_own_pods(member)
+        self.bring_pods()
+
     def ready(self, vm_id: str) -> None:
         """Event: the kubelet says Ready. The first time, pods that come one to a node come, and workloads grow."""
         host = self._state.hosts.get(vm_id)
@@ -87,9 +97,10 @@ class Nodes:
             return
         is_first = member.ready is False
         self._set_ready(member, is_ready=True)
-        if is_first:
-            self._bring_pods(member)
         self._pods.node_changed(member.name)
+        if is_first:
+            self._bring_own_pods(member)
+            self.bring_pods()
         self._pods.node_is_back(member.name)
 
     def silent(self, name: str) -> None:
@@ -157,16 +168,24 @@ class Nodes:
         self._written(member)
         self._pods.node_changed(name)
 
-    def _bring_pods(self, member: Member) -> None:
+    def bring_pods(self) -> None:
+        """Make the pods of workloads that wait for nodes, or grow with them."""
+        waiting = [row for row in self._state.workloads.values() if row.wanted > row.replicas or row.per_node]
+        if not waiting:
+            return
+        count = sum(1 for member in self._state.members.values() if member.ready is True and member.schedulable)
+        for workload in waiting:
+            if workload.kind == PER_NODE or count < workload.after_nodes:
+                continue
+            wanted = max(workload.wanted, workload.per_node * count)
+            if wanted > workload.replicas:
+                self._pods.scale(workload, wanted)
+
+    def _bring_own_pods(self, member: Member) -> None:
         for workload in list(self._state.workloads.values()):
             if workload.kind == PER_NODE:
                 for _ in range(workload.per_node):
                     self._pods.spawn(workload, node=member.name)
-            elif workload.per_node:
-                self._pods.scale(workload, workload.per_node * self._count_open())
-
-    def _count_open(self) -> int:
-        return sum(1 for member in self._state.members.values() if member.ready is True and member.schedulable)
 
     def _set_ready(self, member: Member, *, is_ready: bool | None) -> None:
         member.ready, member.ready_since = is_ready, self._state.now

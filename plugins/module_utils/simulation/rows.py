@@ -61,17 +61,19 @@ class Settings:
     has_cluster: bool = True
     pushes: bool = True  # the cloud tells its changes; False: it has to be asked
     labels_nodes: bool = False  # machines join with the pool's labels; False: the loop writes them
+    any_image: bool = False  # an image that nobody described is a good one
     deletes_nodes: bool = False  # a cloud controller manager removes the Node of a VM that is gone
 
 
 @dataclass(slots=True)
 class Image:
-    """A golden image. `fault` not empty: VMs made from it go to ERROR with these words."""
+    """A golden image. `fault` not empty: VMs made from it go to ERROR with these words. `order`: highest is newest."""
 
     name: str
     digest: str
     joins: bool = True
     fault: str = ""
+    order: int = 0
 
 
 @dataclass(slots=True)
@@ -127,12 +129,17 @@ class Member:
 
 @dataclass(slots=True)
 class Workload:
-    """What owns pods. `per_node` above 0: replicas grow with the ready nodes. Durations None: the world's profile."""
+    """What owns pods. `wanted` are made once `after_nodes` nodes are ready; `per_node` above 0: they grow with the ready nodes.
+
+    Durations None: the world's profile.
+    """
 
     namespace: str
     name: str
     kind: str = DEPLOYMENT
-    replicas: int = 0
+    replicas: int = 0  # as its controller counts them: made, and brought back
+    wanted: int = 0
+    after_nodes: int = 0
     per_node: int = 0
     start: Spread | None = None
     stop: Spread | None = None
@@ -174,7 +181,7 @@ class BudgetRow:
     """
 
     name: str
-    created_at: datetime
+    created_at: datetime | None
     owner: str = ""
     min_available: str = ""
     max_unavailable: str = ""

@@ -45,7 +45,7 @@ class State:
         self.chance = Chance(seed)
         self.profile = profile or Profile()
         self.settings = Settings()
-        self.images: Table[Image] = Table()  # by digest; of one name the newest is last
+        self.images: Table[Image] = Table()  # by digest
         self.domains: Table[Domain] = Table()
         self.hosts: Table[Host] = Table()  # by VM id
         self.ports: Table[Port] = Table()

@@ -16,19 +16,32 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state i
 
 
 class SimulatedCloud:
-    """One pool's cloud. `fields` is what a machine is made of beside its image, for the revision: `{"flavor": "m1", ...}`."""
+    """One pool's cloud. `fields` is what a machine is made of beside its image, for the revision: `{"flavor": "m1", ...}`.
 
-    def __init__(self, session: Session, pool: str, image: str, fields: Mapping[str, str] | None = None) -> None:
+    `revision`: what the real cloud resolved, for a world that was made from its facts.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        pool: str,
+        image: str,
+        fields: Mapping[str, str] | None = None,
+        revision: Revision | None = None,
+    ) -> None:
         self._session = session
         self._pool = pool
         self._image = image
         self._fields = dict(fields or {})
+        self._revision = revision
         self._stop_watching: Callable[[], None] | None = None
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
         """See ports.Cloud."""
         with self._session.world() as world, world.calls.around(CLOUD, "resolve"):
             digest = pinned["digest"] if pinned and pinned.get("asked") == self._image else ""
+            if self._revision is not None:
+                return self._revision
             image = world.hypervisor.image(digest, self._image)
             pin = {"asked": self._image, "id": image.digest, "digest": image.digest}
             return revision_of({**self._fields, "image": image.digest}, pin)

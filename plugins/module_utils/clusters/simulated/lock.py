@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import LOCK
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session
 
@@ -31,11 +31,6 @@ class SimulatedLock:
         """See ports.Lock."""
         with self._session.world() as world, world.calls.around(LOCK, "renew"):
             return world.leases.renew(self._pool, held)
-
-    def write_record(self, held: LockFact, record: PoolRecord) -> LockFact:
-        """See ports.Lock."""
-        with self._session.world() as world, world.calls.around(LOCK, "write_record"):
-            return world.leases.write_record(self._pool, held, record)
 
     def release(self, held: LockFact) -> None:
         """See ports.Lock."""
