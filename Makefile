@@ -30,9 +30,15 @@ demo: .venv/.base $(IN_PLACE)  ## Provision, roll and repair a simulated fleet, 
 quick: .venv/.dev $(IN_PLACE)  ## Format, types, import contracts, unit tests: before each commit, under a minute
 	$(NOX) -s quick
 
+# Two sessions at a time, the long ones first, each session's output in one piece when it ends; all run, even if one fails.
+SESSIONS := compatibility simulation sanity playbooks importer quick lint
 .PHONY: test
 test: .venv/.dev $(IN_PLACE)  ## All that needs no lab: quick, simulation, playbooks, lint, sanity, other Pythons and ansible-cores
-	$(NOX) -s quick simulation playbooks lint sanity compatibility
+	$(MAKE) --jobs=2 --keep-going --output-sync=target --no-print-directory $(SESSIONS:%=session-%)
+
+.PHONY: $(SESSIONS:%=session-%)
+$(SESSIONS:%=session-%): session-%:
+	$(NOX) -s $*
 
 .PHONY: test-labs
 test-labs: .venv/.labs $(IN_PLACE)  ## Install and start the labs (OpenStack, Kubernetes, ...) and run the system tests against them

@@ -62,7 +62,7 @@ def unit(session: nox.Session) -> None:
 @nox.session
 def simulation(session: nox.Session) -> None:
     """Seeded worlds with faults: 1,000 seeds, or `-- --seeds N`, or one of them again with `-- --seed N`."""
-    session.run("pytest", "tests/simulation", "--numprocesses=2", "--quiet", *session.posargs)
+    session.run("pytest", "tests/simulation", "--numprocesses=auto", "--quiet", *session.posargs)
 
 
 @nox.session
@@ -74,7 +74,7 @@ def golden(session: nox.Session) -> None:
 @nox.session
 def playbooks(session: nox.Session) -> None:
     """Real ansible-playbook runs against the simulated provider."""
-    session.run("pytest", "tests/playbooks", "--numprocesses=2", *session.posargs)
+    session.run("pytest", "tests/playbooks", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session
@@ -90,6 +90,16 @@ def lint(session: nox.Session) -> None:
 def sanity(session: nox.Session) -> None:
     """All of ansible-test sanity, with the newest ansible-core at hand; no ignore entries."""
     session.run("python", "tests/sanity/run.py", *session.posargs)
+
+
+@nox.session
+def importer(session: nox.Session) -> None:
+    """What Galaxy and Automation Hub check when the collection is uploaded."""
+    bin_folder = environment(session, sys.executable, ROOT / "build/importer", ["galaxy-importer==0.4.44"])
+    session.run("ansible-galaxy", "collection", "build", "--force", "--output-path=build/importer", ".")
+    archive = max((ROOT / "build/importer").glob("immutable-fleet-*.tar.gz"), key=lambda path: path.stat().st_mtime)
+    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    session.run(f"{bin_folder}/python", "-m", "galaxy_importer.main", str(archive), env={"PATH": path})
 
 
 @nox.session

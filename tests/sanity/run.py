@@ -72,9 +72,10 @@ def main() -> int:
 
     core = version("ansible-core")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    copy = ROOT / f"build/sanity/{core}-{python}/ansible_collections/immutable/fleet"
+    folder = ROOT / f"build/sanity/{core}-{python}"
+    copy = folder / "ansible_collections/immutable/fleet"
     copy_checkout(copy)
-    home = ROOT / "build/sanity/home"
+    home = folder / "home"
     make_home(home)
     selection = [f"--test={test}" for test in wanted]
     command = [str(Path(sys.executable).parent / "ansible-test"), "sanity", "--color=no", "--requirements", f"--python={python}"]
