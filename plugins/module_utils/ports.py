@@ -150,8 +150,16 @@ class Runtime(Protocol):
     def now(self) -> datetime:
         """The loop's clock: aware, never backwards."""
 
-    def submit(self, call: Callable[[], object], done: Callable[[object, Exception | None], None]) -> None:
-        """Run `call` soon, elsewhere; `done(result, error)` runs in the loop's own thread, during `wait`."""
+    def submit(
+        self,
+        call: Callable[[], object],
+        done: Callable[[object, Exception | None], None],
+        guard: Callable[[], None] | None = None,
+    ) -> None:
+        """Run `call` soon, elsewhere; `done(result, error)` runs in the loop's own thread, during `wait`.
+
+        `guard` is asked when the call is about to leave; what it raises is the call's error, and nothing was sent.
+        """
 
     def wake(self) -> None:
         """End the current or next `wait` soon. From any thread."""

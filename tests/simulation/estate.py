@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Network, VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import BudgetRow, Domain, Image, Workload
@@ -26,6 +27,23 @@ DAWN = datetime(2026, 11, 21, 4, 0, 0, tzinfo=UTC)
 
 # Durations that make stories easy to read: a machine is built in 10 s and ready 8 s later, a pod stops in 5 s.
 PLAIN = Profile(create=constant(10), ready=constant(8), delete=constant(4))
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing in the process gets to clean up."""
+
+
+class Mortal:
+    """A runtime whose process is killed at an instant."""
+
+    def __init__(self, runtime: VirtualRuntime, dies_at: datetime) -> None:
+        self._runtime, self._dies_at = runtime, dies_at
+        self.now, self.submit, self.wake, self.fresh_suffix = runtime.now, runtime.submit, runtime.wake, runtime.fresh_suffix
+
+    def wait(self, until: datetime | None) -> None:
+        self._runtime.wait(self._dies_at if until is None else min(until, self._dies_at))
+        if self._runtime.now() >= self._dies_at:
+            raise Killed
 
 
 @dataclass
@@ -75,13 +93,22 @@ class Estate:
 
     def pool(self, replicas: int, **options: Any) -> Pool:
         """The pool as a playbook would declare it now."""
-        revision = SimulatedCloud(self.session, self.name, self.image).resolve()
+        revision = revision_of({"image": self.world.hypervisor.image("", self.image).digest})
         domains = tuple(key for key, row in self.world.state.domains.items())
         return Pool(name=self.name, replicas=replicas, revision=revision, failure_domains=domains, **options)
 
-    def run(self, job: Job | Pool, reporter: Reporter | None = None, **settings: Any) -> Result:
-        """One run of the real loop, from a fresh process's memory to its end."""
+    def run(self, job: Job | Pool, reporter: Reporter | None = None, *, dies_at: datetime | None = None, **settings: Any) -> Result | None:
+        """One run of the real loop, from a fresh process's memory to its end; None when it was killed at `dies_at`."""
         self.runs += 1
         job = Rollout(job) if isinstance(job, Pool) else job
         given = replace(RunSettings(holder=f"run-{self.runs}"), **settings)
-        return loop.run(job, self.ports(), self.runtime, reporter, given)
+        runtime = Mortal(self.runtime, dies_at) if dies_at is not None else self.runtime
+        try:
+            return loop.run(job, self.watched(self.ports()), runtime, reporter, given)
+        except Killed:
+            self.runtime.crash()
+            return None
+
+    def watched(self, ports: Ports) -> Ports:
+        """The ports through which a run goes; a test may put witnesses around them."""
+        return ports

@@ -15,7 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 
-QUARANTINED = "quarantined"  # Q  set aside: keeps its mark until its VM is gone, counts in nothing
+QUARANTINED = "quarantined"  # Q  set aside (the mark is seen, not just sent): keeps its mark until its VM is gone
 GOING = "going"  # G  marked, or its delete was sent: one way only
 FAILED = "failed"  # X  VM in ERROR, or not ready for longer than startup_timeout
 NOT_READY = "not ready"  # K  was ready and is not, or a person cordoned it
@@ -32,7 +32,7 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     Facts come overlaid with expectations: a mark in flight is GOING already.
     """
     node, vm, strategy = machine.node, machine.vm, pool.strategy
-    if node is not None and (node.quarantined is not None or machine.setting_aside):
+    if node is not None and node.quarantined is not None:
         return QUARANTINED, None
     if machine.is_going:
         return GOING, None

@@ -49,6 +49,7 @@ class Turn:
         self.available = len(census.of(AVAILABLE))
         self.going = len(census.of(GOING))
         self.quarantined = len(census.of(QUARANTINED))
+        self.setting_aside = sum(1 for machine in census.of(GOING) if machine.setting_aside)
         self.creating = len(snapshot.creating)
         self.existing = len(snapshot.machines) - self.quarantined + self.creating + len(snapshot.half_owned)
         draining = {
@@ -78,10 +79,8 @@ class Turn:
         """Rule 3: a machine past its timeout is quarantined while there is room; else it keeps its token."""
         for machine, what in self._push.overdue:
             change = going.quarantine(machine, what, self.snapshot.at)
-            if change is not None and going.may_quarantine(self.pool.drain) and self.quarantined < self.limits.blocked:
-                self.quarantined += 1
-                self.going -= 1
-                self.existing -= 1
+            if change is not None and going.may_quarantine(self.pool.drain) and self.quarantined + self.setting_aside < self.limits.blocked:
+                self.setting_aside += 1  # its token is free only once the mark is seen
                 self.actions.append(change)
             else:
                 what = f"{what}; {self.quarantined} quarantined of max_blocked {self.limits.blocked}, so it keeps its surge token"
@@ -160,6 +159,7 @@ class Turn:
             return
         if not self.snapshot.may_create:
             self.blockers.append(Blocker(code="settling", what="a silent holder's last calls may still arrive: no create yet"))
+            self._wake(self.snapshot.settled_at)
             return
         places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating)
         while missing > 0 and self.existing < self.limits.ceiling:
@@ -173,6 +173,7 @@ class Turn:
     def clear_leftovers(self) -> None:
         """What carries our mark and belongs to no machine and to no create in flight, at once: we hold the lock."""
         if not self.snapshot.may_create:
+            self._wake(self.snapshot.settled_at)
             return
         alive = self.snapshot.machines.keys() | {sent.name for sent in self.snapshot.creating}
         for leftover in self.snapshot.leftovers:

@@ -40,7 +40,7 @@ class Keeper:
         self.acquired_at: datetime | None = None
         self._other: LockFact | None = None  # as first seen, with `_other_since`
         self._other_since: datetime | None = None
-        self._is_calling = False
+        self.is_calling = False
         self._due: datetime | None = None
         self._settled_at: datetime | None = None
         self.failure: FleetError | None = None
@@ -60,13 +60,9 @@ class Keeper:
         """When creates are free again after a take-over."""
         return self._settled_at
 
-    def may_create(self, now: datetime) -> bool:
-        """False for a while after a take-over."""
-        return self._settled_at is None or now >= self._settled_at
-
     def turn(self, now: datetime) -> datetime | None:
         """Start the call that is due, if any; when to be asked again."""
-        if self._is_calling or self.failure is not None:
+        if self.is_calling or self.failure is not None:
             return None
         if self._due is not None and now < self._due:
             return self._due
@@ -91,7 +87,7 @@ class Keeper:
         sent_at = self._runtime.now()
 
         def answered(result: object, error: Exception | None) -> None:
-            self._is_calling = False
+            self.is_calling = False
             if error is None and isinstance(result, LockFact):
                 self._sent_at = sent_at
                 done(result)
@@ -103,7 +99,7 @@ class Keeper:
             elif error is not None:
                 raise error
 
-        self._is_calling = True
+        self.is_calling = True
         self._runtime.submit(call, answered)
 
     def _was_read(self, fact: LockFact) -> None:

@@ -124,7 +124,7 @@ class _Loop:
     def finish(self, failure: FleetError | None) -> Result:
         """Let calls in flight answer (for one call timeout at most), give the lock back, and report."""
         deadline = self._runtime.now() + self._settings.call_timeout
-        while self._flying() and self._runtime.now() < deadline:
+        while (self._flying() or (self._keeper is not None and self._keeper.is_calling)) and self._runtime.now() < deadline:
             self._runtime.wait(deadline)
         if self._keeper is not None:
             kept = {} if failure is None else self._settings.pinned
@@ -151,7 +151,7 @@ class _Loop:
 
     def _observe(self, now: datetime) -> None:
         if self._ports.cluster is not None:
-            self._world.take_view(self._ports.cluster.view())
+            self._world.take_view(self._ports.cluster.view(), now)
         if self._ports.cloud is not None:
             due = self._polling.due(now, is_busy=self._is_busy())
             if due is not None and due <= now:
@@ -192,7 +192,7 @@ class _Loop:
         self._snapshot = snapshot = self._world.snapshot(
             now,
             max_staleness=self._settings.max_staleness,
-            may_create=self._keeper is None or self._keeper.may_create(now),
+            settled_at=self._keeper.settles_at() if self._keeper is not None else None,
             own_node=self._settings.own_node,
             progressed_at=self._progressed_at,
         )
@@ -281,15 +281,14 @@ class _Loop:
         key = self._world.send(action, name, now)
         keeper = self._keeper
 
-        def guarded() -> object:
+        def guard() -> None:
             if keeper is not None and not keeper.may_write(self._runtime.now()):
                 raise _NotSent(what="the lock may have run out: not sent")
-            return call()
 
         def answered(result: object, error: Exception | None) -> None:
             self._take(key, action, result, error)
 
-        self._runtime.submit(guarded, answered)
+        self._runtime.submit(call, answered, guard)
 
     def _take(self, key: str, action: Action, result: object, error: Exception | None) -> None:
         now = self._runtime.now()

@@ -26,8 +26,8 @@ class NodeMatcher:
         self._node_names: dict[str, str] = {}  # VM id -> node name
         self._owners: dict[str, str] = {}  # node name -> name of the VM it matched, also of one that is gone by now
 
-    def update(self, nodes: Mapping[str, Node], vms: Iterable[Vm], now: datetime) -> None:
-        """Take the newest nodes and VMs."""
+    def see(self, nodes: Mapping[str, Node], now: datetime) -> None:
+        """Take the newest nodes, seen at `now`."""
         self._nodes = nodes
         for name, node in nodes.items():
             known = self._indexed.get(name)
@@ -39,6 +39,9 @@ class NodeMatcher:
             for name in self._indexed.keys() - nodes.keys():
                 del self._indexed[name]
                 self._owners.pop(name, None)
+
+    def match(self, vms: Iterable[Vm]) -> None:
+        """Find the node of each VM."""
         self._node_names = {}
         for vm in vms:
             matched = self._match(vm)
@@ -63,7 +66,7 @@ class NodeMatcher:
         return {
             name: node
             for name, node in self._nodes.items()
-            if name not in taken and (node.pool or name in self._owners) and self._first_seen.get(node.uid, listed_at) < listed_at
+            if name not in taken and (node.pool or name in self._owners) and self._first_seen[node.uid] <= listed_at
         }
 
     def _index(self, node: Node) -> None:

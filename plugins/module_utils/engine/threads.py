@@ -37,9 +37,9 @@ class ThreadsRuntime:
         """UTC by the monotonic clock: a step of the wall clock changes nothing (FM40)."""
         return self._clock()
 
-    def submit(self, call: Callable[[], object], done: Done) -> None:
+    def submit(self, call: Callable[[], object], done: Done, guard: Callable[[], None] | None = None) -> None:
         """Run `call` in the pool; `done` is called in the thread that waits."""
-        self._pool.submit(self._run, call, done)
+        self._pool.submit(self._run, call, done, guard)
 
     def wake(self) -> None:
         """End the wait. From any thread, and from a signal handler."""
@@ -63,8 +63,10 @@ class ThreadsRuntime:
         """Let calls in flight go; their answers are nobody's any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, call: Callable[[], object], done: Done) -> None:
+    def _run(self, call: Callable[[], object], done: Done, guard: Callable[[], None] | None) -> None:
         try:
+            if guard is not None:
+                guard()
             result, error = call(), None
         except Exception as exc:  # whatever it is, the loop's thread must hear of it
             result, error = None, exc

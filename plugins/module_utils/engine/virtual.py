@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import PortError, Transient
 
 GATHER = timedelta(milliseconds=50)  # as with threads
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -82,16 +82,24 @@ class VirtualRuntime:
         self._call_timeout = call_timeout
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = 0
+        self._run = 0  # whose answers are still wanted
         self._woken = False
 
     def now(self) -> datetime:
         """Virtual now."""
         return self._now
 
-    def submit(self, call: Callable[[], object], done: Done) -> None:
+    def submit(self, call: Callable[[], object], done: Done, guard: Callable[[], None] | None = None) -> None:
         """Effect after the network's way there, answer after its way back, unless one of them is lost."""
         fate = self._network.fate()
         sent_at = self._now
+        run = self._run
+        try:
+            if guard is not None:
+                guard()
+        except PortError as refusal:
+            self._at(sent_at, lambda: self._answer(run, done, None, refusal))
+            return
 
         def effect() -> None:
             result: object = None
@@ -103,9 +111,9 @@ class VirtualRuntime:
                     error = exc
             if fate:
                 result, error = None, Transient(what="no answer within the call timeout")
-                self._at(max(sent_at + self._call_timeout, self._now), lambda: self._answer(done, result, error))
+                self._at(max(sent_at + self._call_timeout, self._now), lambda: self._answer(run, done, result, error))
             else:
-                self._at(self._now + self._network.answer_delay(), lambda: self._answer(done, result, error))
+                self._at(self._now + self._network.answer_delay(), lambda: self._answer(run, done, result, error))
 
         self._at(self._now + self._network.send_delay(), effect)
 
@@ -138,13 +146,18 @@ class VirtualRuntime:
         self._jump(instant)
         self._woken = False
 
+    def crash(self) -> None:
+        """The process dies: calls that were sent still have their effect, their answers reach nobody."""
+        self._run += 1
+
     def _at(self, instant: datetime, event: Callable[[], None]) -> None:
         self._sequence += 1
         heapq.heappush(self._events, (instant, self._sequence, event))
 
-    def _answer(self, done: Done, result: object, error: Exception | None) -> None:
-        self._woken = True
-        done(result, error)
+    def _answer(self, run: int, done: Done, result: object, error: Exception | None) -> None:
+        if run == self._run:
+            self._woken = True
+            done(result, error)
 
     def _next_due(self) -> datetime | None:
         own = self._events[0][0] if self._events else None

@@ -90,10 +90,11 @@ class World:
             self.full_at = listing.as_of
         return changed
 
-    def take_view(self, view: ClusterView) -> None:
-        """The cluster's newest facts; an older view is ignored."""
+    def take_view(self, view: ClusterView, now: datetime) -> None:
+        """The cluster's newest facts, seen at `now`; an older view is ignored."""
         if self.view is None or view.as_of >= self.view.as_of:
             self.view = view
+            self._matcher.see(view.nodes, now)
 
     # Calls ------------------------------------------------------------------------------------------------------------
     def send(self, action: Action, name: str, now: datetime) -> str:
@@ -178,7 +179,7 @@ class World:
         now: datetime,
         *,
         max_staleness: timedelta,
-        may_create: bool,
+        settled_at: datetime | None,
         own_node: str,
         progressed_at: datetime,
     ) -> Snapshot:
@@ -201,13 +202,13 @@ class World:
             busy=self._busy(now),
             troubles=self.troubles,
             own_node=own_node,
-            may_create=may_create,
+            settled_at=settled_at,
             is_settled=not self.calls,
             progressed_at=progressed_at,
         )
 
     def _join(self, now: datetime) -> tuple[dict[str, Machine], tuple[str, ...]]:
-        self._matcher.update(self.view.nodes if self.view is not None else {}, self._vms.values(), now)
+        self._matcher.match(self._vms.values())
         overlay = self._overlay()
         machines: dict[str, Machine] = {}
         half_owned = []

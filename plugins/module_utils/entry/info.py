@@ -55,7 +55,7 @@ def _snapshot(kit: Kit) -> Snapshot:
             cluster.stop()
     if cloud is not None:
         world.take_listing(cloud.list_vms(None, with_leftovers=True))
-    return world.snapshot(runtime.now(), max_staleness=timedelta.max, may_create=False, own_node="", progressed_at=began_at)
+    return world.snapshot(runtime.now(), max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=began_at)
 
 
 def _counts(seen: Snapshot, pool: Pool) -> dict[str, int]:

@@ -16,9 +16,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 class Machine:
     """One machine: a VM, and its node once it has joined. A node whose VM is gone is no machine (`Snapshot.nodes`).
 
-    Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `setting_aside` a quarantine in
-    flight; `deleting` a delete in flight, so it still exists and gets no second one. `emptied_at` is since when this run
-    has seen no pod on it.
+    Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `setting_aside` a quarantine
+    in flight, so it uses up a place among the quarantined and still exists; `deleting` a delete in flight, so it still
+    exists and gets no second one. `emptied_at` is since when this run has seen no pod on it.
     """
 
     name: str

@@ -61,6 +61,11 @@ class Snapshot:
     busy: frozenset[str] = frozenset()
     troubles: Troubles = field(default_factory=Troubles)
     own_node: str = ""  # the node this run lives on goes last (FM42)
-    may_create: bool = True  # False for a while after a lock was taken over from a silent holder
+    settled_at: datetime | None = None  # after a lock was taken over: no create before then, a dead holder's may still arrive
     is_settled: bool = True  # no call in flight and no answer waiting to be seen
     progressed_at: datetime | None = None  # when this run last came nearer to its end, for progress_deadline
+
+    @property
+    def may_create(self) -> bool:
+        """Whether every call that a dead holder of the lock had sent must have arrived by now."""
+        return self.settled_at is None or self.at >= self.settled_at

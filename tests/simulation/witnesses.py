@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checkers that stand outside: they look at the world itself at the instant a call of ours takes effect.
+
+The guards are on our actions: no mark of ours takes the available below the floor, no create the existing above the
+ceiling, no VM is deleted while anything runs on it, nothing without our mark is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
+
+
+class Broken(AssertionError):
+    """A guard was broken; the text says which, when, and by what."""
+
+
+@dataclass
+class Witness:
+    """What holds for one pool, whatever the run. `excused_until`: a fault took machines away without our knowing yet."""
+
+    world: World
+    pool: Pool
+    excused_until: datetime | None = None
+    ceiling_before: int = 0  # of what was asked for before: calls of a dead run may still arrive
+
+    @property
+    def limits(self) -> Limits:
+        return limits_of(self.pool)
+
+    def ask(self, pool: Pool) -> None:
+        """From now on this is asked for."""
+        self.ceiling_before = max(self.ceiling_before, self.limits.ceiling)
+        self.pool = pool
+
+    def around(self, ports: Ports) -> Ports:
+        """The same ports, watched."""
+        return Ports(cloud=_Cloud(self, ports.cloud), cluster=_Cluster(self, ports.cluster), lock=ports.lock)
+
+    def vms(self) -> dict[str, Vm]:
+        return {vm.name: vm for vm in self.world.hypervisor.vms.get(self.pool.name, {}).values()}
+
+    def nodes(self) -> dict[str, Node]:
+        self.world.facts.refresh()
+        return self.world.facts.nodes
+
+    def available(self) -> set[str]:
+        """Machines that serve by the world's own account."""
+        now, least = self.world.now, self.pool.strategy.min_ready
+        nodes = self.nodes()
+        return {
+            name
+            for name, vm in self.vms().items()
+            if vm.status == RUNNING
+            and (node := nodes.get(name)) is not None
+            and node.ready
+            and node.schedulable
+            and (node.ready_since or now) + least <= now
+        }
+
+    def quarantined(self) -> set[str]:
+        return {name for name, node in self.nodes().items() if node.quarantined is not None and name in self.vms()}
+
+    def before_change(self, change: NodeChange) -> None:
+        """A node is about to be changed by us."""
+        node = self.nodes().get(change.node)
+        if node is None or change.schedulable is not False:
+            return
+        if node.is_held:
+            raise Broken(f"{self.world.now}: {node.name}, which a person cordoned, was marked")
+        available = self.available()
+        excused = self.excused_until is not None and self.world.now < self.excused_until
+        if node.name in available and len(available) - 1 < self.limits.floor and not excused:
+            raise Broken(f"{self.world.now}: {node.name} marked, {len(available)} available, floor {self.limits.floor}")
+
+    def after_create(self) -> None:
+        """A create of ours has had its effect."""
+        existing = len(self.vms()) - len(self.quarantined())
+        ceiling = max(self.limits.ceiling, self.ceiling_before)
+        if existing > ceiling:
+            raise Broken(f"{self.world.now}: {existing} machines exist, ceiling {ceiling}: {sorted(self.vms())}")
+
+    def before_delete(self, vm: Vm) -> None:
+        """A VM is about to be deleted by us."""
+        now = next((other for other in self.vms().values() if other.id == vm.id), None)
+        if now is not None and now.proofs < 2:
+            raise Broken(f"{self.world.now}: {vm.name} is not ours and was deleted")
+        node = self.nodes().get(vm.name)
+        if now is None or node is None or node.provider_id != vm.provider_id:
+            return
+        if node.is_held:
+            raise Broken(f"{self.world.now}: {vm.name}, which a person cordoned, was deleted")
+        if node.pods and now.status == RUNNING:
+            raise Broken(f"{self.world.now}: {vm.name} deleted with {len(node.pods)} pods on it")
+        if node.attachments:
+            raise Broken(f"{self.world.now}: {vm.name} deleted with {len(node.attachments)} volumes attached")
+
+    def converged(self) -> list[str]:
+        """What is not as it should be at the end; empty when all is well."""
+        vms, nodes = self.vms(), self.nodes()
+        wrong = []
+        outdated = [vm.name for vm in vms.values() if vm.revision != self.pool.revision.id]
+        if len(vms) != self.pool.replicas or outdated:
+            wrong.append(f"{len(vms)} machines of {self.pool.replicas}, outdated {outdated}")
+        ours = {name: node for name, node in nodes.items() if node.pool == self.pool.name}
+        if ours.keys() != vms.keys():
+            wrong.append(f"nodes {sorted(ours)} for machines {sorted(vms)}")
+        wrong += [f"{name} is cordoned" for name, node in ours.items() if not node.schedulable]
+        wrong += [f"{name} bears {marks.NODE_OUTDATED}" for name, node in ours.items() if _bears_outdated(node)]
+        ports = self.world.hypervisor.leftovers(self.pool.name)
+        if len(ports) != len(vms):
+            wrong.append(f"{len(ports)} ports for {len(vms)} machines")
+        if self.world.tokens.of(self.pool.name):
+            wrong.append("tokens are left")
+        slots = sorted(vm.slot for vm in vms.values() if vm.slot is not None)
+        if len(set(slots)) != len(vms):
+            wrong.append(f"slots {slots}")
+        return wrong
+
+
+def _bears_outdated(node: Node) -> bool:
+    return any(taint.key == marks.NODE_OUTDATED for taint in node.taints)
+
+
+class _Cloud:
+    """The cloud, with a witness at each write."""
+
+    def __init__(self, witness: Witness, cloud: Any) -> None:
+        self._witness, self._cloud = witness, cloud
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._cloud, verb)
+
+    def create(self, machine: NewMachine) -> None:
+        try:
+            self._cloud.create(machine)
+        finally:
+            self._witness.after_create()
+
+    def delete(self, vm: Vm) -> None:
+        self._witness.before_delete(vm)
+        self._cloud.delete(vm)
+
+
+class _Cluster:
+    """The cluster, with a witness at each mark."""
+
+    def __init__(self, witness: Witness, cluster: Any) -> None:
+        self._witness, self._cluster = witness, cluster
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._cluster, verb)
+
+    def change(self, change: NodeChange) -> None:
+        self._witness.before_change(change)
+        self._cluster.change(change)
+
+
+def soon(world: World, seconds: float) -> datetime:
+    return world.now + timedelta(seconds=seconds)
