@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -210,20 +211,21 @@ def _is_enough(connection: Connection) -> bool:
 
 
 def _load(connection: Connection, configuration: Any, config: Any) -> None:
-    """What kubeconfig or service account say. Texts of a parser's errors are left out: they quote the file, with its secrets."""
+    """What service account or kubeconfig say. Texts of a parser's errors are left out: they quote the file, with its secrets."""
     from kubernetes.config.config_exception import ConfigException
     from yaml import YAMLError
 
     source, context = connection.kubeconfig, connection.context
-    in_pod = source is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ
-    try:
-        if in_pod:
+    if source is None and context is None:
+        with suppress(ConfigException):  # not in a pod, or in one without a service account's token
             config.load_incluster_config(client_configuration=configuration)
-        elif isinstance(source, Mapping):
-            config.load_kube_config_from_dict(dict(source), context=context, client_configuration=configuration, persist_config=False)
+            return
+    to = {"context": context, "client_configuration": configuration, "persist_config": False}
+    try:
+        if isinstance(source, Mapping):
+            config.load_kube_config_from_dict(dict(source), **to)
         else:
-            path = os.path.expanduser(source) if source else None  # noqa: PTH111
-            config.load_kube_config(path, context=context, client_configuration=configuration, persist_config=False)
+            config.load_kube_config(os.path.expanduser(source) if source else None, **to)  # noqa: PTH111
     except ConfigException as exc:
         known = _contexts(source, config)
         if context is not None and known and context not in known:
@@ -231,7 +233,7 @@ def _load(connection: Connection, configuration: Any, config: Any) -> None:
         raise Invalid(what=f"no usable kubeconfig: {exc}", where="kubeconfig") from exc
     except YAMLError as exc:
         raise Invalid(what="the kubeconfig is not YAML", where="kubeconfig") from exc
-    except (KeyError, TypeError, ValueError, OSError) as exc:
+    except (AttributeError, LookupError, TypeError, ValueError, OSError) as exc:  # what its loader makes of an odd file
         raise Invalid(what=f"the kubeconfig cannot be used ({type(exc).__name__})", where="kubeconfig") from exc
 
 

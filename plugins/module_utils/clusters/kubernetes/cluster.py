@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernete
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.view import Join
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.watch import Resource, Watch
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Denied, Invalid, NotFound, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
@@ -181,7 +181,7 @@ class KubernetesCluster:
         """
         if not self._join_values:
             server, ca = self._client.host, self._client.ca_certificate()
-            with suppress(NotFound):
+            with suppress(Denied, NotFound):  # a cluster of other make, or nobody but kubeadm join may read it
                 server, ca = joining.cluster_info(self._client.call("GET", CLUSTER_INFO, where="configmap kube-public/cluster-info"))
             self._join_values = {"api_server": joining.host_and_port(server), "ca_hash": joining.ca_hash(ca)}
         return self._join_values

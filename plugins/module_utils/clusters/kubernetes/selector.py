@@ -27,19 +27,24 @@ class Selector:
         )
 
 
+OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 EVERYTHING = Selector()
 
 
 def selector_of(raw: Mapping[str, Any] | None) -> Selector | None:
-    """The selector in `{"matchLabels": {...}, "matchExpressions": [{"key", "operator", "values"}]}`; None selects nothing."""
+    """The selector in `{"matchLabels": {...}, "matchExpressions": [{"key", "operator", "values"}]}`; None selects nothing.
+
+    Raises `Invalid` for an operator that Kubernetes does not have.
+    """
     if raw is None:
         return None
+    expressions = raw.get("matchExpressions") or ()
+    for expression in expressions:
+        if expression["operator"] not in OPERATORS:
+            raise Invalid(what=f"{expression['operator']!r} is no operator of a label selector; expected one of {', '.join(OPERATORS)}")
     return Selector(
         tuple(sorted((raw.get("matchLabels") or {}).items())),
-        tuple(
-            (expression["key"], expression["operator"], frozenset(expression.get("values") or ()))
-            for expression in raw.get("matchExpressions") or ()
-        ),
+        tuple((item["key"], item["operator"], frozenset(item.get("values") or ())) for item in expressions),
     )
 
 
@@ -48,8 +53,4 @@ def _holds(value: str | None, operator: str, values: frozenset[str]) -> bool:
         return value in values
     if operator == "NotIn":  # also true for an object without the label
         return value not in values
-    if operator == "Exists":
-        return value is not None
-    if operator == "DoesNotExist":
-        return value is None
-    raise Invalid(what=f"{operator!r} is no operator of a label selector")
+    return (value is not None) == (operator == "Exists")
