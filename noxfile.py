@@ -111,7 +111,8 @@ def compatibility(session: nox.Session) -> None:
     tested = [f"Python {platform.python_version()}, ansible-core {version('ansible-core')}: all sessions"]
     for python, core in cells:
         bin_folder = environment(session, interpreters[python], ROOT / f"build/compatibility/{python}-{core}", [core, *TEST_TOOLS])
-        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "tests/unit", "tests/playbooks")
+        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "tests/unit")
+        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "smoke", "tests/playbooks")
         session.run(f"{bin_folder}/python", "tests/sanity/run.py", *(f"--test={test}" for test in SANITY_EVERYWHERE))
         what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
         tested.append(f"{what}: unit, playbooks, sanity ({', '.join(SANITY_EVERYWHERE)})")
