@@ -275,7 +275,7 @@ class _Loop:
         pool = self._job.pool
         name = _name_of(action)
         if isinstance(action, Create) and pool is not None:
-            name = marks.machine_name(pool.name, action.slot, self._runtime.fresh_suffix(marks.NAME_SUFFIX_LENGTH))
+            name = self._fresh_name(pool.name, action.slot)
         self._note(action, name, now)
         call = call_of(action, name, now, self._ports, pool, self._job.policy)
         key = self._world.send(action, name, now)
@@ -289,6 +289,12 @@ class _Loop:
             self._take(key, action, result, error)
 
         self._runtime.submit(call, answered, guard)
+
+    def _fresh_name(self, pool: str, slot: int) -> str:
+        while True:
+            name = marks.machine_name(pool, slot, self._runtime.fresh_suffix(marks.NAME_SUFFIX_LENGTH))
+            if not self._world.knows(name):
+                return name
 
     def _take(self, key: str, action: Action, result: object, error: Exception | None) -> None:
         now = self._runtime.now()

@@ -96,6 +96,12 @@ class World:
             self.view = view
             self._matcher.see(view.nodes, now)
 
+    def knows(self, name: str) -> bool:
+        """Whether a VM, a node or a create in flight has this name."""
+        sent = any(call.name == name for call in self.calls.values())
+        seen = any(vm.name == name for vm in self._vms.values())
+        return sent or seen or (self.view is not None and name in self.view.nodes)
+
     # Calls ------------------------------------------------------------------------------------------------------------
     def send(self, action: Action, name: str, now: datetime) -> str:
         """Lay a call over the facts from now on. Returns its key."""

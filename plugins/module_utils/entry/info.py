@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import observe
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import InfoRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -44,18 +45,15 @@ def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
 
 
 def _snapshot(kit: Kit) -> Snapshot:
-    cloud, cluster, runtime = kit.ports.cloud, kit.ports.cluster, kit.runtime
-    began_at = runtime.now()
-    world = World(began_at=began_at, call_timeout=CALL_TIMEOUT, has_cloud=cloud is not None, has_cluster=cluster is not None)
-    if cluster is not None:
-        cluster.start(_nothing)
-        try:
-            world.take_view(cluster.view())
-        finally:
-            cluster.stop()
-    if cloud is not None:
-        world.take_listing(cloud.list_vms(None, with_leftovers=True))
-    return world.snapshot(runtime.now(), max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=began_at)
+    ports, began_at = kit.ports, kit.runtime.now()
+    facts = observe(ports, kit.runtime)
+    has_cloud, has_cluster = ports.cloud is not None, ports.cluster is not None
+    world = World(began_at=began_at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster)
+    if facts.view is not None:
+        world.take_view(facts.view, began_at)
+    if facts.listing is not None:
+        world.take_listing(facts.listing)
+    return world.snapshot(facts.at, max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=began_at)
 
 
 def _counts(seen: Snapshot, pool: Pool) -> dict[str, int]:

@@ -107,7 +107,7 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool) -
     if job.pool is not None:
         settings = replace(settings, pinned=job.pool.revision.image)
     if check:
-        from ansible_collections.immutable.fleet.plugins.module_utils.engine.forecast import forecast
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import forecast
 
         return forecast(job, kit.ports, settings, kit.runtime)
     from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop

@@ -67,6 +67,7 @@ class DrainRequest:
 
 def pool_request(params: Params) -> PoolRequest:
     """The request of `node_pool`. Raises `Invalid`."""
+    _exactly_one(params, "openstack", "simulated")
     is_absent = params["state"] == "absent"
     has_cluster = bool(params.get("simulated")) or params.get("kubernetes") is not None
     pool = Pool(
@@ -98,6 +99,7 @@ def pool_request(params: Params) -> PoolRequest:
 
 def info_request(params: Params) -> InfoRequest:
     """The request of `node_pool_info`. Raises `Invalid`."""
+    _exactly_one(params, "openstack", "simulated")
     provider = params.get("openstack") or params.get("simulated") or {}
     has_cluster = bool(params.get("simulated")) or params.get("kubernetes") is not None
     return InfoRequest(
@@ -109,6 +111,7 @@ def info_request(params: Params) -> InfoRequest:
 
 def drain_request(params: Params) -> DrainRequest:
     """The request of `node_drain`. Raises `Invalid`."""
+    _exactly_one(params, "kubernetes", "simulated")
     nodes = _distinct(params["nodes"], "nodes")
     if not nodes:
         raise Invalid(what="the list is empty; expected the name of at least one node", where="nodes")
@@ -188,7 +191,9 @@ def _strategy(params: Params) -> Strategy:
 
 
 def _replicas(params: Params) -> int:
-    replicas: int = params["replicas"]
+    replicas: int | None = params["replicas"]
+    if replicas is None:
+        raise Invalid(what="missing; expected the number of machines", where="replicas")
     if replicas < 0:
         raise Invalid(what=f"{replicas} is no number of machines; expected 0 or more", where="replicas")
     if replicas == 0 and not params["allow_scale_to_zero"]:
@@ -220,6 +225,12 @@ def _taint(given: Params, path: str) -> Taint:
     if not LABEL_KEY.fullmatch(given["key"]):
         raise Invalid(what=f"{given['key']!r} is no key that Kubernetes takes", where=f"{path}.key")
     return Taint(given["key"], given["value"], given["effect"])
+
+
+def _exactly_one(params: Params, *names: str) -> None:
+    """Ansible counts an option that is given as null; a template that comes out empty is such a one."""
+    if sum(params.get(name) is not None for name in names) != 1:
+        raise Invalid(what="expected exactly one of them", where=", ".join(names))
 
 
 def _as_text(value: Any) -> str:

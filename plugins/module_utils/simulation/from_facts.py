@@ -35,6 +35,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
+NAMES_FROM = 100_000  # new pods are numbered from here: none may take the name of one that was observed
 TOKEN_LEFT = timedelta(hours=1)  # a view does not tell when a token expires
 
 
@@ -132,6 +133,7 @@ def _add_pod(world: World, node: Node, pod: Pod) -> None:
         name = pod.owner.partition("/")[2] or pod.name
         workload = Workload(pod.namespace, name, kind, grace=pod.grace, budgets=pod.budgets, order=pod.order)
         workload.has_empty_dir = pod.has_empty_dir
+        workload.made = NAMES_FROM
         world.state.workloads.put(key, workload)
     row = PodRow(pod, key, node.name, ready=node.ready is True and pod.terminating_since is None)
     world.pods.add(row)
