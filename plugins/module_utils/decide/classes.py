@@ -53,11 +53,14 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
 
 
 def _readiness(machine: Machine, pool: Pool) -> tuple[bool, datetime]:
-    """Whether it is ready now, and since when that is so. A VM without a cluster is ready while it runs."""
+    """Whether it is ready now, and since when that is so; one that never was ready is not since its creation.
+
+    A VM without a cluster is ready while it runs.
+    """
     node, vm = machine.node, machine.vm
     if not pool.has_cluster:
         return vm.status == vm_states.RUNNING, vm.created_at
-    if node is None:
+    if node is None or not machine.was_ready:
         return False, vm.created_at
     return node.ready is True, node.ready_since or node.created_at
 
