@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 
 ACCEPTED_BUT_UNSEEN = timedelta(seconds=30)  # an accepted eviction that the watch never shows is sent again
 BUDGET_LOOK_AGAIN = timedelta(seconds=60)  # a closed budget is tried now and then, should its status be wrong
+PODS_SHOWN = 3  # names in a message; the rest is counted
 
 Allowances = dict[str, int]  # budget name -> evictions it still allows in this turn; shared by all nodes of the turn
 
@@ -54,8 +55,9 @@ def evict_now(
             wake_at = _earlier(wake_at, due)
             continue
         closed = [name for name in pod.budgets if left.get(name, 1) <= 0]
-        if closed and (tried is None or now < tried.sent_at + BUDGET_LOOK_AGAIN):
-            wake_at = _earlier(wake_at, (tried.sent_at if tried else now) + BUDGET_LOOK_AGAIN)
+        again = _last_tried(node, tried, now) + BUDGET_LOOK_AGAIN
+        if closed and now < again:
+            wake_at = _earlier(wake_at, again)
             continue
         for name in pod.budgets:
             left[name] = left.get(name, 1) - 1
@@ -109,7 +111,7 @@ def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:
     """What the drain waits for, as "PDB shop/cart allows 0 evictions, 2 pods left (cart-0, cart-2)"."""
     closed = sorted({name for pod in node.pods for name in pod.budgets if _is_closed(budgets.get(name))})
     names = [pod.name for pod in node.pods]
-    shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+    shown = ", ".join(names[:PODS_SHOWN]) + (" ..." if len(names) > PODS_SHOWN else "")
     left = f"{len(names)} pod{'s' if len(names) != 1 else ''} left ({shown})" if names else "no pods left"
     if closed:
         return f"PDB {', '.join(closed[:2])} allows 0 evictions, {left}"
@@ -144,6 +146,13 @@ def _due(tried: EvictionTry | None) -> datetime | None:
     if tried is None:
         return None
     return tried.sent_at + ACCEPTED_BUT_UNSEEN if tried.retry_at is None else tried.retry_at
+
+
+def _last_tried(node: Node, tried: EvictionTry | None, now: datetime) -> datetime:
+    """When a closed budget was last asked; one that never was counts from the beginning of the drain."""
+    if tried is not None:
+        return tried.sent_at
+    return node.chosen.at if node.chosen is not None else now
 
 
 def _allowed_by(pod: Pod) -> str:
