@@ -33,7 +33,7 @@ IMAGE = "image"
 NETWORK = "network"
 VOLUME = "block-storage"
 
-LIBRARY = "openstacksdk >= 1.0.0"
+LIBRARY = "openstacksdk>=1.0.0"
 # Tags at creation came with 2.52, volume types in block devices with 2.67 (Stein, 2019). No newer one: 2.73 makes every list
 # read system_metadata too.
 _HEADERS = {COMPUTE: {"OpenStack-API-Version": "compute 2.67", "X-OpenStack-Nova-API-Version": "2.67"}}
@@ -205,7 +205,7 @@ def _as_our_errors(call: str) -> Iterator[None]:
     try:
         yield
     except (keystone.Unauthorized, keystone.Forbidden) as exc:
-        raise Denied(what=f"the identity service refused these credentials: {exc.message} [{call}]") from exc
+        raise Denied(what=f"the identity service refused these credentials: {exc} [{call}]", where="openstack.auth") from exc
     except keystone.SSLError as exc:
         raise Invalid(what=f"the certificate was refused: {exc} [{call}]", where="openstack.ca_cert") from exc
     except (keystone.EndpointNotFound, keystone.EmptyCatalog) as exc:
