@@ -58,7 +58,8 @@ def world_of(
         world.state.ports.put(leftover.id, Port(leftover, pool))
     if lock is not None:
         world.state.leases.put(pool, _lease(lock))
-    hosts = {vm.id: Host(vm, pool, vm.fields.get("image", ""), runs=vm.status == vm_states.RUNNING) for vm in vms}
+    ports = {leftover.machine: leftover.id for leftover in leftovers if leftover.kind == "port"}
+    hosts = {vm.id: _host(vm, pool, ports.get(vm.name, "")) for vm in vms}
     if view is not None:
         for budget in view.budgets.values():
             world.state.budgets.put(budget.name, _budget(budget))
@@ -70,6 +71,10 @@ def world_of(
     for host in hosts.values():
         _add_host(world, host, members.get(host.vm.id))
     return world
+
+
+def _host(vm: Vm, pool: str, port: str) -> Host:
+    return Host(vm, pool, vm.fields.get("image", ""), runs=vm.status == vm_states.RUNNING, port=port)
 
 
 def _add_nodes(world: World, hosts: dict[str, Host], view: ClusterView) -> None:
