@@ -3,18 +3,17 @@
 
 import contextlib
 import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
-def home(lab: str, environment: Mapping[str, str] = os.environ) -> Path:
+def home(lab: str, environment: Mapping[str, str]) -> Path:
     """The lab's directory: binaries, state and logs. LAB_HOME holds those of all labs."""
     cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(environment.get("LAB_HOME") or Path(cache) / "immutable-fleet-lab") / lab
 
 
-def port_base(lab: str, default: int, environment: Mapping[str, str] = os.environ) -> int:
+def port_base(lab: str, default: int, environment: Mapping[str, str]) -> int:
     """First port of the lab, LAB_<NAME>_PORT_BASE."""
     return int(environment.get(f"LAB_{lab.upper()}_PORT_BASE", default))
 

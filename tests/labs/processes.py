@@ -89,7 +89,10 @@ class Processes:
 
     def stop(self, names: Iterable[str], seconds: float = 20, sign: signal.Signals = signal.SIGTERM) -> None:
         """Ends them side by side; whoever is there after `seconds` is killed with its whole session."""
+        names = list(names)
         left = {name: pid for name in names if (pid := self.pid(name))}
+        for name in set(names) - set(left):
+            (self.run / f"{name}.pid").unlink(missing_ok=True)
         for pid in left.values():
             os.kill(pid, sign)
         deadline = time.monotonic() + seconds

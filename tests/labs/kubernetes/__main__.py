@@ -25,6 +25,8 @@ def main() -> None:
         elif arguments.command == "status":
             print(lab.processes.table())
         elif arguments.command == "check":
+            if not lab.runs():
+                raise LabError("not up: lab up kubernetes")
             check(site, say)
         else:
             with only_one(site.home):

@@ -39,7 +39,7 @@ class Kubernetes:
             self.down()
             shutil.rmtree(self.site.data, ignore_errors=True)
             shutil.rmtree(self.site.log, ignore_errors=True)
-        elif all(map(self.processes.pid, self.wanted())):
+        elif self.runs():
             self.say("Kubernetes is up already")
             return
         for folder in (self.site.pki, self.site.log, self.site.run, self.site.data, self.site.etc):
@@ -56,6 +56,9 @@ class Kubernetes:
         for name in ORDER[2:]:
             self.wait_healthy(name)
         self.say(f"Kubernetes {self.site.version} is up")
+
+    def runs(self) -> bool:
+        return all(map(self.processes.pid, self.wanted()))
 
     def wanted(self) -> list[str]:
         """Without our etcd when another one is given."""
@@ -115,7 +118,8 @@ def write_configuration(site: Site) -> None:
         "clientConnection": {"kubeconfig": str(site.etc / "scheduler.kubeconfig"), "qps": 500, "burst": 1000},
     }
     (site.etc / "scheduler.json").write_text(json.dumps(scheduler))
-    stages = Path(__file__).with_name("stages.yaml").read_text().replace("@KUBELET@", f"v{site.version}")
+    files = sorted(Path(__file__).with_name("stages").glob("*.yaml"))
+    stages = "\n---\n".join(file.read_text() for file in files).replace("@KUBELET@", f"v{site.version}")
     for name in ("POD_START", "POD_STOP", "ATTACH", "DETACH"):
         stages = stages.replace(f"@{name}@", site.settings[f"LAB_{name}"])
     (site.etc / "stages.yaml").write_text(stages)

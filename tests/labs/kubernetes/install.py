@@ -21,11 +21,8 @@ ETCD_MODULES = ("server", "etcdctl", "api", "client", "client/pkg", "pkg")
 # the root module's main.go is this one line; that module is not always served by the proxy
 ETCD_MAIN = """package main
 
-import (
-	"os"
-
-	"go.etcd.io/etcd/server/v3/etcdmain"
-)
+import "os"
+import "go.etcd.io/etcd/server/v3/etcdmain"
 
 func main() { etcdmain.Main(os.Args) }
 """

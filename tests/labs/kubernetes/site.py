@@ -39,8 +39,9 @@ class Site:
     etcd_servers: str  # of an etcd outside the lab, or empty
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Site":
+    def from_environment(cls) -> "Site":
         """The lab that LAB_HOME, LAB_KUBERNETES_PORT_BASE, LAB_KUBERNETES_VERSION and the settings ask for."""
+        environment = os.environ
         return cls(
             home=home("kubernetes", environment),
             port_base=port_base("kubernetes", DEFAULT_PORT_BASE, environment),

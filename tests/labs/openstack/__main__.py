@@ -47,11 +47,13 @@ def act(site: Site, command: str, fresh: bool) -> None:
 
 def act_in_services_python(site: Site, command: str, fresh: bool) -> None:
     say = Progress()
+    lab = OpenStack(site, say)
     if command == "check":
+        if not lab.runs():
+            raise LabError("not up: lab up openstack")
         check(site, say)
         return
     with only_one(site.home):
-        lab = OpenStack(site, say)
         if command == "up":
             lab.up(fresh=fresh)
         else:

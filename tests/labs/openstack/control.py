@@ -47,12 +47,14 @@ class OpenStack:
         if not self.is_seeded(self.core) and self.site.data.exists():
             self.down()  # the remains of a first start that did not end
             shutil.rmtree(self.site.data)
+        elif self.is_seeded(self.core) and self.marker(self.core).read_text() != self.filling():
+            raise LabError("seeded with another port base or LAB_HOSTS; to seed it anew: lab up openstack --fresh")
         new = [service for service in self.wanted if not self.is_seeded(service)]
         pristine = fresh or self.core in new
         self.start(new)
         for service in new:
             service.seed()
-            self.marker(service).write_text("")
+            self.marker(service).write_text(self.filling())
             self.say(service.name, "seeded")
         cloud = connect(self.site)
         for service in self.wanted:
@@ -95,8 +97,12 @@ class OpenStack:
                 done.result()
                 self.say("made:", running[done].replace("_", " "))
 
-    def marker(self, service: Service) -> Path:
-        return self.site.data / f".seeded-{service.name}"
+    def marker(self, service: Service, state: Path | None = None) -> Path:
+        """Exists once the service is seeded, and tells with what the databases were filled: ports and hypervisors."""
+        return (state or self.site.data) / f".seeded-{service.name}"
+
+    def filling(self) -> str:
+        return f"{self.site.port_base} {self.site.hosts}"
 
     def is_seeded(self, service: Service) -> bool:
         return self.marker(service).exists()
@@ -120,10 +126,11 @@ class OpenStack:
         self.say("state kept for --fresh")
 
     def restore(self) -> None:
-        """Stops the cloud and puts the kept state back; without one, the cloud is seeded anew."""
+        """Stops the cloud and puts the kept state back; without one that fits, the cloud is seeded anew."""
         self.down()
         shutil.rmtree(self.site.data, ignore_errors=True)
-        if self.site.seed.exists():
+        kept = self.marker(self.core, self.site.seed)
+        if kept.exists() and kept.read_text() == self.filling():
             run(["cp", "-a", self.site.seed, self.site.data])
 
     # --- down --------------------------------------------------------------------------------------------------------

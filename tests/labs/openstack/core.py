@@ -24,7 +24,12 @@ class Core:
         self.go_file = site.run / "conductor.up"
 
     def configure(self) -> None:
+        """A nova that runs with another configuration (Cinder was switched on since) is started again."""
+        file = self.site.etc / "nova/nova.conf"
+        before = file.read_text() if file.exists() else ""
         core_config.configure(self.site)
+        if file.read_text() != before:
+            self.processes.stop([name for name in self.names() if name.startswith("nova")])
 
     def names(self) -> list[str]:
         return ["nova", "neutron", "glance", "placement", "nova-conductor", "nova-scheduler", "nova-compute", "keystone"]

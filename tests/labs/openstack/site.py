@@ -45,8 +45,9 @@ class Site:
     drivers: Mapping[str, str]
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Site":
+    def from_environment(cls) -> "Site":
         """The lab that LAB_HOME, LAB_OPENSTACK_PORT_BASE, LAB_SERVICES, LAB_HOSTS and the delays ask for."""
+        environment = os.environ
         pairs = [pair.split(":") for pair in environment.get("LAB_HOSTS", DEFAULT_HOSTS).split()]
         return cls(
             home=home("openstack", environment),

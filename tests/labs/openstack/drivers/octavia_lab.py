@@ -133,6 +133,7 @@ def haproxy_apply(lb, amphora):
             [str(HAPROXY), "-D", "-f", str(cfg), "-p", str(own)] + (["-sf"] + old if old else []),
             capture_output=True,
             text=True,
+            check=False,
             env={"LD_LIBRARY_PATH": os.environ.get("LAB_LIBRARIES", "")},
         )
         if r.returncode:
