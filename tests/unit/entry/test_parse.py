@@ -144,7 +144,7 @@ def test_the_holder_names_the_awx_job() -> None:
 
 def test_nodes_are_named_once_each() -> None:
     """A list with a node in it twice is a mistake somewhere; an empty one as well."""
-    params = {"nodes": ["a", "b"], "state": "drained", "drain": DRAIN, **RUN}
+    params = {"nodes": ["a", "b"], "state": "drained", "drain": DRAIN, "kubernetes": {}, **RUN}
     assert parse.drain_request(params).nodes == ("a", "b")
     for nodes in (["a", "a"], [], [" "]):
         with pytest.raises(Invalid, match="nodes"):
