@@ -35,7 +35,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
-NAMES_FROM = 100_000  # new pods are numbered from here: none may take the name of one that was observed
+NAMES_FROM = 100_000  # new things are numbered from here: none may take the name or id of one that was observed
+FIRST_SERIAL = 1 << 48  # above what another simulated world has given, whose ids look like ours
 TOKEN_LEFT = timedelta(hours=1)  # a view does not tell when a token expires
 
 
@@ -52,6 +53,7 @@ def world_of(
 ) -> World:
     """The world as observed. `view` None: a pool of plain VMs, whose machines join nothing."""
     world = World(now, seed, profile)
+    world.state.serial = FIRST_SERIAL
     world.state.settings.any_image = True
     world.state.settings.has_cluster = view is not None
     for leftover in leftovers:
@@ -81,7 +83,6 @@ def _add_nodes(world: World, hosts: dict[str, Host], view: ClusterView) -> None:
     by_sign: dict[str, str] = {}
     for vm in (host.vm for host in hosts.values()):
         by_sign |= dict.fromkeys([sign for sign in (vm.name, vm.provider_id, vm.system_uuid.lower()) if sign], vm.id)
-    world.state.serial = max([int(node.version) for node in view.nodes.values() if node.version.isdigit()], default=0)
     for node in view.nodes.values():
         signs = (node.provider_id, node.system_uuid.lower(), node.name)
         host = next((by_sign[sign] for sign in signs if sign in by_sign), "")
