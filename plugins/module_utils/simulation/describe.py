@@ -24,7 +24,15 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import mishaps
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import APIS, CLOUD, CLUSTER, ERRORS, STALE, UNREACHABLE
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import (
+    CLOUD,
+    CLUSTER,
+    ERRORS,
+    FAIL,
+    STALE,
+    UNREACHABLE,
+    VERBS,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.options import Options
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import (
     BARE,
@@ -200,8 +208,11 @@ def _fault(options: Options) -> Fault:
 
 
 def _check_fault(fault: Fault, options: Options) -> None:
-    if fault.kind == UNREACHABLE and fault.target not in APIS:
-        raise Invalid(what=f"{fault.target!r} cannot be cut off; expected one of {', '.join(APIS)}", where=options.path("target"))
+    verbs = [verb for api in VERBS.values() for verb in api]
+    if fault.kind == FAIL and fault.target not in ("", *verbs):
+        raise Invalid(what=f"{fault.target!r} is no call; expected one of {', '.join(verbs)}", where=options.path("target"))
+    if fault.kind == UNREACHABLE and fault.target not in VERBS:
+        raise Invalid(what=f"{fault.target!r} cannot be cut off; expected one of {', '.join(VERBS)}", where=options.path("target"))
     if fault.kind == STALE and fault.target not in (CLOUD, CLUSTER):
         raise Invalid(what=f"{fault.target!r} cannot be stale; expected {CLOUD} or {CLUSTER}", where=options.path("target"))
     if fault.kind == STALE and not (fault.age and fault.lasts):

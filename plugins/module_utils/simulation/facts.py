@@ -25,8 +25,14 @@ class Facts:
 
     def reload(self) -> None:
         """After rows came from a file: look at everything, and keep the values that are still true."""
+        self.forget_past()
         self._state.touched_nodes |= dict.fromkeys([*self.nodes, *self._state.members])
         self._state.touched_budgets |= dict.fromkeys([*self.budgets, *self._state.budgets])
+
+    def forget_past(self) -> None:
+        """Nothing is known of how things were before now."""
+        self.past_nodes.forget(self._state.now)
+        self.past_budgets.forget(self._state.now)
 
     def refresh(self) -> None:
         """Show what changed since the last time. O(changes), and one copy of the dictionary of names."""

@@ -38,7 +38,11 @@ STALE = "stale"
 CLOUD = "cloud"
 CLUSTER = "cluster"
 LOCK = "lock"
-APIS = (CLOUD, CLUSTER, LOCK)
+VERBS = {
+    CLOUD: ("resolve", "list_vms", "create", "delete", "clear"),
+    CLUSTER: ("start", "change", "evict", "remove", "look", "delete_node", "mint_token", "delete_token"),
+    LOCK: ("read", "acquire", "renew", "write_record", "release"),
+}
 
 ERRORS: dict[str, type[PortError]] = {
     "Conflict": Conflict,
@@ -93,7 +97,9 @@ class Calls:
             raise Transient(what=f"the simulated {api} does not answer", where=f"{api}.{verb}" if verb else api)
 
     def is_cut_off(self, api: str) -> bool:
-        """Whether an outage lasts."""
+        """Whether an outage lasts. The lock is a Lease: where the cluster is cut off, it is too."""
+        if api == LOCK and self.is_cut_off(CLUSTER if self._state.settings.has_cluster else CLOUD):
+            return True
         return self._active(UNREACHABLE, api) is not None
 
     def age_of(self, api: str) -> timedelta:

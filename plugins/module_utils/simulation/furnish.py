@@ -10,7 +10,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import Description
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.pods import BLOCKED
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import BudgetRow, Workload
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import PER_NODE, BudgetRow, Workload
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
 _SETTINGS = ("machines_max", "ports_max", "pods_per_node_max", "has_cluster", "pushes", "labels_nodes", "deletes_nodes")
@@ -51,14 +51,14 @@ def furnish(world: World, description: Description) -> list[str]:
         if there is None or there.machines_max != domain.machines_max:
             state.domains.put(domain.name, replace(domain, is_down=there is not None and there.is_down))
             changes.append(f"failure domain {domain.name}")
+    for name, failure_domain in description.nodes:  # before the workloads, so that these spread over them
+        if name not in state.members:
+            world.nodes.stand_alone(name, failure_domain)
+            changes.append(f"node {name}")
     changes += _furnish_budgets(world, description)
     for workload in description.workloads:
         if _furnish_workload(world, workload):
             changes.append(f"workload {workload.key}")
-    for name, failure_domain in description.nodes:
-        if name not in state.members:
-            world.nodes.stand_alone(name, failure_domain)
-            changes.append(f"node {name}")
     return changes
 
 
@@ -85,7 +85,9 @@ def _furnish_workload(world: World, wish: Workload) -> bool:
     if row is None:
         row = replace(wish)
         world.state.workloads.put(row.key, row)
-        if not row.after_nodes and row.wanted:
+        if row.kind == PER_NODE:
+            world.nodes.bring_own_pods(row)
+        elif not row.after_nodes and row.wanted:
             world.pods.scale(row, row.wanted)
         world.nodes.bring_pods()
         return True

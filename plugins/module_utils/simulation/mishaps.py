@@ -24,6 +24,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.facts import Facts
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import (
     CLOUD,
     DIES_HALF_WAY,
@@ -69,11 +70,12 @@ TELL_EVERY = timedelta(seconds=1)  # while views are stale: something older may 
 class Mishaps:
     """Begins and ends faults."""
 
-    def __init__(self, state: State, hypervisor: Hypervisor, nodes: Nodes, pods: Pods) -> None:
+    def __init__(self, state: State, hypervisor: Hypervisor, nodes: Nodes, pods: Pods, facts: Facts) -> None:
         self._state = state
         self._hypervisor = hypervisor
         self._nodes = nodes
         self._pods = pods
+        self._facts = facts
 
     def inject(self, fault: Fault) -> str:
         """Let it happen after its delay; its key."""
@@ -98,6 +100,8 @@ class Mishaps:
             if fault.lasts is not None:
                 self._state.plan(fault.lasts, END, key)
             if fault.kind == STALE:
+                self._facts.refresh()
+                self._facts.forget_past()  # until now nobody noted when each change was: views stand still for `age` first
                 self._state.plan(TELL_EVERY, TELL, key)
             if fault.kind == DOMAIN_DOWN:
                 self._domain(fault, is_down=True)

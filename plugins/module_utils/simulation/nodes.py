@@ -10,7 +10,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, NotFound
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.pods import Pods
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import PER_NODE, Host, Member
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import PER_NODE, Host, Member, Workload
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import State
 
 JOIN = "join"
@@ -180,6 +180,13 @@ class Nodes:
             wanted = max(workload.wanted, workload.per_node * count)
             if wanted > workload.replicas:
                 self._pods.scale(workload, wanted)
+
+    def bring_own_pods(self, workload: Workload) -> None:
+        """A new workload of one pod per node meets nodes that are ready already."""
+        for member in self._state.members.values():
+            if member.ready is True:
+                for _ in range(workload.per_node):
+                    self._pods.spawn(workload, node=member.name)
 
     def _bring_own_pods(self, member: Member) -> None:
         for workload in list(self._state.workloads.values()):

@@ -65,8 +65,10 @@ class Pods:
         missing, workload.replicas = replicas - workload.replicas, max(replicas, workload.replicas)
         self._state.workloads.touch(workload.key)
         for name in workload.budgets:
-            self._state.budgets[name].scale += max(0, missing)
-            self._state.budget_changed(name)
+            budget = self._state.budgets.get(name)
+            if budget is not None:
+                budget.scale += max(0, missing)
+                self._state.budget_changed(name)
         for _ in range(missing):
             self.spawn(workload)
 
@@ -267,15 +269,16 @@ class Pods:
 
     def _guardian(self, row: PodRow) -> str | None:
         """The budget that has to agree; None where none has. A pod that is pending or on its way out asks nobody."""
-        if row.pod.terminating_since is not None or not row.node or not row.pod.budgets:
+        budgets = [name for name in row.pod.budgets if name in self._state.budgets]
+        if row.pod.terminating_since is not None or not row.node or not budgets:
             return None
-        if len(row.pod.budgets) > 1:
+        if len(budgets) > 1:
             raise Invalid(
                 what="This pod has more than one PodDisruptionBudget, which the eviction subresource does not support: "
-                + ", ".join(row.pod.budgets),
+                + ", ".join(budgets),
                 where=f"pod {row.pod.full_name}",
             )
-        return row.pod.budgets[0]
+        return budgets[0]
 
     def _spend(self, uid: str, row: PodRow) -> None:
         """The budget was charged before the delete met the wrong UID (FM50)."""

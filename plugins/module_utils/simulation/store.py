@@ -76,7 +76,7 @@ def open_world(path: str) -> StoreSession:
     connection = _connect(path)
     try:
         found = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    except sqlite3.DatabaseError as exc:
+    except sqlite3.OperationalError as exc:
         connection.close()
         raise Invalid(what=f"this is no world file: {exc}", where=path) from exc
     if codec.load(found.get("schema", "0")) != codec.SCHEMA:
@@ -296,5 +296,9 @@ class StoreSession:
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = OFF")
+    try:
+        connection.execute("PRAGMA synchronous = OFF")
+    except sqlite3.DatabaseError as exc:
+        connection.close()
+        raise Invalid(what=f"this is no world file: {exc}", where=path) from exc
     return connection

@@ -31,8 +31,8 @@ class World:
         self.leases = leases.Leases(self.state)
         self.tokens = leases.Tokens(self.state)
         self.calls = Calls(self.state)
-        self.mishaps = mishaps.Mishaps(self.state, self.hypervisor, self.nodes, self.pods)
         self.facts = Facts(self.state, self.pods)
+        self.mishaps = mishaps.Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.facts)
         self._handlers: dict[str, Callable[[str], None]] = {
             vms.BUILT: self.hypervisor.built,
             vms.VM_GONE: self.hypervisor.gone,
@@ -64,10 +64,10 @@ class World:
     def advance(self, to: datetime) -> None:
         """Play all events that are due at `to`, in order, and set the clock to it. Never goes back."""
         state, handlers = self.state, self._handlers
+        self._note_for_stale_views()
         while (due := state.pop_due(to)) is not None:
             handlers[due.kind](due.key)
-            if state.faults and self.calls.age_of(CLUSTER):
-                self.facts.refresh()  # a stale view needs to know when each change was
+            self._note_for_stale_views()
         state.now = max(state.now, to)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -80,6 +80,11 @@ class World:
     def inject(self, fault: Fault) -> str:
         """Let something go wrong, now or after `fault.delay`. The key names it in `state.faults` until it is over."""
         return self.mishaps.inject(fault)
+
+    def _note_for_stale_views(self) -> None:
+        """A view that lags behind has to know when each change was."""
+        if self.state.faults and self.calls.age_of(CLUSTER):
+            self.facts.refresh()
 
     def reload(self) -> None:
         """Rows were replaced from outside: build every index anew, and keep the values that are still true."""
