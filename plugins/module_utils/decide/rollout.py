@@ -51,6 +51,7 @@ class Rollout:
                 turn.mark_available()
                 turn.create()
                 turn.clear_leftovers()
+            turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
         return verdict.conclude(turn.decision(), self.pool, self.limits, snapshot, census)
 

@@ -64,7 +64,9 @@ class Turn:
     def may_replace(self) -> bool:
         """Whether taking a machine away for the sake of a new one makes sense: not while creates are held back."""
         troubles = self.snapshot.troubles
-        return not troubles.fatal and (troubles.after is None or self.snapshot.at >= troubles.after)
+        if troubles.fatal or troubles.lost_new >= LOST_NEW_MAX:
+            return False
+        return troubles.after is None or self.snapshot.at >= troubles.after
 
     # Rules 2 and 3 --------------------------------------------------------------------------------------------------
     def push_those_going(self) -> None:
@@ -83,13 +85,13 @@ class Turn:
                 self.setting_aside += 1  # its token is free only once the mark is seen
                 self.actions.append(change)
             else:
-                what = f"{what}; {self.quarantined} quarantined of max_blocked {self.limits.blocked}, so it keeps its surge token"
-                self.blockers.append(Blocker(code="overdue", what=what, where=machine.where))
+                why = f"{what}; {self.quarantined} quarantined of max_blocked {self.limits.blocked}, so it keeps its surge token"
+                self.blockers.append(Blocker(code="overdue", what=why, where=machine.where))
 
     # Rules 4 to 8: marks ----------------------------------------------------------------------------------------------
     def mark_failed(self) -> None:
         """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
-        for machine in self.census.of(FAILED):
+        for machine in self._not_held(self.census.of(FAILED)):
             vm = machine.vm
             fault = f": {vm.fault}" if vm.fault else ""
             if machine.node is None:
@@ -99,17 +101,14 @@ class Turn:
 
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
-        for machine in list(self.census.outdated[BOOTING]):
+        for machine in self._not_held(self.census.outdated[BOOTING]):
             self._choose_booting(machine, "outdated")
 
     def mark_outdated_not_ready(self) -> None:
         """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
         sick = len(self.census.of(NOT_READY)) + len(self.census.of(FAILED))
         proven = bool(self.census.current[AVAILABLE])
-        for machine in list(self.census.outdated[NOT_READY]):
-            if machine.node is not None and machine.node.is_held and not self.pool.drain.include_cordoned:
-                self._held(machine)
-                continue
+        for machine in self._not_held(self.census.outdated[NOT_READY]):
             if sick > self.limits.unhealthy and not proven and (self.limits.surge > 0 or self.going > 0):
                 what = f"{sick} machines not ready > max_unhealthy_total {self.limits.unhealthy}"
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
@@ -119,14 +118,16 @@ class Turn:
 
     def mark_surplus(self) -> None:
         """Rule 7: too many of the wanted revision: those that serve least go first."""
-        current, surplus = self.census.current, self._surplus
-        never = [machine for machine in current[BOOTING] if not machine.was_ready]
-        young = [machine for machine in current[BOOTING] if machine.was_ready]
-        not_held = [machine for machine in current[NOT_READY] if not (machine.node is not None and machine.node.is_held)]
-        for machine in never + not_held + young:
+        surplus = self._surplus
+        booting = self._not_held(self.census.current[BOOTING])
+        not_ready = self._not_held(self.census.current[NOT_READY])
+        never = [machine for machine in booting if not machine.was_ready]
+        young = [machine for machine in booting if machine.was_ready]
+        still_young = {machine.name for machine in young}
+        for machine in never + not_ready + young:
             if surplus <= 0:
                 return
-            if machine.was_ready and machine not in not_held:
+            if machine.name in still_young:
                 gone = self._choose_booting(machine, "surplus")
             elif gone := self._can_leave(machine):
                 self._choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
@@ -185,6 +186,17 @@ class Turn:
         for node in self.snapshot.nodes.values():
             self.actions.append(DeleteNode(node, "its VM is gone"))
 
+    def name_the_untouchable(self) -> None:
+        """Say which machines are somebody else's business: not available, or not ours, and left as they are (FM10, FM25)."""
+        for kind in (FAILED, NOT_READY, BOOTING):
+            for machine in self.census.of(kind):
+                if machine.node is not None and machine.node.is_held and machine.name not in self.chosen_now:
+                    what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
+                    self.blockers.append(Blocker(code="person", what=what, where=machine.where))
+        for name in self.snapshot.half_owned:
+            what = "carries only one of our marks: counted, never touched (restore them or delete it)"
+            self.blockers.append(Blocker(code="half_owned", what=what, where=f"machine {name}"))
+
     # ------------------------------------------------------------------------------------------------------------------
     def decision(self) -> Decision:
         """What this turn found, without a judgement on whether all is done."""
@@ -242,9 +254,11 @@ class Turn:
         self.blockers += found
         return not found
 
-    def _held(self, machine: Machine) -> None:
-        what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
-        self.blockers.append(Blocker(code="person", what=what, where=machine.where))
+    def _not_held(self, machines: list[Machine]) -> list[Machine]:
+        """Those of `machines` that no person has cordoned; all of them with `include_cordoned`."""
+        if self.pool.drain.include_cordoned:
+            return list(machines)
+        return [machine for machine in machines if machine.node is None or not machine.node.is_held]
 
     def _choose_booting(self, machine: Machine, why: str) -> bool:
         if not machine.was_ready:

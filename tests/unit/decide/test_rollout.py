@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rollout rule, number by number (semantics section 3): what is marked and made, with the inequality that allows it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED, GOING, NOT_READY, QUARANTINED
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot, Troubles
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+from ansible_collections.immutable.fleet.tests.unit.builders import (
+    HELD,
+    JOINED,
+    NEW,
+    NOW,
+    OLD,
+    YOUNG,
+    ago,
+    blocked,
+    budget,
+    creating,
+    later,
+    machine,
+    node,
+    pod,
+    pool,
+    said,
+    snapshot,
+)
+
+CART = "shop/cart"
+
+
+def decided(world: Snapshot, wanted: Pool) -> list[str]:
+    return said(Rollout(wanted).decide(world, NOW))
+
+
+def named(*kinds: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> list[Machine]:
+    """Machines m0, m1, ... of these revisions and kinds."""
+    return [machine(f"m{number}", row[0], row[1], **(row[2] if len(row) > 2 else {})) for number, row in enumerate(kinds)]
+
+
+AVAILABLE = "available"
+OLD_A, NEW_A = (OLD, AVAILABLE), (NEW, AVAILABLE)
+NEVER_BACK = {"ready_since": ago(2000)}
+
+
+@pytest.mark.parametrize(
+    ("machines", "options", "expected"),
+    [
+        pytest.param(
+            named(NEW_A, NEW_A, (NEW, FAILED)),
+            {},
+            ["delete m2: failed and never joined: No valid host was found.", "create slot 0: 3 exist < ceiling 4"],
+            id="never joined: free",
+        ),
+        pytest.param(
+            named(NEW_A, NEW_A, (NEW, NOT_READY, NEVER_BACK)),
+            {},
+            ["choose m2: failed; 0 going < 1", "create slot 0: 3 exist < ceiling 4"],
+            id="with a node: while fewer are going than D",
+        ),
+        pytest.param(
+            named((NEW, GOING), (NEW, NOT_READY, NEVER_BACK), (NEW, NOT_READY, NEVER_BACK)),
+            {"surge": 2},
+            ["choose m1: failed; 1 going < 2", "create slot 0: 3 exist < ceiling 5", "create slot 1: 4 exist < ceiling 5"],
+            id="D = surge + unavailable counts those going already",
+        ),
+        pytest.param(
+            named(NEW_A, NEW_A, (NEW, NOT_READY, {**NEVER_BACK, "schedulable": False})),
+            {},
+            ["create slot 0: 3 exist < ceiling 4"],
+            id="FM10 one that a person cordoned is left alone",
+        ),
+    ],
+)
+def test_rule_4_failed_machines(machines: list[Machine], options: dict[str, Any], expected: list[str]) -> None:
+    """A failed machine goes: free if it never had a node, else while |G| < D."""
+    assert decided(snapshot(*machines), pool(3, **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"),
+    [
+        pytest.param(
+            named(NEW_A, NEW_A, NEW_A, (OLD, BOOTING)), ["delete m3: outdated and never ready"], id="without a node: the delete is the mark"
+        ),
+        pytest.param(named(NEW_A, NEW_A, NEW_A, (OLD, JOINED)), ["choose m3: outdated and never ready"], id="never ready: free"),
+        pytest.param(
+            named(NEW_A, NEW_A, NEW_A, (OLD, YOUNG)),
+            ["choose m3: outdated and not yet available; 3 available >= floor 3"],
+            id="ready: the floor is kept without it",
+        ),
+        pytest.param(named(NEW_A, NEW_A, (NEW, BOOTING), (OLD, YOUNG)), [], id="ready, and needed soon: 2 available < floor 3"),
+        pytest.param(named(NEW_A, NEW_A, NEW_A, (OLD, JOINED, {"schedulable": False})), [], id="FM10 cordoned by a person"),
+    ],
+)
+def test_rule_5_outdated_and_booting(machines: list[Machine], expected: list[str]) -> None:
+    """An outdated machine that boots goes free if it was never ready, else only when |A| >= F."""
+    assert decided(snapshot(*machines), pool(3)) == expected
+
+
+SICK = {"max_unhealthy_total": "20%"}  # 1 of 3
+
+
+@pytest.mark.parametrize(
+    ("machines", "options", "expected"),
+    [
+        pytest.param(
+            named(OLD_A, OLD_A, (OLD, NOT_READY)),
+            {},
+            ["choose m2: outdated and not ready; 0 going < 1", "create slot 0: 3 exist < ceiling 4"],
+            id="while |G| < D",
+        ),
+        pytest.param(named(OLD_A, (OLD, GOING), (OLD, NOT_READY)), {}, ["create slot 0: 3 exist < ceiling 4"], id="D are going already"),
+        pytest.param(
+            named((OLD, NOT_READY), (OLD, NOT_READY), OLD_A),
+            {},
+            ["create slot 0: 3 exist < ceiling 4"],
+            id="too many are sick: the new revision proves itself first",
+        ),
+        pytest.param(
+            named((OLD, NOT_READY), (OLD, NOT_READY), NEW_A),
+            {},
+            ["choose m0: outdated and not ready; 0 going < 1", "create slot 0: 3 exist < ceiling 4"],
+            id="too many are sick, and it has proved itself",
+        ),
+        pytest.param(
+            named((OLD, NOT_READY), (OLD, NOT_READY), OLD_A),
+            {"surge": 0, "unavailable": 1},
+            ["choose m0: outdated and not ready; 0 going < 1"],
+            id="too many are sick and no surge: one probe",
+        ),
+        pytest.param(named(OLD_A, OLD_A, (OLD, HELD)), {}, ["create slot 0: 3 exist < ceiling 4"], id="FM10 cordoned by a person"),
+        pytest.param(
+            named(OLD_A, OLD_A, (OLD, HELD)),
+            {"include_cordoned": True},
+            ["choose m2: outdated and not ready; 0 going < 1", "create slot 0: 3 exist < ceiling 4"],
+            id="cordoned by a person, and include_cordoned",
+        ),
+    ],
+)
+def test_rule_6_outdated_and_not_ready(machines: list[Machine], options: dict[str, Any], expected: list[str]) -> None:
+    """Outdated and not ready goes early, but a sick environment is not mistaken for an old image."""
+    assert decided(snapshot(*machines), pool(3, **SICK, **options)) == expected
+
+
+def slots(*rows: tuple[str, str]) -> list[Machine]:
+    """Machines of these revisions and kinds in slots 0, 1, ..."""
+    return [machine(f"m{number}", *row, slot=number) for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"),
+    [
+        pytest.param(slots(NEW_A, NEW_A, (NEW, BOOTING)), ["delete m2: surplus: 3 > 2 replicas"], id="never ready first"),
+        pytest.param(
+            slots(NEW_A, NEW_A, (NEW, NOT_READY), (NEW, YOUNG)),
+            ["choose m2: surplus: 4 > 2 replicas", "choose m3: surplus and not yet available; 2 available >= floor 2"],
+            id="then not ready, then young",
+        ),
+        pytest.param(slots(NEW_A, (NEW, YOUNG), (NEW, YOUNG)), [], id="young ones stay while 1 available < floor 2"),
+        pytest.param(
+            slots(NEW_A, NEW_A, NEW_A, NEW_A),
+            ["choose m0: surplus; 4 available > floor 2", "choose m1: surplus; 3 available > floor 2"],
+            id="then available ones, no lower than the floor",
+        ),
+        pytest.param(slots(NEW_A, NEW_A, (NEW, HELD)), [], id="FM10 one that a person cordoned is left alone"),
+        pytest.param(
+            slots(OLD_A, OLD_A, OLD_A, OLD_A),
+            ["choose m0: outdated; 4 available > floor 2", "choose m1: outdated; 3 available > floor 2"],
+            id="fewer replicas: outdated ones go as rule 8 lets them",
+        ),
+    ],
+)
+def test_rule_7_surplus(machines: list[Machine], expected: list[str]) -> None:
+    """FM49: what serves least goes first, and not one machine too many."""
+    assert decided(snapshot(*machines), pool(2)) == expected
+
+
+def test_FM49_creates_in_flight_count_as_surplus() -> None:
+    """Two up to date and one create in flight are three: of two wanted, one available machine may go."""
+    world = snapshot(*slots(NEW_A, NEW_A, NEW_A), creating=(creating(slot=3),))
+    assert decided(world, pool(3)) == []
+
+
+@pytest.mark.parametrize(
+    ("machines", "options", "expected"),
+    [
+        pytest.param(
+            slots(OLD_A, OLD_A, OLD_A), {}, ["create slot 0: 3 exist < ceiling 4"], id="no machine to spare: 3 available = floor 3"
+        ),
+        pytest.param(slots(NEW_A, OLD_A, OLD_A, OLD_A), {}, ["choose m1: outdated; 4 available > floor 3"], id="one to spare"),
+        pytest.param(
+            slots(OLD_A, OLD_A, OLD_A),
+            {"surge": 0, "unavailable": 2},
+            ["choose m0: outdated; 3 available > floor 1", "choose m1: outdated; 2 available > floor 1"],
+            id="each mark lowers the available at once",
+        ),
+        pytest.param(
+            slots(OLD_A, OLD_A, OLD_A),
+            {"surge": 1, "unavailable": 1},
+            ["choose m0: outdated; 3 available > floor 2", "create slot 0: 3 exist < ceiling 4"],
+            id="surge and unavailable at once",
+        ),
+    ],
+)
+def test_rule_8_available_machines_above_the_floor(machines: list[Machine], options: dict[str, Any], expected: list[str]) -> None:
+    """No mark of ours takes the available below the floor N - U."""
+    assert decided(snapshot(*machines), pool(3, **options)) == expected
+
+
+def test_FM01_a_drain_that_cannot_succeed_is_not_started() -> None:
+    """The node whose PDB can never allow an eviction stays as it is and is named; another one goes."""
+    stuck = machine("m1", OLD, slot=1, pods=(pod("cart-0", CART),))
+    world = snapshot(
+        machine("m0", NEW, slot=0), stuck, machine("m2", OLD), machine("m3", OLD), budgets={CART: budget(CART, 0, desired=1, expected=1)}
+    )
+    decision = Rollout(pool(3)).decide(world, NOW)
+    assert (said(decision), blocked(decision)) == (
+        ["choose m2: outdated; 4 available > floor 3"],
+        ["pdb node m1: PDB shop/cart can never allow an eviction: it wants 1 of 1 pods healthy (pod shop/cart-0)"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "expected"),
+    [
+        pytest.param(snapshot(), {}, [f"create slot {n}: {n} exist < ceiling 4" for n in range(3)], id="as many as are missing"),
+        pytest.param(
+            snapshot(*slots(OLD_A, OLD_A, OLD_A)),
+            {"surge": 2},
+            ["create slot 0: 3 exist < ceiling 5", "create slot 1: 4 exist < ceiling 5"],
+            id="as many as the ceiling allows",
+        ),
+        pytest.param(
+            snapshot(*slots(OLD_A, OLD_A, OLD_A), creating=(creating(slot=0),)), {}, [], id="FM26 a create in flight exists: 4 = ceiling 4"
+        ),
+        pytest.param(snapshot(*slots(NEW_A, NEW_A), creating=(creating(slot=2),)), {}, [], id="a create in flight is not missing"),
+        pytest.param(snapshot(*slots((OLD, GOING), OLD_A, OLD_A, NEW_A)), {}, [], id="FM13 a machine that is going still exists"),
+        pytest.param(
+            snapshot(*slots((OLD, QUARANTINED), OLD_A, OLD_A, NEW_A)),
+            {},
+            ["create slot 0: 3 exist < ceiling 4"],
+            id="FM08 a quarantined one does not count",
+        ),
+        pytest.param(snapshot(*slots(OLD_A, OLD_A, OLD_A), half_owned=("web-9-zzzzz",)), {}, [], id="FM25 half-owned: it counts"),
+    ],
+)
+def test_rule_9_creates_up_to_the_ceiling(world: Snapshot, options: dict[str, Any], expected: list[str]) -> None:
+    """FM39: no create of ours takes what exists above C = N + S, calls in flight included."""
+    assert decided(world, pool(3, **options)) == expected
+
+
+def test_FM25_half_owned_machines_are_said() -> None:
+    """A machine with one of our marks alone is counted, reported, and never touched."""
+    decision = Rollout(pool(3)).decide(snapshot(*slots(OLD_A, OLD_A, OLD_A), half_owned=("web-9-zzzzz",)), NOW)
+    assert blocked(decision) == [
+        "half_owned machine web-9-zzzzz: carries only one of our marks: counted, never touched (restore them or delete it)"
+    ]
+
+
+LOST = Troubles(lost_new=3, since=ago(60))
+SHORT = Troubles(after=later(5), what="No valid host was found.", since=ago(2), count=1)
+GIVEN_UP = Troubles(after=ago(5), what="No valid host was found.", since=ago(300), count=5, fatal=True)
+
+
+@pytest.mark.parametrize(
+    ("troubles", "expected"),
+    [
+        pytest.param(Troubles(), ["choose m0: outdated; 3 available > floor 2", "create slot 0: 3 exist < ceiling 4"], id="no trouble"),
+        pytest.param(SHORT, [], id="the cloud has no room: held back"),
+        pytest.param(
+            Troubles(after=ago(1), count=1),
+            ["choose m0: outdated; 3 available > floor 2", "create slot 0: 3 exist < ceiling 4"],
+            id="the back-off is over",
+        ),
+        pytest.param(GIVEN_UP, [], id="given up"),
+        pytest.param(LOST, [], id="FM18 new machines never become ready"),
+    ],
+)
+def test_nothing_is_taken_away_for_machines_that_cannot_be_made(troubles: Troubles, expected: list[str]) -> None:
+    """Exhausted, and an image that never becomes ready, stop rule 9, and 5 to 8 for the sake of new machines."""
+    assert decided(snapshot(*slots(OLD_A, OLD_A, OLD_A), troubles=troubles), pool(3, 1, 1)) == expected
+
+
+def test_a_machine_going_is_pushed_even_then() -> None:
+    """Rule 2: nothing ever stops a machine that is on its way."""
+    empty = machine("m0", OLD, GOING, pods=())
+    assert decided(snapshot(empty, troubles=GIVEN_UP), pool(3)) == ["look m0: no pods left: looking directly before anything rests on it"]
+
+
+@pytest.mark.parametrize(
+    ("stale", "expected"),
+    [
+        pytest.param(
+            {},
+            [
+                "look m0: no pods left: looking directly before anything rests on it",
+                "create slot 0: 2 exist < ceiling 4",
+                "create slot 1: 3 exist < ceiling 4",
+            ],
+            id="all fresh",
+        ),
+        pytest.param({"cloud": ago(61)}, [], id="the cloud is silent: no mark, no create, no delete"),
+        pytest.param({"cluster": ago(61)}, [], id="the cluster is silent: nothing"),
+    ],
+)
+def test_FM17_rule_1_nothing_new_rests_on_stale_facts(stale: dict[str, Any], expected: list[str]) -> None:
+    """A source that gave no news for max_staleness freezes everything that rests on it."""
+    machines = [machine("m0", OLD, GOING, pods=()), machine("m1", OLD)]
+    assert decided(snapshot(*machines, stale=stale), pool(3)) == expected
+
+
+def test_no_create_before_a_dead_holders_calls_have_arrived() -> None:
+    """FM26: after a take-over creates wait until `settled_at`, and the run wakes then."""
+    decision = Rollout(pool(3)).decide(snapshot(settled_at=later(50)), NOW)
+    assert (said(decision), decision.wake_at, [b.code for b in decision.blockers]) == ([], later(50), ["settling"])
+
+
+def leftover(kind: str, owner: str) -> Leftover:
+    return Leftover(kind=kind, id=f"{kind}-1", name=owner, machine=owner, created_at=ago(60))
+
+
+@pytest.mark.parametrize(
+    ("world", "expected"),
+    [
+        pytest.param(
+            snapshot(*slots(NEW_A), leftovers=(leftover("port", "m9"),)),
+            ["clear port-1: belongs to no machine (m9 is gone)"],
+            id="FM22 port of no machine",
+        ),
+        pytest.param(snapshot(*slots(NEW_A), leftovers=(leftover("port", "m0"),)), [], id="port of a machine"),
+        pytest.param(
+            snapshot(*slots(NEW_A), leftovers=(leftover("token", "m0"),)), ["clear token-1: its machine has joined"], id="spent token"
+        ),
+        pytest.param(snapshot(*slots(NEW_A), nodes={"m9": node("m9")}), ["delete node m9: its VM is gone"], id="Node of no machine"),
+        pytest.param(
+            snapshot(*slots(NEW_A), leftovers=(leftover("port", "m9"),), settled_at=later(9)),
+            [],
+            id="not while a dead holder's create may arrive",
+        ),
+    ],
+)
+def test_leftovers_of_the_pool_are_cleared_at_once(world: Snapshot, expected: list[str]) -> None:
+    """What carries our mark and belongs to no machine and no create in flight goes; we hold the lock."""
+    assert decided(world, pool(1)) == expected
+
+
+def test_a_port_of_a_create_in_flight_is_no_leftover() -> None:
+    """The list may show the port before the VM."""
+    world = snapshot(*slots(NEW_A), creating=(creating("web-1-aaaaa", 1),), leftovers=(leftover("port", "web-1-aaaaa"),))
+    assert decided(world, pool(2)) == []
+
+
+def test_FM42_the_node_of_this_run_goes_last() -> None:
+    """Of two outdated nodes the one this run does not live on goes."""
+    world = snapshot(*slots(NEW_A, OLD_A, OLD_A, OLD_A), own_node="m1")
+    assert decided(world, pool(3)) == ["choose m2: outdated; 4 available > floor 3"]
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"),
+    [
+        pytest.param(named(NEW_A, NEW_A, (NEW, HELD)), ["m2"], id="up to date"),
+        pytest.param(named(NEW_A, NEW_A, (OLD, HELD)), ["m2"], id="outdated"),
+        pytest.param(named(NEW_A, NEW_A, NEW_A, (NEW, HELD)), ["m3"], id="surplus"),
+        pytest.param(named(NEW_A, NEW_A, (NEW, NOT_READY, {**NEVER_BACK, "schedulable": False})), ["m2"], id="failed"),
+        pytest.param(named(NEW_A, NEW_A, (NEW, JOINED, {"schedulable": False})), ["m2"], id="booting"),
+        pytest.param(named(NEW_A, NEW_A, (OLD, GOING)), [], id="our own cordon"),
+    ],
+)
+def test_FM10_a_persons_cordon_is_named(machines: list[Machine], expected: list[str]) -> None:
+    """A node that a person cordoned is not available, never a victim, and always a blocker that names it."""
+    decision = Rollout(pool(3)).decide(snapshot(*machines), NOW)
+    assert [blocker.where for blocker in decision.blockers if blocker.code == "person"] == [f"machine {name}" for name in expected]
+
+
+def test_an_outdated_machine_in_error_is_only_failed() -> None:
+    """Classes are exclusive: X before outdated."""
+    world = snapshot(*slots(NEW_A, NEW_A), machine("m2", OLD, status=vm_states.ERROR))
+    assert decided(world, pool(3)) == ["choose m2: failed; 0 going < 1", "create slot 2: 3 exist < ceiling 4"]
+
+
+def test_a_run_wakes_when_time_alone_will_change_a_class() -> None:
+    """A machine that becomes available in 20 s wakes the run then, not at the next poll."""
+    world = snapshot(*slots(NEW_A, NEW_A, (NEW, YOUNG)))
+    assert Rollout(pool(3, min_ready=timedelta(seconds=30))).decide(world, NOW).wake_at == later(20)
