@@ -85,8 +85,9 @@ class World:
         self.listed_at = listing.as_of
         changed = before != kept
         if listing.leftovers is not None:
-            changed = changed or self._leftovers != listing.leftovers
-            self._leftovers = listing.leftovers
+            # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
+            names = {vm.name for vm in kept.values()}
+            self._leftovers = tuple(leftover for leftover in listing.leftovers if leftover.machine not in names)
             self.full_at = listing.as_of
         return changed
 
