@@ -216,7 +216,10 @@ class Joiner:
 
 def main() -> None:
     arguments = parser().parse_args()
-    sources = open_sources(arguments)
+    try:
+        sources = open_sources(arguments)
+    except ImportError as error:
+        sys.exit(f"lab joiner: {error}; .venv has the SDKs, and so has $LAB_OPENSTACK_PYTHON tests/labs/lab joiner ...")
     if not sources and not arguments.listen:
         sys.exit("lab joiner: no --openstack, --vsphere or --listen: nobody to hear of VMs from")
     joiner = Joiner(version=arguments.version, boot_delay=arguments.boot_delay, ccm=arguments.ccm, say=say)
