@@ -12,6 +12,7 @@ import threading
 from collections import defaultdict
 from dataclasses import replace
 
+from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.budgets import Budgets, selects
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import BudgetFact, NodeFact, PodFact
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.table import Table
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Node, Pod
@@ -35,9 +36,9 @@ class Join:
         self._pods_on: defaultdict[str, dict[str, PodFact]] = defaultdict(dict)
         self._pods_in: defaultdict[str, dict[str, PodFact]] = defaultdict(dict)  # by namespace
         self._attached_to: defaultdict[str, set[str]] = defaultdict(set)
-        self._budgets_in: defaultdict[str, dict[str, BudgetFact]] = defaultdict(dict)
+        self._budgets = Budgets()
         self._matched: dict[str, tuple[str, ...]] = {}  # pod's UID -> names of the PDBs that select it
-        self._budget_facts: dict[str, Budget] = {}
+        self._budget_facts: dict[str, Budget] = {}  # as last shown; empty after a change
         self._token_facts: dict[str, Leftover] = {}
 
     def view(self) -> tuple[dict[str, Node], dict[str, Budget], tuple[Leftover, ...]]:
@@ -47,6 +48,8 @@ class Join:
             for name in self._dirty:
                 self._rebuild(name)
             self._dirty.clear()
+        if not self._budget_facts:
+            self._budget_facts = self._budgets.facts()
         return self._joined, self._budget_facts, tuple(self._token_facts.values())
 
     def is_there(self, pod: Pod) -> bool:
@@ -78,13 +81,9 @@ class Join:
         budgets = self._matched.get(fact.pod.uid, ())
         if not budgets or not fact.is_guarded:
             return fact.pod
-        if len(budgets) == 1 and not fact.is_ready and self._budgets_in[fact.pod.namespace][budgets[0]].lets_unready_go:
+        if len(budgets) == 1 and not fact.is_ready and self._budgets.lets_unready_go(budgets[0]):
             return fact.pod
         return replace(fact.pod, budgets=budgets)  # two of them are refused (FM3), ready or not
-
-    def _match(self, fact: PodFact) -> tuple[str, ...]:
-        budgets = self._budgets_in[fact.pod.namespace]
-        return tuple(sorted(name for name, budget in budgets.items() if budget.selector and budget.selector.matches(fact.labels)))
 
     def _node_changed(self, _uid: str, before: NodeFact | None, after: NodeFact | None) -> None:
         if after is not None:
@@ -104,30 +103,26 @@ class Join:
         self._dirty.add(after.node)
         self._pods_on[after.node][uid] = self._pods_in[after.pod.namespace][uid] = after
         if before is None or before.labels != after.labels:
-            self._matched[uid] = self._match(after)
+            self._matched[uid] = self._budgets.selecting(after.pod.namespace, after.labels)
 
     def _budget_changed(self, _uid: str, before: BudgetFact | None, after: BudgetFact | None) -> None:
+        self._budget_facts = {}
+        if after is not None:
+            self._budgets.put(after)
+        elif before is not None:
+            self._budgets.drop(before.budget.name)
+        if before is None or after is None or before.selector != after.selector:
+            self._match_again(before, after)
+        elif before.lets_unready_go != after.lets_unready_go:
+            pods, name = self._pods_in[after.namespace].items(), after.budget.name
+            self._dirty.update(pod.node for uid, pod in pods if not pod.is_ready and name in self._matched[uid])
+
+    def _match_again(self, before: BudgetFact | None, after: BudgetFact | None) -> None:
+        """For the pods that were selected and no longer are, or the other way round."""
         some = after or before
-        if some is None:
-            return
-        name, namespace = some.budget.name, some.namespace
-        self._budget_facts = dict(self._budget_facts)
-        if after is None:
-            self._budget_facts.pop(name, None)
-            self._budgets_in[namespace].pop(name, None)
-        else:
-            self._budget_facts[name] = after.budget
-            self._budgets_in[namespace][name] = after
-        if before is not None and after is not None and before.selector == after.selector:
-            if before.lets_unready_go != after.lets_unready_go:
-                self._dirty.update(
-                    pod.node for uid, pod in self._pods_in[namespace].items() if not pod.is_ready and name in self._matched[uid]
-                )
-            return
-        for uid, pod in self._pods_in[namespace].items():
-            matched = self._match(pod)
-            if matched != self._matched[uid]:
-                self._matched[uid] = matched
+        for uid, pod in self._pods_in[some.namespace].items() if some else ():
+            if (before is not None and selects(before, pod.labels)) != (after is not None and selects(after, pod.labels)):
+                self._matched[uid] = self._budgets.selecting(pod.pod.namespace, pod.labels)
                 self._dirty.add(pod.node)
 
     def _attachment_changed(self, _uid: str, before: tuple[str, str] | None, after: tuple[str, str] | None) -> None:
