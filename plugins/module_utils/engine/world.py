@@ -72,10 +72,10 @@ class World:
         """Whether every source has spoken once."""
         return (self.listed_at is not None or not self.has_cloud) and (self.view is not None or not self.has_cluster)
 
-    def take_listing(self, listing: Listing) -> bool:
-        """Merge a listing; whether anything differs. One that is older than the newest is ignored: views only move forward."""
+    def take_listing(self, listing: Listing) -> None:
+        """Merge a listing. One that is older than the newest is ignored: views only move forward."""
         if self.listed_at is not None and listing.as_of < self.listed_at:
-            return False
+            return
         before = self._vms
         kept = {} if listing.is_full else {k: v for k, v in before.items() if k not in listing.gone}
         for vm in listing.vms:
@@ -83,13 +83,11 @@ class World:
             kept[vm.id] = old if old == vm and old is not None else vm
         self._vms = kept
         self.listed_at = listing.as_of
-        changed = before != kept
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
             names = {vm.name for vm in kept.values()}
             self._leftovers = tuple(leftover for leftover in listing.leftovers if leftover.machine not in names)
             self.full_at = listing.as_of
-        return changed
 
     def take_view(self, view: ClusterView, now: datetime) -> None:
         """The cluster's newest facts, seen at `now`; an older view is ignored."""

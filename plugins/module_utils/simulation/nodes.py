@@ -93,7 +93,10 @@ class Nodes:
         """Event: the kubelet says Ready. The first time, pods that come one to a node come, and workloads grow."""
         host = self._state.hosts.get(vm_id)
         member = self._state.members.get(host.vm.name) if host is not None else None
-        if host is None or member is None or not host.runs or member.host != vm_id or member.ready is True:
+        if host is None or member is None or not host.runs or member.host != vm_id:
+            return
+        if member.ready is True:  # back before anybody noticed its silence: its pods go on all the same
+            self._pods.node_is_back(member.name)
             return
         is_first = member.ready is False
         self._set_ready(member, is_ready=True)
