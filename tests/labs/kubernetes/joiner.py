@@ -222,6 +222,8 @@ def main() -> None:
         sys.exit(f"lab joiner: {error}; .venv has the SDKs, and so has $LAB_OPENSTACK_PYTHON tests/labs/lab joiner ...")
     if not sources and not arguments.listen:
         sys.exit("lab joiner: no --openstack, --vsphere or --listen: nobody to hear of VMs from")
+    if arguments.boot_delay is None:
+        arguments.boot_delay = 2 if sources else 0
     joiner = Joiner(version=arguments.version, boot_delay=arguments.boot_delay, ccm=arguments.ccm, say=say)
     if arguments.listen:
         push.serve(joiner, arguments.listen)
@@ -252,7 +254,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--listen", type=int, metavar="PORT")
     words.add_argument("--name", default=".*", help="only VMs whose whole name matches")
     words.add_argument("--control", type=Path, help="JSON file of faults")
-    words.add_argument("--boot-delay", type=float, default=2, help="seconds")
+    words.add_argument("--boot-delay", type=float, help="seconds; 2, and 0 where VMs are only pushed")
     words.add_argument("--interval", type=float, default=1, help="seconds between two looks")
     words.add_argument("--ccm", action="store_true", help="act as a cloud controller manager too")
     words.add_argument("--version", help="of the kubelets, v1.36.3")
