@@ -36,7 +36,9 @@ class VSphereMachines:
     def servers(self) -> list[VM]:
         answers = self.collector.RetrieveContents([self.filter])
         machines = [{item.name: item.val for item in answer.propSet} for answer in answers]
-        return [self.convert(machine) for machine in machines if machine.get("config.uuid") and not machine.get("config.template")]
+        return [
+            self.convert(machine) for machine in machines if machine.get("config.uuid") and not machine.get("config.template")
+        ]
 
     def convert(self, machine: dict[str, Any]) -> VM:
         extra = {item.key: str(item.value) for item in machine.get("config.extraConfig") or []}
