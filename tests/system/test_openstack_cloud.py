@@ -132,13 +132,17 @@ def test_FM22_refused_creates_leave_no_port() -> None:
     ],
     ids=["build failure", "no valid host"],
 )
-def test_FM24_a_failed_build_tells_why(options: dict[str, Any], fault: str) -> None:
-    """ERROR with the cloud's words; its port is idle, and goes with the server."""
+def test_FM24_a_failed_build_tells_why_and_leaves_no_port(options: dict[str, Any], fault: str) -> None:
+    """ERROR with the cloud's words; its port is idle while it stands there, and goes after it (FM22)."""
     with pool(**options) as web:
         web.cloud.create(web.machine(0))
         (vm,) = web.until_all("error", 1)
         assert fault in vm.fault
         assert web.list().leftovers == ()
+        web.cloud.delete(vm)
+        for leftover in web.until("gone", lambda seen: not seen.vms).leftovers or ():
+            web.cloud.clear(leftover)
+        assert web.ports() == []
 
 
 def test_boot_volumes_go_with_their_machine() -> None:
