@@ -41,7 +41,7 @@ LOCK = "lock"
 VERBS = {
     CLOUD: ("resolve", "list_vms", "create", "delete", "clear"),
     CLUSTER: ("start", "change", "evict", "remove", "look", "delete_node", "mint_token", "delete_token"),
-    LOCK: ("read", "acquire", "renew", "write_record", "release"),
+    LOCK: ("read", "acquire", "renew", "release"),
 }
 
 ERRORS: dict[str, type[PortError]] = {

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which adapters go through the suite. A lab's harness is a file of its own here, listed with `marks=pytest.mark.lab`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness, ClusterHarness, LockHarness
+from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
+
+
+def in_memory(folder: Path) -> Simulated:
+    return Simulated(InMemory(folder))
+
+
+def in_file(folder: Path) -> Simulated:
+    return Simulated(InFile(folder))
+
+
+CLOUDS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+
+
+@pytest.fixture(params=CLOUDS)
+def clouds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CloudHarness]:
+    make: Callable[[Path], CloudHarness] = request.param
+    harness = make(tmp_path)
+    yield harness
+    harness.clean_up()
+
+
+@pytest.fixture(params=CLUSTERS)
+def clusters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ClusterHarness]:
+    make: Callable[[Path], ClusterHarness] = request.param
+    harness = make(tmp_path)
+    yield harness
+    harness.clean_up()
+
+
+@pytest.fixture(params=LOCKS)
+def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LockHarness]:
+    make: Callable[[Path], LockHarness] = request.param
+    harness = make(tmp_path)
+    yield harness
+    harness.clean_up()

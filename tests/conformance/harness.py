@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the conformance suite needs of an adapter's surroundings: one small protocol per port.
+
+A harness makes the outside world do what a real one does by itself: pods that run, a quota that is spent, time that
+passes. `can_...` says what it is able to; the suite skips what it is not, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, Lock
+
+Found = TypeVar("Found")
+
+
+class Waiting(Protocol):
+    """Common to all three: time that passes, and a tidy end."""
+
+    def until(self, look: Callable[[], Found | None], what: str) -> Found:
+        """The first answer of `look` that is true. Bounded; fails the test with `what` when time is up."""
+
+    def clean_up(self) -> None:
+        """Remove everything that the test made."""
+
+
+class CloudHarness(Waiting, Protocol):
+    """Clouds for pools that no one else uses."""
+
+    can_lose_replies: bool
+    can_exhaust: bool
+    can_leave_ports: bool
+
+    def cloud(self, pool: str = "one") -> Cloud:
+        """A fresh adapter, as a fresh process has it; the same `pool` names the same pool."""
+
+    def cloud_of_unknown_image(self) -> Cloud:
+        """One whose template asks for an image that does not exist."""
+
+    def new_machine(self, name: str, pool: str = "one") -> NewMachine:
+        """A machine this cloud can make; `name` is used as it is, or made unique with a suffix."""
+
+    def lose_reply(self, verb: str) -> None:
+        """The next call of `verb` has its effect, and its caller gets `Transient`."""
+
+    def exhaust(self) -> None:
+        """The next create meets a spent quota."""
+
+    def leave_port(self, machine: NewMachine) -> None:
+        """The next create of `machine` dies after its port was made, and gets `Transient`."""
+
+
+class ClusterHarness(Waiting, Protocol):
+    """A cluster with nodes that no one else uses."""
+
+    def cluster(self) -> Cluster:
+        """A fresh adapter, started."""
+
+    def add_node(self) -> str:
+        """A ready node that takes pods; its name."""
+
+    def run_pods(self, count: int, *, node: str, min_available: tuple[int, ...] = ()) -> str:
+        """Pods of one workload that runs on `node`, ready, with one PDB for each number; the workload's name prefix."""
+
+
+class LockHarness(Waiting, Protocol):
+    """Locks of pools that no one else uses."""
+
+    def lock(self, pool: str = "one") -> Lock:
+        """A fresh adapter, as another controller has it."""

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Cloud port, verb by verb (docs/provider-contract.md)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
+from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness
+
+
+def find(cloud: Cloud, name: str) -> Vm | None:
+    """The VM of this name in a full list."""
+    found = [vm for vm in cloud.list_vms(None, with_leftovers=False).vms if vm.name == name]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def running(clouds: CloudHarness, cloud: Cloud, name: str) -> Vm:
+    """Wait until it runs."""
+
+    def look() -> Vm | None:
+        vm = find(cloud, name)
+        return vm if vm is not None and vm.status == vm_states.RUNNING else None
+
+    return clouds.until(look, f"{name} runs")
+
+
+def gone(clouds: CloudHarness, cloud: Cloud, name: str) -> None:
+    """Wait until no list shows it."""
+    clouds.until(lambda: find(cloud, name) is None or None, f"{name} is gone")
+
+
+def test_resolve_is_repeatable_and_pins_the_image(clouds: CloudHarness) -> None:
+    """The same template resolves to the same revision; what to pin says what was asked, and where and what the bytes are."""
+    one, again = clouds.cloud().resolve(), clouds.cloud().resolve()
+    assert (one, one.id) == (again, again.id)
+    assert one.fields["image"]
+    assert set(one.image) >= {"asked", "id", "digest"}
+
+
+def test_resolve_takes_the_pinned_image(clouds: CloudHarness) -> None:
+    """FM37: a pin of what is asked for is taken; a pin of something else that was asked for is not."""
+    revision = clouds.cloud().resolve()
+    assert clouds.cloud().resolve(revision.image) == revision
+    assert clouds.cloud().resolve({"asked": "something else", "id": "x", "digest": "x"}) == revision
+
+
+def test_resolve_refuses_an_unknown_image(clouds: CloudHarness) -> None:
+    """By the option's path, and before anything is touched."""
+    with pytest.raises(Invalid) as refusal:
+        clouds.cloud_of_unknown_image().resolve()
+    assert refusal.value.where
+
+
+def test_a_created_machine_is_listed_with_its_marks(clouds: CloudHarness) -> None:
+    """By every adapter of the pool, from the moment create returned: also while it is building."""
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    vm = find(clouds.cloud(), machine.name)
+    assert vm is not None
+    assert (vm.name, vm.slot, vm.revision, vm.attempt) == (machine.name, machine.slot, machine.revision, machine.attempt)
+    assert dict(vm.fields) == dict(machine.fields)
+    assert (vm.is_ours, vm.proofs) == (True, 3)
+    assert vm.status in (vm_states.BUILDING, vm_states.RUNNING)
+    vm = running(clouds, cloud, machine.name)
+    assert (vm.failure_domain, bool(vm.provider_id), bool(vm.id)) == (machine.failure_domain, True, True)
+
+
+def test_a_list_shows_this_pool_only(clouds: CloudHarness) -> None:
+    one, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    one.resolve()
+    one.create(machine)
+    assert clouds.cloud("another").list_vms(None, with_leftovers=True).vms == ()
+
+
+def test_a_list_says_how_old_it_is(clouds: CloudHarness) -> None:
+    """as_of never goes back, and is not after the next list's."""
+    cloud = clouds.cloud()
+    first = cloud.list_vms(None, with_leftovers=False)
+    second = cloud.list_vms(None, with_leftovers=False)
+    assert first.as_of <= second.as_of
+    assert (first.is_full, first.leftovers) == (True, None)
+
+
+def test_a_delta_misses_nothing(clouds: CloudHarness) -> None:
+    """Since a list's own as_of: a full list is allowed; a delta has what came, what changed, and the ids of what went."""
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    before = cloud.list_vms(None, with_leftovers=False)
+    cloud.create(machine)
+    came = cloud.list_vms(before.as_of, with_leftovers=False)
+    assert machine.name in [vm.name for vm in came.vms]
+    vm = running(clouds, cloud, machine.name)
+    before = cloud.list_vms(None, with_leftovers=False)
+    cloud.delete(vm)
+    gone(clouds, cloud, machine.name)
+    went = cloud.list_vms(before.as_of, with_leftovers=False)
+    assert vm.id not in [each.id for each in went.vms]
+    assert went.is_full or vm.id in went.gone
+
+
+def test_delete_takes_what_was_made_for_it(clouds: CloudHarness) -> None:
+    """And is success again, while it is on its way and once it is gone."""
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    vm = running(clouds, cloud, machine.name)
+    cloud.delete(vm)
+    cloud.delete(vm)
+    gone(clouds, cloud, machine.name)
+    cloud.delete(vm)
+
+    def nothing_left() -> bool | None:
+        return cloud.list_vms(None, with_leftovers=True).leftovers == () or None
+
+    clouds.until(nothing_left, "nothing made for it is left")
+
+
+def test_a_building_machine_can_be_deleted(clouds: CloudHarness) -> None:
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    vm = find(cloud, machine.name)
+    assert vm is not None
+    cloud.delete(vm)
+    gone(clouds, cloud, machine.name)
+
+
+def test_FM26_a_create_without_an_answer_is_found_by_its_name(clouds: CloudHarness) -> None:
+    if not clouds.can_lose_replies:
+        pytest.skip("this harness cannot lose replies")
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    clouds.lose_reply("create")
+    with pytest.raises(Transient):
+        cloud.create(machine)
+    running(clouds, clouds.cloud(), machine.name)
+
+
+def test_a_delete_without_an_answer_may_be_repeated(clouds: CloudHarness) -> None:
+    if not clouds.can_lose_replies:
+        pytest.skip("this harness cannot lose replies")
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    vm = running(clouds, cloud, machine.name)
+    clouds.lose_reply("delete")
+    with pytest.raises(Transient):
+        cloud.delete(vm)
+    cloud.delete(vm)
+    gone(clouds, cloud, machine.name)
+
+
+def test_FM22_a_refused_create_leaves_nothing(clouds: CloudHarness) -> None:
+    """Neither a VM nor what would have been made for it; the refusal names what is short."""
+    if not clouds.can_exhaust:
+        pytest.skip("this harness cannot spend a quota")
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    clouds.exhaust()
+    with pytest.raises(Exhausted) as refusal:
+        cloud.create(machine)
+    assert refusal.value.what
+    listing = cloud.list_vms(None, with_leftovers=True)
+    assert (listing.vms, listing.leftovers) == ((), ())
+
+
+def test_FM22_what_a_dying_create_left_is_listed_and_can_be_cleared(clouds: CloudHarness) -> None:
+    """With the machine's name; clearing it twice is success."""
+    if not clouds.can_leave_ports:
+        pytest.skip("this harness cannot kill a create half-way")
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    clouds.leave_port(machine)
+    with pytest.raises(Transient):
+        cloud.create(machine)
+    (left,) = cloud.list_vms(None, with_leftovers=True).leftovers or ()
+    assert (left.machine, bool(left.kind)) == (machine.name, True)
+    cloud.clear(left)
+    cloud.clear(left)
+    assert cloud.list_vms(None, with_leftovers=True).leftovers == ()
+
+
+def test_a_cloud_that_pushes_tells_of_a_create(clouds: CloudHarness) -> None:
+    """Of those made through another adapter too. A cloud that does not push says so, and is polled."""
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    told: list[bool] = []
+    if not cloud.watch(lambda: told.append(True)):
+        return
+    other = clouds.cloud()
+    other.resolve()
+    other.create(machine)
+    clouds.until(lambda: bool(told) or None, "the watcher was told")
