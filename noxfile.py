@@ -55,8 +55,8 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """The unit tests."""
-    session.run("pytest", "tests/unit", *session.posargs)
+    """The unit tests, and the ports' contracts over the simulated adapters."""
+    session.run("pytest", "tests/unit", "tests/conformance", "-m", "not lab", *session.posargs)
 
 
 @nox.session
