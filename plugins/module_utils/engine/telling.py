@@ -39,7 +39,7 @@ PHASES: tuple[tuple[str, Callable[[Machine], bool]], ...] = (
     ("cordoned", lambda m: m.node is not None and m.node.is_held),
     ("ready", lambda m: m.node is not None and m.node.ready is True),
     ("not ready", lambda m: m.was_ready),
-    ("joining", lambda m: True),
+    ("joining", lambda m: not m.was_ready),
 )
 
 
@@ -78,7 +78,7 @@ class Teller:
         for name, machine in snapshot.machines.items():
             if self._machines.get(name) is not machine:
                 self._changed(name, machine, now)
-        for name in self._machines.keys() - snapshot.machines.keys():
+        for name in [name for name in self._machines if name not in snapshot.machines]:
             self._phases.pop(name, None)
             self._tell(Event(at=now, kind="gone", machine=name, text="the VM is gone"))
         self._machines = dict(snapshot.machines)
@@ -122,8 +122,7 @@ class Teller:
 
     def _tell_blockers(self, decision: Decision, now: datetime) -> None:
         current = {(blocker.what, blocker.where): blocker for blocker in decision.blockers}
-        for key in current.keys() - self._blockers:
-            blocker = current[key]
+        for blocker in [blocker for key, blocker in current.items() if key not in self._blockers]:
             data = {"code": blocker.code}
             self._tell(Event(at=now, kind="blocked", machine=blocker.where, text=blocker.what, data=data))
         self._blockers = set(current)
