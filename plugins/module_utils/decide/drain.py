@@ -65,14 +65,19 @@ def evict_now(
     return actions, wake_at
 
 
-def remove_now(node: Node, evictions: Mapping[str, EvictionTry], now: datetime, why: str) -> list[Evict]:
-    """Deletes, past all budgets, of the pods still left: `on_timeout: force` only."""
-    found = []
+def remove_now(node: Node, evictions: Mapping[str, EvictionTry], now: datetime, why: str) -> tuple[list[Evict], datetime | None]:
+    """Deletes, past all budgets, of the pods still left, and when to look again: `on_timeout: force` only."""
+    found: list[Evict] = []
+    wake_at: datetime | None = None
     for pod in node.pods:
         due = _due(evictions.get(pod.uid))
-        if pod.terminating_since is None and (due is None or now >= due):
+        if pod.terminating_since is not None:
+            continue
+        if due is None or now >= due:
             found.append(Evict(node.name, pod, why, by_force=True))
-    return found
+        else:
+            wake_at = _earlier(wake_at, due)
+    return found, wake_at
 
 
 def refusal_of(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> str:

@@ -100,7 +100,9 @@ class DrainNodes:
         overdue = now >= started + policy.timeout
         turn.wake(started + policy.timeout if not overdue else None)
         if overdue and policy.on_timeout == FORCE:
-            turn.actions += drain.remove_now(node, snapshot.evictions, now, "timeout passed and on_timeout is force")
+            actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "timeout passed and on_timeout is force")
+            turn.actions += actions
+            turn.wake(wake_at)
         elif overdue:
             what = drain.waiting_for(node, snapshot.budgets)
             self._give_up(turn, node, Blocker(code="timeout", what=what, where=f"node {node.name}", since=started))

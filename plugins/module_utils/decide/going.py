@@ -117,10 +117,11 @@ def _drain(
         if not any(taint.key == OUT_OF_SERVICE.key for taint in node.taints):
             change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
             turn.actions.append(ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go"))
-    elif policy.on_timeout == FORCE and now >= started + policy.timeout:
-        turn.actions += drain.remove_now(node, snapshot.evictions, now, "drain timeout passed and on_timeout is force")
     else:
-        actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
+        if policy.on_timeout == FORCE and now >= started + policy.timeout:
+            actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "drain timeout passed and on_timeout is force")
+        else:
+            actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
         turn.actions += actions
         if wake_at is not None:
             turn.wake(wake_at)

@@ -53,7 +53,7 @@ class Rollout:
                 turn.clear_leftovers()
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
-        return verdict.conclude(turn.decision(), self.pool, self.limits, snapshot, census)
+        return verdict.conclude(turn.decision(), self.pool, self.limits, snapshot, census, is_idle=not turn.actions)
 
     def _dress(self, turn: Turn, now: datetime) -> list[Action]:
         """Labels and taints that are missing on nodes that stay; a node that was found in order is not compared again."""

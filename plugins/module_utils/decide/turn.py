@@ -80,8 +80,11 @@ class Turn:
     def set_aside_the_overdue(self) -> None:
         """Rule 3: a machine past its timeout is quarantined while there is room; else it keeps its token."""
         for machine, what in self._push.overdue:
+            if not going.may_quarantine(self.pool.drain):
+                self.blockers.append(Blocker(code="overdue", what=what, where=machine.where))
+                continue
             change = going.quarantine(machine, what, self.snapshot.at)
-            if change is not None and going.may_quarantine(self.pool.drain) and self.quarantined + self.setting_aside < self.limits.blocked:
+            if change is not None and self.quarantined + self.setting_aside < self.limits.blocked:
                 self.setting_aside += 1  # its token is free only once the mark is seen
                 self.actions.append(change)
             else:

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import waiting_for
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import LOST_NEW_MAX
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Blocked,
@@ -33,8 +34,11 @@ AGAIN = "run the same playbook again"
 BLOCKERS_SHOWN = 5
 
 
-def conclude(decision: Decision, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census) -> Decision:
-    """`decision` with its end, if this is one. A run ends only when no call is in flight and none is wanted."""
+def conclude(decision: Decision, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census, *, is_idle: bool) -> Decision:
+    """`decision` with its end, if this is one. A run ends only when no call is in flight and none is wanted.
+
+    `is_idle` False: something is wanted, though it may be held off for a moment after a refusal.
+    """
     deadline = (snapshot.progressed_at or snapshot.began_at) + pool.strategy.progress_deadline
     if snapshot.at >= deadline:
         return _over(decision, _stalled(decision, pool, snapshot))
@@ -44,8 +48,10 @@ def conclude(decision: Decision, pool: Pool, limits: Limits, snapshot: Snapshot,
 
     wake_at = deadline if decision.wake_at is None else min(decision.wake_at, deadline)
     waiting = replace(decision, wake_at=wake_at)
-    if decision.actions or snapshot.stale or not snapshot.is_settled or census.of(GOING):
+    if not is_idle or snapshot.stale or not snapshot.is_settled or census.of(GOING):
         return waiting
+    if any(machine.vm.status == vm_states.DELETING for machine in census.of(QUARANTINED)):
+        return waiting  # its pods are gone, and it will be in a moment
     if snapshot.troubles.fatal or snapshot.troubles.lost_new >= LOST_NEW_MAX:
         return _over(decision, _given_up(pool, snapshot))
     if _is_done(limits, snapshot, census):
@@ -86,9 +92,11 @@ def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
     unique = list({(blocker.what, blocker.where): blocker for blocker in blockers}.values())
     shown = [f"{blocker.what} ({blocker.where})" if blocker.where else blocker.what for blocker in unique[:BLOCKERS_SHOWN]]
     more = f"; and {len(unique) - BLOCKERS_SHOWN} more" if len(unique) > BLOCKERS_SHOWN else ""
+    if len(unique) == 1:
+        shown = [unique[0].what]
     return Blocked(
         what=f"blocked ({why}): " + "; ".join(shown) + more,
-        where=", ".join(sorted({blocker.where for blocker in unique if blocker.where})[:BLOCKERS_SHOWN]),
+        where=unique[0].where if len(unique) == 1 else "",
         since=min((blocker.since for blocker in unique if blocker.since), default=None),
         forward=f"{AGAIN} once that is removed",
         back="nothing is half done: what was not started is as it was",

@@ -182,7 +182,7 @@ def test_predicted_length_of_a_drain(pods: tuple[Pod, ...], allowed: int, second
 
 
 def test_force_deletes_what_is_left_once() -> None:
-    """`on_timeout: force` deletes each pod left past its PDB, whatever forbids an eviction; not those going already."""
+    """`on_timeout: force` deletes each pod left past its PDB, whatever forbids an eviction; those just told wait for their time."""
     full = node("n1", pods=(pod("a", CART, "shop/all"), pod("b", terminating_since=ENDING), pod("c")))
-    actions = drain.remove_now(full, {"uid-c": tried(1)}, NOW, "why")
-    assert [(action.pod.name, action.by_force, action.reason) for action in actions] == [("a", True, "why")]
+    actions, wake_at = drain.remove_now(full, {"uid-c": tried(1)}, NOW, "why")
+    assert ([(action.pod.name, action.by_force, action.reason) for action in actions], wake_at) == ([("a", True, "why")], later(29))
