@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays a scenario: the real loop over the simulated world in virtual time, watched at every event, told as a story.
+
+A story has one line for each change of a machine: time since the beginning, verb, machine, reason. Machines are called
+m1, m2, ... in the order in which they appear. Labels, direct looks and clearing up are left out; evictions are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Result
+from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
+from ansible_collections.immutable.fleet.tests.simulation.estate import PLAIN, Estate
+from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broken, Witness
+
+RANDOM = Profile(
+    create=lognormal(15, 0.5), ready=lognormal(20, 0.5), delete=lognormal(8, 0.5), pod_start=lognormal(5, 0.5), pod_stop=lognormal(5, 0.5)
+)
+BETWEEN_RUNS = timedelta(seconds=10)
+WIDTH = 150
+
+# kind of event -> verb of the story; the others are noise here.
+VERBS = {
+    "create": "create",
+    "choose": "drain",
+    "evict": "evict",
+    "remove pod": "force",
+    "quarantine": "quarantine",
+    "delete": "delete",
+    "gone": "gone",
+    "blocked": "blocked",
+    "refused": "refused",
+}
+PHASES = ("ready", "error", "not ready", "stopped")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the playbook: asks for this image and so many machines; stopped or killed after so many seconds."""
+
+    image: str = "v2"
+    replicas: int = 3
+    stopped_after: float | None = None
+    killed_after: float | None = None
+    removes: bool = False
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`began_with` machines of v1, then the runs. `tolerates`: which state the faults may break, by their own doing."""
+
+    name: str
+    title: str
+    runs: tuple[Run, ...] = (Run(),)
+    began_with: int = 3
+    surge: int | str = 1
+    unavailable: int | str = 0
+    strategy: dict[str, Any] = field(default_factory=dict)
+    drain: dict[str, Any] = field(default_factory=dict)
+    domains: int = 0
+    furnish: Callable[[Estate], object] = lambda _estate: None  # pods and budgets, before the first run
+    faults: tuple[Fault, ...] = ()
+    v2: Image = field(default_factory=lambda: Image("v2", "sha512:v2"))
+    tolerates: str = ""  # "", "floor" or "ceiling"
+    ends: str = "ok"  # code of the last run's end
+
+
+class Watch:
+    """A reporter that notes every event and judges the state of the world at each: no row breaks what it does not declare."""
+
+    def __init__(self, scenario: Scenario, witness: Witness) -> None:
+        self._scenario, self._witness = scenario, witness
+        self.events: list[Event] = []
+        self.least, self.most = 0, 0
+
+    def begin(self) -> None:
+        """A run begins: what is broken already may be broken on."""
+        limits = self._witness.limits
+        self.least = min(limits.floor, len(self._witness.available()))
+        self.most = max(limits.ceiling, len(self._witness.vms()))
+
+    def tell(self, event: Event) -> None:
+        """Note and judge."""
+        self.events.append(event)
+        available, existing = len(self._witness.available()), len(self._witness.vms()) - len(self._witness.quarantined())
+        if available < self.least and self._scenario.tolerates != "floor":
+            raise Broken(f"{event.at}: {available} available, floor {self.least}")
+        if existing > self.most and self._scenario.tolerates != "ceiling":
+            raise Broken(f"{event.at}: {existing} exist, ceiling {self.most}")
+
+
+def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
+    """The story. Raises `Broken` where a guard was broken, or the end is not the one the row declares."""
+    estate = Estate(profile=profile, seed=seed).domains(*("az1", "az2", "az3")[: scenario.domains])
+    estate.world.state.images.put(scenario.v2.digest, scenario.v2)
+    names: dict[str, str] = {}
+    lines = [f"## {scenario.title}"]
+    if scenario.began_with:
+        estate.run(pool_of(scenario, estate, scenario.began_with))
+        estate.runtime.play_until(estate.runtime.now() + timedelta(minutes=5))
+    scenario.furnish(estate)
+    estate.runtime.play_until(estate.runtime.now() + timedelta(minutes=5))
+    witness = Witness(estate.world, pool_of(scenario, estate, scenario.began_with))
+    estate.watched = witness.around  # type: ignore[method-assign]
+    names.update((name, f"m{number}") for number, name in enumerate(sorted(witness.vms()), 1))
+    for fault in scenario.faults:
+        estate.world.inject(replace(fault))
+    if scenario.faults and scenario.tolerates == "floor":
+        witness.excused_until = estate.runtime.now() + timedelta(hours=2)
+    result = None
+    for run in scenario.runs:
+        result = _run(scenario, estate, witness, run, names, lines)
+        estate.runtime.play_until(estate.runtime.now() + BETWEEN_RUNS)
+    code = "killed" if result is None else result.failure.code if result.failure is not None else "ok"
+    if code != scenario.ends:
+        raise Broken(f"ends as {code}, not as {scenario.ends}:\n" + "\n".join(lines))
+    if code == "ok" and (wrong := witness.converged()):
+        raise Broken(f"not converged: {wrong}\n" + "\n".join(lines))
+    return "\n".join(lines) + "\n"
+
+
+def pool_of(scenario: Scenario, estate: Estate, replicas: int) -> Pool:
+    """What the scenario's playbook declares."""
+    how = Strategy(max_surge=scenario.surge, max_unavailable=scenario.unavailable, **scenario.strategy)
+    return estate.pool(replicas, strategy=how, drain=DrainPolicy(**scenario.drain))
+
+
+def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: dict[str, str], lines: list[str]) -> Result | None:
+    estate.image = run.image
+    pool = pool_of(scenario, estate, run.replicas)
+    witness.ask(replace(pool, replicas=0) if run.removes else pool)
+    watch, began_at = Watch(scenario, witness), estate.runtime.now()
+    watch.begin()
+    if len(scenario.runs) > 1:
+        lines.append("-- run: " + ("remove" if run.removes else f"{run.replicas} of {run.image}"))
+    result = estate.run(
+        removal(pool) if run.removes else pool,
+        watch,
+        timeout=timedelta(seconds=run.stopped_after) if run.stopped_after else None,
+        dies_at=began_at + timedelta(seconds=run.killed_after) if run.killed_after else None,
+    )
+    lines += tell(watch.events, began_at, names)
+    lines.append(_end(result, estate.runtime.now() - began_at, names))
+    return result
+
+
+def tell(events: list[Event], began_at: datetime, names: dict[str, str]) -> list[str]:
+    """The events as lines; evictions of one node at one instant are one line."""
+    shown = [event for event in events if event.kind in VERBS or (event.kind == "phase" and event.text in PHASES and event.data["before"])]
+    lines = []
+    for (at, kind, machine), group in groupby(shown, key=lambda event: (event.at, event.kind, event.machine)):
+        same = list(group)
+        texts = [event.text for event in same] if kind != "evict" else [_pods(len(same))]
+        verb = VERBS.get(kind, same[0].text)
+        for text in texts:
+            told = "" if kind in ("phase", "gone") else text
+            lines.append(_line(at - began_at, verb, machine, told, names))
+    return lines
+
+
+def _pods(count: int) -> str:
+    return f"{count} pod" if count == 1 else f"{count} pods"
+
+
+def _end(result: Result | None, after: timedelta, names: dict[str, str]) -> str:
+    if result is None:
+        return _line(after, "killed", "", "", names)
+    if result.failure is None:
+        text = f"{result.tally.up_to_date} up to date" if result.changed else "nothing to do"
+        return _line(after, "done", "", text, names)
+    return _line(after, result.failure.code, "", str(result.failure), names)
+
+
+def _line(after: timedelta, verb: str, machine: str, text: str, names: dict[str, str]) -> str:
+    subject = alias(machine, names) if machine.startswith("web-") else ""
+    text = " ".join(alias(word, names) for word in text.split(" "))
+    return f"{say_duration(after):<8}{verb:<11}{subject:<5}{text}".rstrip()
+
+
+def alias(word: str, names: dict[str, str]) -> str:
+    """A machine's short name, given when it is first told; other words as they are."""
+    bare = word.strip(",;:()")
+    if not bare.startswith("web-") or bare.count("-") != 2:
+        return word
+    return word.replace(bare, names.setdefault(bare, f"m{len(names) + 1}"))

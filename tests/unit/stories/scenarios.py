@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scenarios, one row each. Their stories are in golden/rollout, reviewed like code."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import constant
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
+from ansible_collections.immutable.fleet.tests.unit.stories.runner import Run, Scenario
+
+SHORT = {"startup_timeout": timedelta(minutes=5)}
+SOON = {"timeout": timedelta(minutes=2)}
+FOREVER = 99
+
+
+SCENARIOS = (
+    # Surge and unavailable
+    Scenario("surge-1", "3 machines, max_surge 1, max_unavailable 0"),
+    Scenario("unavailable-1", "3 machines, max_surge 0, max_unavailable 1", surge=0, unavailable=1),
+    Scenario("surge-2-of-6", "6 machines, max_surge 2, max_unavailable 0", (Run(replicas=6),), began_with=6, surge=2),
+    Scenario("surge-quarter-of-10", "10 machines, max_surge 25%: rounds up to 3", (Run(replicas=10),), began_with=10, surge="25%"),
+    Scenario(
+        "surge-2-unavailable-1", "4 machines, max_surge 2, max_unavailable 1", (Run(replicas=4),), began_with=4, surge=2, unavailable=1
+    ),
+    Scenario("percent-of-nothing", "3 machines, 0% and 25% both come to 0: unavailable 1", surge="0%", unavailable="25%"),
+    Scenario(
+        "pods-under-a-budget",
+        "3 machines with 6 pods whose PDB allows one at a time",
+        furnish=lambda estate: estate.workload("cart", 6, max_unavailable="1"),
+    ),
+    # Numbers and targets that change
+    Scenario("provision", "no machine, 3 wanted", began_with=0),
+    Scenario("unchanged", "3 machines, all as wanted: nothing is written, no lock is taken", (Run("v1"),)),
+    Scenario("scale-up", "3 machines, 5 wanted", (Run("v1", 5),)),
+    Scenario("scale-down", "5 machines, 2 wanted: FM49", (Run("v1", 2),), began_with=5),
+    Scenario(
+        "scale-down-in-mid-roll",
+        "FM48: 5 machines, stopped in mid-roll, then 3 wanted",
+        (Run(replicas=5, stopped_after=60), Run(replicas=3)),
+        5,
+    ),
+    Scenario("scale-up-in-mid-roll", "FM48: 3 machines, stopped in mid-roll, then 4 wanted", (Run(stopped_after=60), Run(replicas=4))),
+    Scenario("retarget-in-mid-roll", "3 machines on their way to v2, then v3 wanted", (Run(stopped_after=65), Run("v3"))),
+    Scenario("back-in-mid-roll", "3 machines on their way to v2, then v1 wanted again", (Run(stopped_after=65), Run("v1"))),
+    Scenario("removal", "3 machines with 4 pods, removed", (Run("v1", removes=True),), furnish=lambda estate: estate.workload("cart", 4)),
+    # Machines that fail
+    Scenario("create-error", "FM24: the first new machine ends in ERROR", faults=(Fault(kind="create_error"),)),
+    Scenario(
+        "no-room",
+        "FM22: no machine can be made: given up after 5, nothing was taken away",
+        faults=(Fault(kind="create_error", count=FOREVER),),
+        ends="exhausted",
+    ),
+    Scenario("quota", "FM27: quota for 3 machines, surge asks for a fourth", faults=(Fault(kind="quota", count=3),), ends="exhausted"),
+    Scenario(
+        "never-joins",
+        "FM18: an image whose machines never join: given up after 3, all old ones serve",
+        strategy=SHORT,
+        v2=Image("v2", "sha512:v2", joins=False),
+        ends="refused",
+    ),
+    Scenario(
+        "never-joins-unavailable-1",
+        "FM18: the same without surge: one old machine is lost, no second one",
+        surge=0,
+        unavailable=1,
+        strategy=SHORT,
+        v2=Image("v2", "sha512:v2", joins=False),
+        ends="refused",
+    ),
+    Scenario(
+        "bad-image", "an image that the cloud puts to ERROR", v2=Image("v2", "sha512:v2", fault="Image is unacceptable"), ends="exhausted"
+    ),
+    Scenario(
+        "machine-gone",
+        "up to date; somebody deletes a machine in mid-check",
+        (Run("v1"),),
+        faults=(Fault(kind="vm_gone", target="web-1-*"),),
+        tolerates="floor",
+    ),
+    Scenario(
+        "machine-in-error",
+        "up to date; a machine goes to ERROR: made anew first",
+        (Run("v1"),),
+        furnish=lambda estate: estate.workload("cart", 3),
+        faults=(Fault(kind="vm_error", target="web-1-*", text="hypervisor failed"),),
+        tolerates="floor",
+    ),
+    Scenario(
+        "machine-recovers",
+        "3 machines, 4 wanted; meanwhile one falls silent, and comes back before it counts as failed: it is left alone",
+        (Run("v1", 4),),
+        faults=(Fault(kind="vm_lost", target="web-2-*", lasts=timedelta(seconds=60)),),
+        tolerates="floor",
+    ),
+    Scenario(
+        "machine-lost",
+        "in mid-roll a hypervisor dies with 2 pods: without proof nothing is deleted",
+        strategy=SHORT,
+        drain=SOON,
+        furnish=lambda estate: estate.workload("cart", 6),
+        faults=(Fault(kind="vm_lost", target="web-2-*", delay=timedelta(seconds=20)),),
+        tolerates="floor",
+        ends="blocked",
+    ),
+    Scenario(
+        "machine-shut-off",
+        "in mid-roll somebody shuts a machine off: proven dead, its pods are let go",
+        strategy=SHORT,
+        drain=SOON,
+        furnish=lambda estate: estate.workload("cart", 6),
+        faults=(Fault(kind="vm_stopped", target="web-2-*", delay=timedelta(seconds=20)),),
+        tolerates="floor",
+    ),
+    # Failure domains
+    Scenario("domains", "6 machines in 3 failure domains", (Run(replicas=6),), began_with=6, surge=2, domains=3),
+    # Drains that do not end
+    Scenario(
+        "budget-of-nothing",
+        "FM1: a PDB that can never allow an eviction: all other nodes converge",
+        furnish=lambda estate: estate.workload("cart", 1, min_available="1"),
+        ends="blocked",
+    ),
+    Scenario(
+        "quarantine",
+        "FM8: a pod that never ends: its machine is set aside, the others converge",
+        drain=SOON,
+        furnish=lambda estate: estate.workload("cart", 3),
+        faults=(Fault(kind="pod_sticks", target="web-1-*"),),
+        ends="blocked",
+    ),
+    Scenario(
+        "quarantine-full",
+        "FM8: pods that never end on two machines: one is set aside, the other keeps its token",
+        strategy={"progress_deadline": timedelta(minutes=10)},
+        drain=SOON,
+        furnish=lambda estate: estate.workload("cart", 3),
+        faults=(Fault(kind="pod_sticks", target="web-0-*"), Fault(kind="pod_sticks", target="web-1-*")),
+        ends="stalled",
+    ),
+    Scenario(
+        "drain-timeout-fails",
+        "on_timeout: fail ends the run at the first drain that takes too long",
+        drain={**SOON, "on_timeout": "fail"},
+        furnish=lambda estate: estate.workload("cart", 3),
+        faults=(Fault(kind="pod_sticks", target="web-0-*"),),
+        ends="blocked",
+    ),
+    Scenario(
+        "drain-timeout-forces",
+        "on_timeout: force: a PDB allows 0 as its pods are never ready; it is tried once a minute, then they are deleted",
+        drain={**SOON, "on_timeout": "force"},
+        furnish=lambda estate: estate.workload("cart", 3, max_unavailable="1", start=constant(100_000)),
+    ),
+    Scenario(
+        "persons-cordon",
+        "FM10: a node that a person cordoned is left alone and named, the others converge",
+        (Run(replicas=4),),
+        began_with=4,
+        surge=2,
+        unavailable=1,
+        faults=(Fault(kind="cordon", target="web-1-*"),),
+        tolerates="floor",
+        ends="blocked",
+    ),
+    Scenario(
+        "our-cordon-undone",
+        "FM9: in mid-drain a person opens a node that we closed: it is closed again",
+        furnish=lambda estate: estate.workload("cart", 3, max_unavailable="1"),
+        faults=(Fault(kind="uncordon", target="web-0-*", delay=timedelta(seconds=50)),),
+    ),
+    # Runs that die
+    Scenario(
+        "killed",
+        "FM9, FM11: killed in mid-drain; the next run waits for the dead holder's lock and goes on",
+        (Run(killed_after=52), Run()),
+        furnish=lambda estate: estate.workload("cart", 3),
+    ),
+    Scenario(
+        "killed-in-mid-create",
+        "FM26: killed when a create was just sent: the next run adopts the machine",
+        (Run(killed_after=0.85), Run()),
+    ),
+    Scenario(
+        "half-a-create",
+        "FM22: a create dies between port and VM: the port is cleared, another machine is made",
+        faults=(Fault(kind="dies_half_way"),),
+    ),
+    Scenario(
+        "lost-answer",
+        "FM26: the answer of a create is lost: the machine is found by its name",
+        faults=(Fault(kind="fail", target="create", after_effect=True),),
+    ),
+)
