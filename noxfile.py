@@ -111,7 +111,7 @@ def compatibility(session: nox.Session) -> None:
     tested = [f"Python {platform.python_version()}, ansible-core {version('ansible-core')}: all sessions"]
     for python, core in cells:
         bin_folder = environment(session, interpreters[python], ROOT / f"build/compatibility/{python}-{core}", [core, *TEST_TOOLS])
-        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "tests/unit")
+        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "not lab", "tests/unit", "tests/conformance")
         session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "smoke", "tests/playbooks")
         session.run(f"{bin_folder}/python", "tests/sanity/run.py", *(f"--test={test}" for test in SANITY_EVERYWHERE))
         what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
@@ -151,7 +151,7 @@ def labs(session: nox.Session) -> None:
     """The system tests, against the real servers of tests/labs, which are installed, started and stopped."""
     session.run("tests/labs/lab", "up")
     try:
-        session.run("pytest", "tests/system", *session.posargs)
+        session.run("pytest", "tests/system", "tests/conformance", "-m", "lab", "--no-skip", *session.posargs)
     finally:
         session.run("tests/labs/lab", "down")
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
 SEEDS_DEFAULT = 1000
@@ -12,6 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("immutable.fleet")
     group.addoption("--seeds", type=int, default=SEEDS_DEFAULT, metavar="N", help="simulate the seeds 0 to N-1")
     group.addoption("--seed", type=int, default=None, metavar="N", help="replay this seed only")
+    group.addoption("--no-skip", action="store_true", help="a skipped test fails: for runs in which every lab is up")
     group.addoption("--update", action="store_true", help="rewrite the golden stories instead of comparing with them")
 
 
@@ -20,3 +23,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         replay = metafunc.config.getoption("seed")
         seeds = range(metafunc.config.getoption("seeds")) if replay is None else [replay]
         metafunc.parametrize("seed", seeds)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.config.getoption("--no-skip") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report

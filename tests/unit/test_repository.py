@@ -97,6 +97,16 @@ def imported_names(path: str) -> set[str]:
     return {module.partition(".")[0] for module in modules if not module.startswith(OUR_PACKAGE)}
 
 
+def test_no_name_is_a_bare_underscore() -> None:
+    """ansible-test's pylint refuses it, in tests as well, because Ansible's translations once had that name."""
+    named = [f"{path}:{node.lineno}" for path in PYTHON_FILES for node in ast.walk(ast.parse(text_of(path))) if is_underscore(node)]
+    assert named == []
+
+
+def is_underscore(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "_"
+
+
 def test_action_group_has_every_module() -> None:
     """`module_defaults: group/immutable.fleet.all` reaches each module."""
     runtime = yaml.safe_load(text_of("meta/runtime.yml"))
