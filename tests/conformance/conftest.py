@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness, ClusterHarness, LockHarness
+from ansible_collections.immutable.fleet.tests.conformance.openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
 
 
@@ -20,7 +21,12 @@ def in_file(folder: Path) -> Simulated:
     return Simulated(InFile(folder))
 
 
-CLOUDS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+OPENSTACK_MARKS = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]  # the SDK's own deprecations
+CLOUDS: list[object] = [
+    pytest.param(in_memory, id="memory"),
+    pytest.param(in_file, id="file"),
+    pytest.param(OpenStack, id="openstack", marks=OPENSTACK_MARKS),
+]
 CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 

@@ -88,7 +88,7 @@ class Simulated:
         self._watching: list[SimulatedCluster | SimulatedCloud] = []
 
     def until(self, look: Callable[[], Found | None], what: str) -> Found:
-        for _ in range(STEPS_MAX):
+        for _time in range(STEPS_MAX):
             found = look()
             if found:
                 return found
@@ -158,7 +158,7 @@ class Simulated:
             furnish(world, describe({"workloads": [{"name": name, "replicas": count, "budget": budgets}]}))
             for other in closed:
                 world.nodes.cordon(other, schedulable=True)
-        for _ in range(10):
+        for _time in range(10):
             self._site.pass_time()
         return name
 

@@ -188,13 +188,13 @@ class Nodes:
         """A new workload of one pod per node meets nodes that are ready already."""
         for member in self._state.members.values():
             if member.ready is True:
-                for _ in range(workload.per_node):
+                for _time in range(workload.per_node):
                     self._pods.spawn(workload, node=member.name)
 
     def _bring_own_pods(self, member: Member) -> None:
         for workload in list(self._state.workloads.values()):
             if workload.kind == PER_NODE:
-                for _ in range(workload.per_node):
+                for _time in range(workload.per_node):
                     self._pods.spawn(workload, node=member.name)
 
     def _set_ready(self, member: Member, *, is_ready: bool | None) -> None:

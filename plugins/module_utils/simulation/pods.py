@@ -69,7 +69,7 @@ class Pods:
             if budget is not None:
                 budget.scale += max(0, missing)
                 self._state.budget_changed(name)
-        for _ in range(missing):
+        for _time in range(missing):
             self.spawn(workload)
 
     def spawn(self, workload: Workload, name: str = "", node: str = "") -> None:

@@ -56,7 +56,7 @@ def test_refused_calls_have_no_effect_and_are_counted() -> None:
     it = world()
     cloud, *_ = ports(it)
     inject(it, "fail", target="create", count=2, error="Exhausted", text="quota exceeded for cores")
-    for _ in range(2):
+    for _time in range(2):
         with pytest.raises(Exhausted, match="cores"):
             cloud.create(new_machine())
     assert names_of_vms(it) == []

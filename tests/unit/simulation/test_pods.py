@@ -109,7 +109,7 @@ def test_a_budget_allows_one_after_the_other() -> None:
     """The second eviction is refused until the first pod's replacement is ready."""
     it = shop(budget={"max_unavailable": 1})
     it.pods.evict(pod(it, "cart-00000"), None)
-    for _ in range(4):
+    for _time in range(4):
         with pytest.raises(Throttled):
             it.pods.evict(pod(it, "cart-00001"), None)
         after(it, 1)

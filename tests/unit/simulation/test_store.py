@@ -165,7 +165,7 @@ def test_killed_while_it_writes(path: str) -> None:
     """Kill -9 anywhere: the file holds whole calls only, each VM with its port, and the next process goes on."""
     create_world(path, DESCRIPTION).close()
     counts = []
-    for _ in range(5):
+    for _time in range(5):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, env=_environment())
         assert writer.stdout is not None
         writer.stdout.readline()
