@@ -12,6 +12,7 @@ from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
 SHOP = {"name": "cart", "namespace": "shop", "replicas": 6, "budget": {"max_unavailable": 1}, "stop": "5s"}
 
 
+@pytest.mark.smoke
 def test_a_pool_lives_and_goes(site: Site) -> None:
     """Each task says whether it changed anything, and the machines are what was asked for."""
     info = {"name": "web", "simulated": {"world": str(site.world), "image": "v2"}}
