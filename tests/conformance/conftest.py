@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness, ClusterHarness, LockHarness
-from ansible_collections.immutable.fleet.tests.conformance.openstack import OpenStack
+from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
 
 

@@ -112,8 +112,9 @@ class OpenStackCloud:
             raise InvariantViolated(what="create before resolve")
         user_data = render(self._template.user_data, machine.values)
         group_id = self._server_group()
-        port_ids = self._make_ports(machine, resolved)
+        port_ids: list[str] = []
         try:
+            port_ids = self._make_ports(machine, resolved)
             request = convert.server_request(
                 machine, self._pool, self._template, resolved, port_ids=port_ids, group_id=group_id, user_data=user_data
             )
@@ -190,10 +191,7 @@ class OpenStackCloud:
         if not resolved.nics:
             return []
         request = convert.ports_request(machine, self._pool, resolved)
-        try:
-            answer = self._transport.request("POST", NETWORK, "/ports", body=request)
-        except NotFound as exc:
-            raise Invalid(what=exc.what, where="openstack.networks") from exc
+        answer = self._transport.request("POST", NETWORK, "/ports", body=request)
         return [port["id"] for port in answer["ports"]]
 
     def _take_back(self, port_ids: list[str]) -> None:
