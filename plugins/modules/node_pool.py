@@ -186,7 +186,7 @@ revision:
       type: dict
       sample: {"image": "sha512:9b71d224bd62f378"}
 machines:
-  description: Machines of the pool, by slot; at most 500.
+  description: Machines of the pool, by slot; at most 500. In check mode as they are now.
   returned: always, unless an option was refused
   type: list
   elements: dict

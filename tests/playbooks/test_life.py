@@ -114,3 +114,28 @@ def test_the_role_and_its_playbook_take_variables(site: Site) -> None:
     assert "changed=1" in run.text
     wrong = site.run_named("immutable.fleet.node_pool", "-i", str(inventory), variables={**variables, "node_pool_state": "gone"})
     assert "value of node_pool_state must be one of: present, absent, got: gone" in wrong.text
+
+
+def test_check_mode_returns_the_plan_and_changes_nothing(site: Site) -> None:
+    """The very decisions of the run, in order and with reasons; the diff names the field; asked twice, nothing happened."""
+    run = site.run(
+        [
+            site.make_world(workloads=[SHOP]),
+            site.pool("v1", register="made"),
+            {**site.pool("v1", register="same"), "check_mode": True},
+            {**site.pool("v2", register="plan"), "check_mode": True, "diff": True},
+            {**site.change_world(), "register": "world"},
+            site.pool("v2", register="rolled"),
+        ]
+    )
+    assert run.code == 0, run.text
+    assert (run["same"]["changed"], run["same"]["plan"]) == (False, [])
+    assert run["plan"]["changed"] is True
+    verbs = [step["verb"] for step in run["plan"]["plan"]]
+    assert [verbs.count(verb) for verb in ("create", "choose", "delete")] == [3, 3, 3]
+    assert run["plan"]["plan"][0]["reason"] == "3 exist < ceiling 4"
+    assert run["plan"]["machines"][0]["phase"] == "available"
+    assert {machine["image"] for machine in run["world"]["machines"]} == {"v1"}
+    assert re.search(r"^-image: sha512:\w+\.\.\.  \(3 machines\)$", run.text, flags=re.MULTILINE)
+    assert re.search(r"^\+image: sha512:\w+\.\.\.  \(v2\)$", run.text, flags=re.MULTILINE)
+    assert re.search(r"^ +0s  plan: nothing is changed; times are estimates$", run.text, flags=re.MULTILINE)

@@ -8,7 +8,7 @@ event file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import classes
@@ -34,11 +34,11 @@ QUIET_VERBS = ("evict", "look", "label", "clear")  # a plan for people: a pod's 
 def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) -> dict[str, Any]:
     """The answer of `node_pool`."""
     pool = job.pool or request.pool
-    now = job.last.at if job.last is not None else datetime.min.replace(tzinfo=UTC)
+    seen = job.first if check else job.last  # check mode: as it is now, not as the forecast leaves it
     answer: dict[str, Any] = {
         "changed": result.changed,
         "name": pool.name,
-        "machines": machines_of(result.machines, pool, now),
+        "machines": machines_of(seen.machines, pool, seen.at) if seen is not None else [],
         "summary": summary_of(result, pool),
         "blockers": blocker_facts(result.blockers),
     }
@@ -53,7 +53,8 @@ def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) 
 
 def of_nodes(job: Watched, request: DrainRequest, result: Result, *, check: bool) -> dict[str, Any]:
     """The answer of `node_drain`."""
-    seen = job.last.nodes if job.last is not None else {}
+    snapshot = job.first if check else job.last
+    seen = snapshot.nodes if snapshot is not None else {}
     nodes = [node_facts(seen[name]) for name in request.nodes if name in seen]
     answer: dict[str, Any] = {
         "changed": result.changed,

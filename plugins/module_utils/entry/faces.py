@@ -20,8 +20,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.event_file import EventFile, Silence
-from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import subject_of
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.redact import Redactor
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.subject import subject_of
 
 AGAIN = "run the same task again: it goes on from what is there"
 CORRECT = "correct the option and run the same task again"
@@ -96,14 +96,14 @@ def reporting(module: AnsibleFace, spec: specs.Spec) -> Iterator[Face]:
 def message_of(error: FleetError, now: datetime) -> str:
     """The one form of a failure: a line each for what, where, since, forward, back; empty ones are left out."""
     data = failure_of(error, now)
-    since = f"{data['since']}, {data['age']} ago" if data["since"] else ""
+    since = data["since"] + (f", {data['age']} ago" if data["age"] else "")
     parts = {"what": error.what, "where": error.where, "since": since, "forward": data["forward"], "back": data["back"]}
     return "\n".join(f"{name + ':':<9}{text}" for name, text in parts.items() if text)
 
 
 def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
     """`{code, what, where, machine, since, age, forward, back}`, texts all; since in UTC, "" where it is not known."""
-    age = say_duration(now - error.since) if error.since else ""
+    age = say_duration(now - error.since) if error.since and error.since <= now else ""  # a forecast's lies ahead
     return {
         "code": error.code,
         "what": error.what,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import observe
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen, observe
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import InfoRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -23,11 +23,11 @@ ORPHANS_MAX = 200
 
 def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
     """The answer of `node_pool_info`. One list, one view, one read of the lock."""
-    cloud, lock = kit.ports.cloud, kit.ports.lock
-    pool = request.pool
+    cloud, pool = kit.ports.cloud, request.pool
     if request.is_described and cloud is not None:
         pool = replace(pool, revision=cloud.resolve(None))
-    seen = _snapshot(kit)
+    facts = observe(kit.ports, kit.runtime)
+    seen = _joined(facts)
     answer: dict[str, Any] = {
         "name": pool.name,
         "machines": answers.machines_of(seen.machines, pool, seen.at),
@@ -38,22 +38,20 @@ def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
     if request.is_described:
         answer["revision"] = {"id": pool.revision.id, "fields": dict(pool.revision.fields)}
         answer["drift"] = _drift(seen, pool)
-    if lock is not None:
-        fact = lock.read()
-        answer["lock"] = {"holder": fact.holder, "since": fact.since if fact.holder else ""}
+    if facts.lock is not None:
+        answer["lock"] = {"holder": facts.lock.holder, "since": facts.lock.since if facts.lock.holder else ""}
     return answer
 
 
-def _snapshot(kit: Kit) -> Snapshot:
-    ports, began_at = kit.ports, kit.runtime.now()
-    facts = observe(ports, kit.runtime)
-    has_cloud, has_cluster = ports.cloud is not None, ports.cluster is not None
-    world = World(began_at=began_at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster)
+def _joined(facts: Seen) -> Snapshot:
+    """VMs and nodes brought together as the loop does it."""
+    has_cloud, has_cluster = facts.listing is not None, facts.view is not None
+    world = World(began_at=facts.at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster)
     if facts.view is not None:
-        world.take_view(facts.view, began_at)
+        world.take_view(facts.view, facts.at)
     if facts.listing is not None:
         world.take_listing(facts.listing)
-    return world.snapshot(facts.at, max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=began_at)
+    return world.snapshot(facts.at, max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=facts.at)
 
 
 def _counts(seen: Snapshot, pool: Pool) -> dict[str, int]:

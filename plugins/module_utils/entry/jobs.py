@@ -13,6 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
+from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
@@ -109,8 +110,22 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool) -
     if check:
         from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import forecast
 
-        return forecast(job, kit.ports, settings, kit.runtime)
+        result = forecast(job, kit.ports, settings, kit.runtime)
+        _tell_plan(result, face)
+        return result
     from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 
     face.stops.wake_with(kit.runtime.wake)
     return loop.run(job, kit.ports, kit.runtime, face.reporter, settings, face.stops)
+
+
+def _tell_plan(result: Result, face: Face) -> None:
+    """The plan as events, at the times it expects: who shows a run's progress shows a plan as well."""
+    now = face.now()
+    face.reporter.tell(Event(at=now, kind="plan", text="nothing is changed; times are estimates"))
+    for step in result.steps:
+        face.reporter.tell(Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason))
+    for blocker in result.blockers:
+        face.reporter.tell(Event(at=now + result.duration, kind="blocked", machine=blocker.where, text=blocker.what))
+    ending = "the plan ends here" if result.failure is None else str(result.failure)
+    face.reporter.tell(Event(at=now + result.duration, kind="end", text=ending))

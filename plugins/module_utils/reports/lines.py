@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.subject import subject_of
 
 WIDTH = 80
 SUMMARY_EVERY_SECONDS = 30.0  # of the reader's time, however fast the world's clock runs
@@ -31,6 +32,7 @@ WORDS = {
     "uncordon": "uncordon",
     "remove pod": "FORCE",
     "lock": "lock",
+    "plan": "plan",
     "refused": "refused",
     "blocked": "BLOCKED",
     "end": "end",
@@ -96,12 +98,3 @@ class Lines:
 
     def _fit(self, line: str) -> str:
         return line if len(line) <= self._width else line[: self._width - 3].rstrip() + "..."
-
-
-def subject_of(where: str) -> str:
-    """The name in "machine web-3-x7k2p, failure domain az2"; "" where it is about no machine and no node."""
-    for part in where.split(", "):
-        kind, _space, name = part.partition(" ")
-        if kind in ("machine", "node") and name:
-            return name
-    return ""
