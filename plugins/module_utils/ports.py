@@ -65,7 +65,10 @@ class Cloud(Protocol):
         """
 
     def delete(self, vm: Vm) -> None:
-        """Ask for deletion of the VM and of what was made for it. One that is gone already is success."""
+        """Ask for deletion of the VM and of what was made for it. One that is gone already is success.
+
+        What the cloud itself leaves behind is a leftover of a list after the VM's end, to be cleared.
+        """
 
     def clear(self, leftover: Leftover) -> None:
         """Delete one leftover. One that is gone already is success."""
