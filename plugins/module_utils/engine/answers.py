@@ -53,19 +53,25 @@ def take_error(world: World, key: str, error: PortError, now: datetime) -> Fleet
         world.answered(key, now)
     elif isinstance(error, Transient):
         world.unknown(key, now)
-    elif isinstance(error, Throttled):
-        world.refused(key, now + (error.after or EVICTION_RETRY))
-    elif isinstance(error, Conflict | NotFound):
-        world.refused(key, now + CONFLICT_RETRY)
-    elif isinstance(error, Exhausted) and isinstance(sent.action, Create):
-        world.refused(key, now)
-        create_failed(world, str(error), now)
     elif isinstance(error, Denied | Invalid):
         world.refused(key, now + BACK_OFF_MOST)
         return error
+    elif isinstance(error, Exhausted) and isinstance(sent.action, Create):
+        world.refused(key, now)
+        create_failed(world, str(error), now)
     else:
-        world.refused(key, now + BACK_OFF_FIRST)
+        again_at = now + _pause(error)
+        world.refused(key, again_at)
+        if isinstance(sent.action, Create):  # the next one has another name, hence another key
+            world.troubles = replace(world.troubles, after=again_at, what=str(error), since=world.troubles.since or now)
     return None
+
+
+def _pause(error: PortError) -> timedelta:
+    """How long a call that had no effect is not repeated."""
+    if isinstance(error, Throttled):
+        return error.after or EVICTION_RETRY
+    return CONFLICT_RETRY if isinstance(error, Conflict | NotFound) else BACK_OFF_FIRST
 
 
 def create_failed(world: World, what: str, now: datetime) -> None:

@@ -105,7 +105,7 @@ class Keeper:
     def _was_read(self, fact: LockFact) -> None:
         now = self._runtime.now()
         if fact.holder == self._holder:
-            self._take(fact)  # an earlier answer of ours was lost
+            self._is_ours(fact)
         elif not fact.holder:
             self._acquire(fact)
         elif self._other is None or self._other.holder != fact.holder:
@@ -129,6 +129,12 @@ class Keeper:
             self.acquired_at = self._runtime.now()
         self._was_renewed(fact)
 
+    def _is_ours(self, fact: LockFact) -> None:
+        """An answer of ours was lost. How old that renewal is nobody knows, so nothing is written before the next one."""
+        if self.acquired_at is None:
+            self.acquired_at = self._runtime.now()
+        self._held, self._due = fact, self._runtime.now()
+
     def _was_renewed(self, fact: LockFact) -> None:
         # The renewal counts from when it was sent: it may have waited anywhere on its way.
         self._held, self._renewed_at = fact, self._sent_at
@@ -142,7 +148,7 @@ class Keeper:
 
         def read(fact: LockFact) -> None:
             if fact.holder == self._holder:
-                self._take(fact)
+                self._is_ours(fact)
                 return
             self._held = None
             self.failure = Stopped(

@@ -33,6 +33,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Tally,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError, Stopped, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -88,6 +89,7 @@ class _Loop:
         self._progressed_at = self._began_at
         self._progress: Tally = Tally()
         self._wrote_at: datetime | None = None
+        self._lost: set[str] = set()  # names of new machines that were given up
         self._turns = 0
         self._fatal: FleetError | None = None
         self._list_error: PortError | None = None
@@ -115,8 +117,9 @@ class _Loop:
                 decision = self._decide(now)
                 if self._is_over(decision, now):
                     return decision.failure
-                self._act(decision, now)
-                if not self._settings.wait and self._wrote_at is not None and not self._flying():
+                if self._settings.wait or self._wrote_at is None:
+                    self._act(decision, now)
+                if not self._settings.wait and not self._flying() and (self._wrote_at is not None or not decision.actions):
                     return None
                 wake_at = _first(decision.wake_at, *self._world.held_off.values())
             self._runtime.wait(_first(wake_at, self._lock_turn(now), self._next_look(now)))
@@ -312,13 +315,8 @@ class _Loop:
 
     def _note(self, action: Action, name: str, now: datetime) -> None:
         """Remember what is being done: for the plan, the events, and the counts of what went wrong."""
-        if isinstance(action, Delete):
-            vm = action.machine.vm
-            pool = self._job.pool
-            if vm.status == vm_states.ERROR:
-                answers.create_failed(self._world, vm.fault or "the cloud put the machine to ERROR", now)
-            elif pool is not None and vm.revision == pool.revision.id and "failed" in action.reason:
-                answers.new_one_lost(self._world, now)
+        if isinstance(action, Choose | Delete):
+            self._count_loss(action.machine, now)
         if isinstance(action, LookAt):
             return
         self._wrote_at = now
@@ -334,6 +332,18 @@ class _Loop:
             )
         )
         self._teller.acted(action, name, now)
+
+    def _count_loss(self, machine: Machine, now: datetime) -> None:
+        """A new machine is given up: in ERROR, or not ready in time. Each counts once, whatever way it goes."""
+        vm, pool = machine.vm, self._job.pool
+        if machine.was_ready or machine.name in self._lost or pool is None:
+            return
+        if vm.status == vm_states.ERROR:
+            self._lost.add(machine.name)
+            answers.create_failed(self._world, vm.fault or "the cloud put the machine to ERROR", now)
+        elif vm.revision == pool.revision.id and now - vm.created_at >= pool.strategy.startup_timeout:
+            self._lost.add(machine.name)
+            answers.new_one_lost(self._world, now)
 
     def _flying(self) -> bool:
         return any(sent.answered_at is None for sent in self._world.calls.values())

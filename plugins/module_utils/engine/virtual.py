@@ -41,7 +41,7 @@ class Network(Protocol):
         """From effect to answer."""
 
     def fate(self) -> str:
-        """ "" for an ordinary call; "lost before" has no effect and no answer; "lost after" has an effect and no answer."""
+        """What becomes of the next call: "" is ordinary, "lost before" has no effect, "lost after" one but no answer."""
 
 
 class Steady:
@@ -97,7 +97,8 @@ class VirtualRuntime:
         try:
             if guard is not None:
                 guard()
-        except PortError as refusal:
+        except PortError as exc:
+            refusal = exc  # the name bound by `except` is gone when the event comes
             self._at(sent_at, lambda: self._answer(run, done, None, refusal))
             return
 

@@ -113,7 +113,7 @@ class NodeChange:
             (self.schedulable is None or node.schedulable == self.schedulable)
             and all(node.labels.get(key) == value for key, value in self.labels.items())
             and all(node.annotations.get(key) == value for key, value in self.annotations.items())
-            and (self.taints is None or set(self.taints) <= set(node.taints))
+            and (self.taints is None or set(self.taints) == set(node.taints))
         )
 
 

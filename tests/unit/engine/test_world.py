@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run believes: facts that only move forward, and its own calls laid over them until the facts speak for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    ChangeNode,
+    Choose,
+    Create,
+    Delete,
+    DeleteNode,
+    Evict,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Taint
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, later, machine, node, pod, vm
+
+CREATE = Create(0, "az1", 1, "3 exist < ceiling 4")
+NAME = "web-0-aaaaa"
+CALL_TIMEOUT = timedelta(seconds=20)
+
+
+def heard(world: World, at: datetime, vms: Iterable[Vm] = (), nodes: Iterable[Node] = (), **more: Any) -> World:
+    """The world after a full list and a view that were begun at this instant."""
+    world.take_listing(Listing(as_of=at, vms=tuple(vms), **more))
+    world.take_view(ClusterView(as_of=at, nodes={each.name: each for each in nodes}), at)
+    world.settle()
+    return world
+
+
+def known(vms: Iterable[Vm] = (), nodes: Iterable[Node] = ()) -> World:
+    """A run that began a minute ago and heard everything half a minute ago."""
+    return heard(World(began_at=ago(60), call_timeout=CALL_TIMEOUT, has_cloud=True, has_cluster=True), ago(30), vms, nodes)
+
+
+def seen(world: World, now: datetime = NOW) -> Snapshot:
+    return world.snapshot(now, max_staleness=timedelta(seconds=60), settled_at=None, own_node="", progressed_at=now)
+
+
+def names_creating(world: World) -> list[str]:
+    return [sent.name for sent in seen(world).creating]
+
+
+@pytest.mark.parametrize(
+    ("answer", "list_begun_at", "vms", "expected"),
+    [
+        pytest.param("", later(5), (), [NAME], id="no answer yet"),
+        pytest.param("accepted", ago(1), (), [NAME], id="accepted; the list was begun before"),
+        pytest.param("accepted", later(1), (vm(NAME),), [], id="accepted, and seen"),
+        pytest.param("accepted", later(3), (), [], id="accepted, and a later list does not have it: somebody deleted it"),
+        pytest.param("lost", later(19), (), [NAME], id="answer lost: it may still arrive"),
+        pytest.param("lost", later(21), (), [], id="answer lost: it cannot arrive any more, and is not there"),
+        pytest.param("lost", later(1), (vm(NAME),), [], id="answer lost, and seen: adopted"),
+        pytest.param("refused", ago(1), (), [], id="refused: no trace"),
+    ],
+)
+def test_FM26_a_create_exists_until_a_list_speaks_for_itself(
+    answer: str, list_begun_at: datetime, vms: tuple[Vm, ...], expected: list[str]
+) -> None:
+    """A create in flight exists; a lost answer is settled by a list begun after send + call timeout, and then adopted."""
+    world = known()
+    key = world.send(CREATE, NAME, NOW)
+    if answer == "accepted":
+        world.answered(key, later(2) if list_begun_at > later(2) else NOW)
+    elif answer == "lost":
+        world.unknown(key, later(20))
+    elif answer == "refused":
+        world.refused(key, later(5))
+    assert names_creating(heard(world, list_begun_at, vms)) == expected
+
+
+OUTDATED = "outdated"
+SERVING = (vm("m1"),), (node("m1"),)
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        pytest.param(Choose(machine("m1"), OUTDATED), (True, False, False), id="a mark: unavailable already"),
+        pytest.param(Delete(machine("m1"), OUTDATED), (False, True, False), id="a delete: it still exists"),
+        pytest.param(
+            ChangeNode(NodeChange(node="m1", uid="node-m1", annotations={marks.NODE_QUARANTINED: "x"}), "x", "quarantine"),
+            (False, False, True),
+            id="a quarantine",
+        ),
+    ],
+)
+def test_a_call_in_flight_is_laid_over_its_machine(action: Action, expected: tuple[bool, bool, bool]) -> None:
+    """`decide` never sees a world in which its last decision has not happened."""
+    world = known(*SERVING)
+    world.send(action, "m1", NOW)
+    laid = seen(world).machines["m1"]
+    assert (laid.choosing, laid.deleting, laid.setting_aside) == expected
+
+
+CORDONED = node("m1", schedulable=False, chosen=Note(NOW, OUTDATED))
+ENDING = pod("a", terminating_since=NOW)
+TAINT = Taint("dedicated", "web", "NoSchedule")
+LABEL = ChangeNode(NodeChange(node="m1", uid="node-m1", labels={"role": "web"}), "set role")
+UNTAINT = ChangeNode(NodeChange(node="m1", uid="node-m1", taints=()), "set taints")
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        pytest.param(Choose(machine("m1"), OUTDATED), node("m1"), CORDONED, id="a mark"),
+        pytest.param(
+            Evict("m1", pod("a"), "no PDB"), node("m1", pods=(pod("a"),)), node("m1", pods=(ENDING,)), id="an eviction: terminating"
+        ),
+        pytest.param(Evict("m1", pod("a"), "no PDB"), node("m1", pods=(pod("a"),)), node("m1"), id="an eviction: gone"),
+        pytest.param(LABEL, node("m1"), node("m1", labels={"role": "web"}), id="labels"),
+        pytest.param(UNTAINT, node("m1", taints=(TAINT,)), node("m1"), id="a taint taken away"),
+    ],
+)
+def test_a_call_is_settled_by_the_fact_it_makes(action: Action, before: Node, after: Node) -> None:
+    """Nothing is settled while the facts are as before; the fact itself settles, even before the answer."""
+    world = heard(known((vm("m1"),), (before,)), ago(2), (vm("m1"),), (before,))
+    world.send(action, "m1", NOW)
+    world.settle()
+    settled_before = seen(world).is_settled
+    assert (settled_before, seen(heard(world, later(1), (vm("m1"),), (after,))).is_settled) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("vms", "expected"),
+    [
+        pytest.param((vm("m1"),), False, id="the list still shows it running"),
+        pytest.param((vm("m1", status=vm_states.DELETING),), True, id="the cloud deletes it"),
+        pytest.param((), True, id="it is gone"),
+    ],
+)
+def test_a_delete_in_flight_still_exists(vms: tuple[Vm, ...], expected: bool) -> None:
+    """A machine counts as existing until a list shows otherwise, and gets no second delete."""
+    world = known(*SERVING)
+    world.send(Delete(machine("m1"), OUTDATED), "m1", NOW)
+    assert ("delete m1" not in seen(heard(world, later(1), vms)).busy) == expected
+
+
+def test_a_node_delete_is_settled_when_the_node_is_gone() -> None:
+    """A Node object that the view no longer has is deleted, whoever did it."""
+    world = known((), (node("m9"),))
+    world.send(DeleteNode(node("m9"), "its VM is gone"), "m9", NOW)
+    assert seen(heard(world, later(1))).is_settled
+
+
+def test_views_only_move_forward() -> None:
+    """A list or a view that is older than the newest changes nothing: a stale replica can't bring a machine back."""
+    world = heard(known(), ago(10), (vm("m1"),), (node("m1"),))
+    before = seen(world)
+    heard(world, ago(20), (), ())
+    assert seen(world).machines == before.machines
+
+
+def test_a_delta_changes_only_what_it_names() -> None:
+    """A list since the last one holds changes and ids that are no more."""
+    world = heard(known((vm("m1"), vm("m2"))), ago(10), (vm("m3"),), gone=("id-m1",), is_full=False)
+    assert sorted(seen(world).machines) == ["m2", "m3"]
+
+
+@pytest.mark.parametrize(("proofs", "ours"), [(3, True), (2, True), (1, False)], ids=["all marks", "one stripped", "one left"])
+def test_FM25_two_marks_of_three_make_a_machine_ours(proofs: int, ours: bool) -> None:
+    """One mark alone: counted and reported, never a machine that anything could be decided about."""
+    world = seen(known((vm("m1", proofs=proofs),)))
+    assert (list(world.machines), world.half_owned) == ((["m1"], ()) if ours else ([], ("m1",)))
+
+
+def test_unchanged_machines_are_the_same_objects() -> None:
+    """What did not change is not judged, told or compared again."""
+    world = known((vm("m1"), vm("m2")), (node("m1"), node("m2")))
+    first = seen(world).machines
+    second = seen(heard(world, ago(5), (vm("m1"), vm("m2", status=vm_states.ERROR)))).machines
+    assert (second["m1"].vm is first["m1"].vm, second["m2"].vm is first["m2"].vm) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        pytest.param(later(30), {}, id="young enough"),
+        pytest.param(later(31), {"cloud": ago(30), "cluster": ago(30)}, id="older than max_staleness"),
+    ],
+)
+def test_a_source_without_news_is_named_as_stale(now: datetime, expected: dict[str, datetime]) -> None:
+    """Each source is told with the instant since when it gave nothing new."""
+    assert seen(known(), now).stale == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        pytest.param(node("m1", chosen=Note(ago(60), OUTDATED), schedulable=False), NOW, id="marked and no pod"),
+        pytest.param(node("m1"), None, id="no pod, but open to new ones"),
+        pytest.param(node("m1", chosen=Note(ago(60), OUTDATED), schedulable=False, pods=(pod("a"),)), None, id="a pod left"),
+    ],
+)
+def test_since_when_a_machine_is_empty(shown: Node, expected: datetime | None) -> None:
+    """The clock of detaching starts when the last pod is seen gone."""
+    assert seen(known((vm("m1"),), (shown,))).machines["m1"].emptied_at == expected
+
+
+def test_a_vm_without_a_node_is_empty_since_its_delete_was_seen() -> None:
+    """So that a delete which never ends is noticed for a machine that never joined, too."""
+    world = known((vm("m1", status=vm_states.DELETING),))
+    seen(world, ago(10))
+    assert seen(world).machines["m1"].emptied_at == ago(10)
+
+
+def port_of(name: str) -> Leftover:
+    return Leftover(kind="port", id=f"port-{name}", name=name, machine=name, created_at=ago(60))
+
+
+def test_a_refused_call_is_held_off_for_its_time() -> None:
+    """A definite refusal leaves no expectation behind, and its key is busy until it may be tried again."""
+    world = known(*SERVING)
+    key = world.send(Delete(machine("m1"), OUTDATED), "m1", NOW)
+    world.refused(key, later(5))
+    assert (seen(world).busy, seen(world).is_settled, seen(world, later(5)).busy) == ({"delete m1"}, True, frozenset())
+
+
+def test_leftovers_are_those_without_a_vm_in_their_own_list() -> None:
+    """A port of a VM that a later list lacks is judged by the next list of ports, not by an old one."""
+    world = heard(known(), ago(20), (vm("m1"),), leftovers=(port_of("m1"), port_of("m9")))
+    heard(world, ago(10), ())
+    assert [leftover.machine for leftover in seen(world).leftovers] == ["m9"]
