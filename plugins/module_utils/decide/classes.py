@@ -71,17 +71,19 @@ class Census:
     `memo` is handed on from turn to turn and may be lost: it only spares judging a machine that did not change.
     """
 
-    __slots__ = ("current", "outdated", "wake_at")
+    __slots__ = ("current", "fresh", "outdated", "wake_at")
 
     def __init__(self, machines: Mapping[str, Machine], pool: Pool, now: datetime, memo: dict[str, Verdict]) -> None:
         self.current: dict[str, list[Machine]] = _empty()
         self.outdated: dict[str, list[Machine]] = _empty()
         self.wake_at: datetime | None = None
+        self.fresh: list[str] = []  # machines that had to be judged anew, by name
         wanted = pool.revision.id
         for name, machine in machines.items():
             verdict = memo.get(name)
             if verdict is None or verdict[0] is not machine or (verdict[2] is not None and now >= verdict[2]):
                 kind, until = classify(machine, pool, now)
+                self.fresh.append(name)
                 verdict = memo[name] = (machine, kind, until, wanted not in (machine.vm.revision, ANY.id))
             if verdict[2] is not None and (self.wake_at is None or verdict[2] < self.wake_at):
                 self.wake_at = verdict[2]

@@ -125,7 +125,9 @@ def _drain(
         turn.actions += actions
         if wake_at is not None:
             turn.wake(wake_at)
-    _until(turn, machine, started + policy.timeout, now, drain.waiting_for(node, snapshot.budgets), since=started)
+    deadline = started + policy.timeout
+    what = drain.waiting_for(node, snapshot.budgets) if now >= deadline else ""
+    _until(turn, machine, deadline, now, what, since=started)
     turn.blockers += drain.blockers_of(node, snapshot.budgets, policy)
 
 

@@ -17,7 +17,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -30,7 +29,7 @@ class Rollout:
         self.policy = pool.drain
         self.limits = limits_of(pool)
         self._verdicts: dict[str, Verdict] = {}
-        self._dressed: dict[str, Node] = {}
+        self._undressed: set[str] = set()
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """Actions that may start now, most urgent first; when there are none, `blockers` and `wake_at` say why and until when.
@@ -57,15 +56,17 @@ class Rollout:
 
     def _dress(self, turn: Turn, now: datetime) -> list[Action]:
         """Labels and taints that are missing on nodes that stay; a node that was found in order is not compared again."""
+        self._undressed.update(turn.census.fresh)
         found: list[Action] = []
-        for group, is_outdated in ((turn.census.current, False), (turn.census.outdated, True)):
-            for machine in (machine for kind in STAYING for machine in group[kind]):
-                node, vm = machine.node, machine.vm
-                if node is None or machine.name in turn.chosen_now or self._dressed.get(machine.name) is node:
-                    continue
-                change = dress(node, self.pool, vm.revision, is_outdated=is_outdated, now=now)
-                if change is None:
-                    self._dressed[machine.name] = node
-                else:
-                    found.append(change)
+        for name in sorted(self._undressed):
+            judged = self._verdicts.get(name)
+            change = None
+            # One that goes is left out for good: as soon as anything of it changes it is judged anew.
+            if judged is not None and judged[1] in STAYING and judged[0].node is not None and name not in turn.chosen_now:
+                node, revision = judged[0].node, judged[0].vm.revision
+                change = dress(node, self.pool, revision, is_outdated=judged[3], now=now)
+            if change is None:
+                self._undressed.discard(name)
+            else:
+                found.append(change)
         return found

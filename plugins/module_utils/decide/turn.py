@@ -57,7 +57,10 @@ class Turn:
         }
         self.pods_left = len(draining)
         self.left = drain.allowances(snapshot.budgets, snapshot.evictions, draining) if draining else {}
-        self.staying = sum(len(census.current[kind]) for kind in STAYING)
+        # A ready kubelet whose VM is in no list: the list is wrong (a cell that is down leaves its servers out).
+        self._unlisted = {node.name for node in snapshot.nodes.values() if node.ready and node.chosen is None}
+        self.existing += len(self._unlisted)
+        self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted)
         self._push = going.Push()
 
     @property
@@ -152,7 +155,7 @@ class Turn:
         """Rule 9: as many as are missing, while what exists stays under the ceiling; held back by quota and errors."""
         missing = -self._surplus
         troubles = self.snapshot.troubles
-        if missing <= 0:
+        if missing <= 0 or self.existing >= self.limits.ceiling:
             return
         if troubles.fatal or troubles.lost_new >= LOST_NEW_MAX:
             return
@@ -187,7 +190,8 @@ class Turn:
                 why = "its machine has joined" if joined else f"belongs to no machine ({leftover.machine} is gone)"
                 self.actions.append(Clear(leftover, why))
         for node in self.snapshot.nodes.values():
-            self.actions.append(DeleteNode(node, "its VM is gone"))
+            if node.name not in self._unlisted:
+                self.actions.append(DeleteNode(node, "its VM is gone"))
 
     def name_the_untouchable(self) -> None:
         """Say which machines are somebody else's business: not available, or not ours, and left as they are (FM10, FM25)."""
@@ -196,6 +200,9 @@ class Turn:
                 if machine.node is not None and machine.node.is_held and machine.name not in self.chosen_now:
                     what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
                     self.blockers.append(Blocker(code="person", what=what, where=machine.where))
+        for name in sorted(self._unlisted):
+            what = "is ready, and yet its VM is in no list of the cloud: neither replaced nor removed"
+            self.blockers.append(Blocker(code="unlisted", what=what, where=f"node {name}"))
         for name in self.snapshot.half_owned:
             what = "carries only one of our marks: counted, never touched (restore them or delete it)"
             self.blockers.append(Blocker(code="half_owned", what=what, where=f"machine {name}"))

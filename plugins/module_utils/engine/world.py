@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import NodeMatcher
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.machines import (
+    CHOOSING,
+    DELETING,
+    SETTING_ASIDE,
+    Machines,
+    Overlay,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
@@ -27,8 +33,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     LookAt,
     key_of,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot, Troubles
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing
@@ -61,9 +66,7 @@ class World:
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._leftovers: tuple[Leftover, ...] = ()
-        self._matcher = NodeMatcher()
-        self._joined: dict[str, Machine] = {}
-        self._emptied: dict[str, datetime] = {}
+        self._machines = Machines()
         self._looks: dict[str, Look] = {}
 
     # Facts come in ----------------------------------------------------------------------------------------------------
@@ -82,6 +85,7 @@ class World:
             old = before.get(vm.id)
             kept[vm.id] = old if old == vm and old is not None else vm
         self._vms = kept
+        self._machines.take_vms(kept)
         self.listed_at = listing.as_of
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
@@ -93,7 +97,7 @@ class World:
         """The cluster's newest facts, seen at `now`; an older view is ignored."""
         if self.view is None or view.as_of >= self.view.as_of:
             self.view = view
-            self._matcher.see(view.nodes, now)
+            self._machines.take_nodes(view.nodes, now)
 
     def knows(self, name: str) -> bool:
         """Whether a VM, a node or a create in flight has this name."""
@@ -190,14 +194,14 @@ class World:
     ) -> Snapshot:
         """The world at `now`, unchanged machines being the same objects as in the snapshot before. O(machines)."""
         view = self.view
-        machines, half_owned = self._join(now)
+        machines, half_owned = self._machines.join(self._overlay(), now)
         tokens = view.tokens if view is not None else ()
         return Snapshot(
             at=now,
             began_at=self.began_at,
             machines=machines,
             creating=self._creating(),
-            nodes=self._matcher.ownerless(self.listed_at) if self.has_cloud else view.nodes if view is not None else {},
+            nodes=self._machines.ownerless(self.listed_at) if self.has_cloud else view.nodes if view is not None else {},
             budgets=view.budgets if view is not None else {},
             evictions=self._living_evictions(),
             looks=self._looks,
@@ -212,61 +216,18 @@ class World:
             progressed_at=progressed_at,
         )
 
-    def _join(self, now: datetime) -> tuple[dict[str, Machine], tuple[str, ...]]:
-        self._matcher.match(self._vms.values())
-        overlay = self._overlay()
-        machines: dict[str, Machine] = {}
-        half_owned = []
-        for vm in self._vms.values():
-            if vm.is_ours:
-                machines[vm.name] = self._machine(vm, self._matcher.node_of(vm), overlay.get(vm.name, ""), now)
-            else:
-                half_owned.append(vm.name)
-        self._joined = machines
-        return machines, tuple(half_owned)
-
-    def _machine(self, vm: Vm, node: Node | None, overlay: str, now: datetime) -> Machine:
-        """The machine, the same object as last turn when nothing of it changed."""
-        name = vm.name
-        emptied_at = self._emptied_at(name, node, now)
-        old = self._joined.get(name)
-        flags = ("choose" in overlay, "aside" in overlay, "delete" in overlay)
-        if (
-            old is not None
-            and old.vm is vm
-            and old.node is node
-            and old.emptied_at is emptied_at
-            and (old.choosing, old.setting_aside, old.deleting) == flags
-        ):
-            return old
-        return Machine(
-            name=name,
-            vm=vm,
-            node=node,
-            choosing=flags[0],
-            setting_aside=flags[1],
-            deleting=flags[2],
-            emptied_at=emptied_at,
-        )
-
-    def _emptied_at(self, name: str, node: Node | None, now: datetime) -> datetime | None:
-        """Since when this run has seen no pod on it; counted only once nothing new can be scheduled there."""
-        if node is None or node.pods or node.chosen is None:
-            self._emptied.pop(name, None)
-            return None
-        return self._emptied.setdefault(name, now)
-
-    def _overlay(self) -> dict[str, str]:
-        """`{machine name: "choose" | "aside" | "delete" ...}` of calls laid over machines."""
-        found: dict[str, str] = {}
+    def _overlay(self) -> Overlay:
+        """What flies, by machine."""
+        found: dict[str, set[str]] = {}
         for sent in self.calls.values():
             action = sent.action
-            if isinstance(action, Choose | Delete):
-                found[sent.name] = found.get(sent.name, "") + type(action).__name__.lower()
+            if isinstance(action, Choose):
+                found.setdefault(sent.name, set()).add(CHOOSING)
+            elif isinstance(action, Delete):
+                found.setdefault(sent.name, set()).add(DELETING)
             elif isinstance(action, ChangeNode) and action.verb == "quarantine":
-                owner = self._matcher.owner_of(sent.name)
-                found[owner] = found.get(owner, "") + "aside"
-        return found
+                found.setdefault(self._machines.owner_of(sent.name), set()).add(SETTING_ASIDE)
+        return {name: frozenset(what) for name, what in found.items()}
 
     def _creating(self) -> tuple[Creating, ...]:
         return tuple(

@@ -341,7 +341,14 @@ def leftover(kind: str, owner: str) -> Leftover:
         pytest.param(
             snapshot(*slots(NEW_A), leftovers=(leftover("token", "m0"),)), ["clear token-1: its machine has joined"], id="spent token"
         ),
-        pytest.param(snapshot(*slots(NEW_A), nodes={"m9": node("m9")}), ["delete node m9: its VM is gone"], id="Node of no machine"),
+        pytest.param(
+            snapshot(*slots(NEW_A), nodes={"m9": node("m9", ready=None)}), ["delete node m9: its VM is gone"], id="Node of no machine"
+        ),
+        pytest.param(
+            snapshot(*slots(NEW_A), nodes={"m9": node("m9")}),
+            [],
+            id="Node whose kubelet lives: the cloud's list must be wrong",
+        ),
         pytest.param(
             snapshot(*slots(NEW_A), leftovers=(leftover("port", "m9"),), settled_at=later(9)),
             [],
