@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes import convert, joining
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.answers import TWO_BUDGETS
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
+from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.shared import SharedRead
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.table import Table
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.view import Join
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.watch import Resource, Watch
@@ -59,6 +60,7 @@ class KubernetesCluster:
         self._join = Join()
         self._watches: list[Watch] = []
         self._view = ClusterView(as_of=datetime.min.replace(tzinfo=UTC))
+        self._all_attachments = SharedRead(self._list_attachments)
         self._join_values: dict[str, str] = {}
 
     def start(self, on_change: Callable[[], None]) -> None:
@@ -126,21 +128,23 @@ class KubernetesCluster:
             return
 
     def look(self, node: str) -> Look:
-        """See ports.Cluster. Two lists; attachments cannot be selected by node, so that one is of the whole cluster.
+        """See ports.Cluster. Two lists; attachments cannot be selected by node, so that one is of the whole cluster, and shared.
 
         They are read also where the watch never saw one: the first volume of a cluster is as dear as any (FM12).
         """
         begun = self._client.now()
-        where = f"node {node}"
         pods: list[str] = []
-        for page in self._client.pages(PODS, where=where, query={"fieldSelector": f"spec.nodeName={node}"}):
+        for page in self._client.pages(PODS, where=f"node {node}", query={"fieldSelector": f"spec.nodeName={node}"}):
             facts = [convert.read_pod(raw, self._client.skew.now, self._rules) for raw in page.get("items") or ()]
             with self._join.lock:
                 pods += [fact.pod.full_name for fact in facts if fact is not None and not self._join.stays(fact)]
-        attachments: list[str] = []
-        for page in self._client.pages(ATTACHMENTS, where=where):
-            attachments += [raw["metadata"]["name"] for raw in page.get("items") or () if raw["spec"]["nodeName"] == node]
+        attachments = [name for on, name in self._all_attachments.get() if on == node]
         return Look(begun_at=begun, pods=tuple(sorted(pods)), attachments=tuple(sorted(attachments)))
+
+    def _list_attachments(self) -> list[tuple[str, str]]:
+        pages = self._client.pages(ATTACHMENTS, where="volumeattachments")
+        shift = self._client.skew.now
+        return [convert.read_attachment(raw, shift) for page in pages for raw in page.get("items") or ()]
 
     def delete_node(self, node: Node) -> None:
         body = {"preconditions": {"uid": node.uid}}
