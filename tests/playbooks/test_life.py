@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -139,3 +140,43 @@ def test_check_mode_returns_the_plan_and_changes_nothing(site: Site) -> None:
     assert re.search(r"^-image: sha512:\w+\.\.\.  \(3 machines\)$", run.text, flags=re.MULTILINE)
     assert re.search(r"^\+image: sha512:\w+\.\.\.  \(v2\)$", run.text, flags=re.MULTILINE)
     assert re.search(r"^ +0s  plan: nothing is changed; times are estimates$", run.text, flags=re.MULTILINE)
+
+
+ELSEWHERE = '''
+from ansible.plugins.connection.local import Connection as Local
+
+DOCUMENTATION = """
+name: elsewhere
+short_description: A host that does not share our files, as far as anybody can tell
+description: The local connection under another name.
+"""
+
+
+class Connection(Local):
+    transport = "elsewhere"
+'''
+
+
+def test_events_of_another_host_come_at_the_end(site: Site) -> None:
+    """Where the module's files are not ours: one line says so, and the story is told afterwards."""
+    plugins = site.folder / "connection_plugins"
+    plugins.mkdir()
+    (plugins / "elsewhere.py").write_text(ELSEWHERE)
+    inventory = site.folder / "inventory"
+    inventory.write_text("far ansible_connection=elsewhere\n")
+    run = site.run([site.make_world(), site.pool(register="made")], "-i", str(inventory), hosts="all")
+    assert run.code == 0, run.text
+    said = run.text.index("[far] no live lines here; what happened is shown at the end")
+    created = re.findall(r"^\[far\] +\S+  web-\d-\w{5} +create", run.text[said:], flags=re.MULTILINE)
+    assert len(created) == len(run["made"]["machines"]) == 3
+    assert "events_file" not in run["made"]
+
+
+def test_an_event_file_that_the_user_names_is_kept(site: Site) -> None:
+    """Every event of every run, for programs; docs/events.md has the schema."""
+    events = site.folder / "events.jsonl"
+    run = site.run([site.make_world(), site.pool(events_file=str(events), register="made"), site.pool(events_file=str(events))])
+    assert run["made"]["events_file"] == str(events)
+    kinds = [json.loads(line)["kind"] for line in events.read_text().splitlines()]
+    assert (kinds.count("create"), kinds.count("end")) == (3, 2)
+    assert run.text.count("  create ") == 3, "the second task shows no line of the first"

@@ -26,4 +26,4 @@ def require() -> None:
         "Set ansible_python_interpreter to a newer one for this task."
     )
     sys.stdout.write(json.dumps({"failed": True, "changed": False, "msg": message}) + "\n")
-    sys.exit(1)
+    raise SystemExit(1)
