@@ -74,6 +74,7 @@ class _Loop:
     ) -> None:
         self._job, self._ports, self._runtime, self._settings, self._stop = job, ports, runtime, settings, stop
         self._began_at = runtime.now()
+        self._ends_at = self._began_at + settings.timeout if settings.timeout is not None else None
         self._world = World(
             began_at=self._began_at,
             call_timeout=settings.call_timeout,
@@ -122,7 +123,7 @@ class _Loop:
                 if not self._settings.wait and not self._flying() and (self._wrote_at is not None or not decision.actions):
                     return None
                 wake_at = _first(decision.wake_at, *self._world.held_off.values())
-            self._runtime.wait(_first(wake_at, self._lock_turn(now), self._next_look(now)))
+            self._runtime.wait(_first(wake_at, self._lock_turn(now), self._next_look(now), self._ends_at))
 
     def finish(self, failure: FleetError | None) -> Result:
         """Let calls in flight answer (for one call timeout at most), give the lock back, and report."""
@@ -227,9 +228,8 @@ class _Loop:
         why = self._stop() if self._stop is not None else ""
         if why:
             return _stopped(f"stopped: {why}")
-        timeout = self._settings.timeout
-        if timeout is not None and now - self._began_at >= timeout:
-            return _stopped(f"the run's timeout of {say_duration(timeout)} has passed")
+        if self._ends_at is not None and now >= self._ends_at:
+            return _stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed")
         if not self._world.has_facts and now - self._began_at >= self._settings.max_staleness:
             return self._list_error or Transient(what="no answer to the first look", since=self._began_at)
         return None
