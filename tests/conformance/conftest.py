@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness, ClusterHarness, LockHarness
+from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import Kubernetes
 from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
 
@@ -27,8 +28,11 @@ CLOUDS: list[object] = [
     pytest.param(in_file, id="file"),
     pytest.param(OpenStack, id="openstack", marks=OPENSTACK_MARKS),
 ]
-CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
-LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+# The lab's client keeps a connection per thread and closes none.
+KUBERNETES_MARKS = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+KUBERNETES = pytest.param(Kubernetes, id="kubernetes", marks=KUBERNETES_MARKS)
+CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
+LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 
 
 @pytest.fixture(params=CLOUDS)

@@ -107,7 +107,7 @@ def test_change_with_old_version_is_a_conflict(web: Watched, kube: Kube, machine
 def test_change_of_another_node_under_the_name_is_refused(web: Watched, kube: Kube, machines: list[str]) -> None:
     """A Node that was made anew has another UID: the one that was meant is gone."""
     change = change_of(web, machines[0], version=None, uid="another", schedulable=False)
-    with pytest.raises(NotFound, match="another node of that name"):
+    with pytest.raises(Conflict, match="another node of that name"):
         web.cluster.change(change)
     with pytest.raises(NotFound):
         web.cluster.change(replace(change, node="no-such-node"))

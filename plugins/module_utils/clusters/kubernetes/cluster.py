@@ -89,7 +89,7 @@ class KubernetesCluster:
         except Invalid as error:
             if "metadata.uid" not in error.what:  # 422, "field is immutable": the UID is another one now
                 raise
-            raise NotFound(what="it is gone; there is another node of that name", where=where) from error
+            raise Conflict(what="it is gone, and there is another node of that name", where=where) from error
         fact = convert.read_node(raw, self._client.skew.now, self._kept)
         with self._join.lock:  # our own cordon is seen at once, not when the watch brings it
             self._join.nodes.amend(convert.key_of(raw), int(convert.version_of(raw)), fact)
