@@ -151,7 +151,8 @@ def labs(session: nox.Session) -> None:
     """The system tests, against the real servers of tests/labs, which are installed, started and stopped."""
     session.run("tests/labs/lab", "up")
     try:
-        session.run("pytest", "tests/system", "tests/conformance", "-m", "lab", "--no-skip", *session.posargs)
+        patience = "--override-ini=faulthandler_timeout=1200"  # a rollout on real servers takes minutes
+        session.run("pytest", "tests/system", "tests/conformance", "-m", "lab", "--no-skip", patience, *session.posargs)
     finally:
         session.run("tests/labs/lab", "down")
 
