@@ -11,7 +11,7 @@ Volumes are made and removed by Nova with the server, so there is no reply of Ci
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,6 +70,8 @@ class OpenStackCloud:
         self._group_id = ""
         self._alive: dict[str, str] | None = None  # {server id: name} as of the last listing; None before the first
         self._port_revisions: dict[str, int] = {}  # of the leftovers last listed: nobody bound them since
+        self._call_timeout = call_timeout
+        self._unlisted: dict[str, datetime] = {}  # {name: from when on a full list must show it} of servers asked for
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
         """As `Cloud.resolve`. Two to eight calls, all at once."""
@@ -86,13 +88,15 @@ class OpenStackCloud:
         """As `Cloud.list_vms`. Two calls (one with `since`), and one beside them for leftovers.
 
         A delta finds servers by name only, and Nova's clock for it does not move with tags: what a person changes there,
-        and a server that was renamed, is seen by the next full list.
+        and a server that was renamed, is seen by the next full list. A delta also misses a server between its arrival in a
+        cell and the first change there, for a second or more: until a server that was asked for has been listed, lists are full.
         """
         as_of = self._now()
-        before = None if since is None else self._alive  # a delta to nothing is a full list
+        before = None if since is None or self._unlisted else self._alive  # a delta to nothing is a full list
         with ThreadPoolExecutor(1) as threads:
             ports = threads.submit(self._idle_ports) if with_leftovers else None
             servers = self._all_servers() if since is None or before is None else self._changed_servers(since)
+        self._forget_listed(servers.values(), as_of)
         skew = self._transport.skew
         gone = tuple(server["id"] for server in servers.values() if convert.is_gone(server))
         names = {**(before or {}), **{server["id"]: server["name"] for server in servers.values()}}
@@ -118,10 +122,13 @@ class OpenStackCloud:
             request = convert.server_request(
                 machine, self._pool, self._template, resolved, port_ids=port_ids, group_id=group_id, user_data=user_data
             )
+            self._unlisted[machine.name] = self._now() + self._call_timeout  # when no answer comes
             self._transport.request("POST", COMPUTE, "/servers", body=request)
+            self._unlisted[machine.name] = self._now()
         except Transient:
             raise
         except PortError as exc:
+            self._unlisted.pop(machine.name, None)
             self._take_back(port_ids)
             exc.where = exc.where or f"machine {machine.name}"
             if isinstance(exc, NotFound):  # of something the request names, which is no ordinary end here
@@ -158,6 +165,13 @@ class OpenStackCloud:
         by_name = (("name", convert.names_of(self._pool)), ("not-tags", tag))
         listed = (every(self._transport, COMPUTE, "/servers/detail", "servers", query) for query in (by_tag, by_name))
         return {server["id"]: server for servers in listed for server in servers}
+
+    def _forget_listed(self, servers: Iterable[Any], as_of: datetime) -> None:
+        """Of the servers asked for, those that a list begun at `as_of` shows, or would show if they had been made."""
+        listed = {server["name"] for server in servers}
+        for name, shown_from in list(self._unlisted.items()):
+            if name in listed or as_of > shown_from:
+                self._unlisted.pop(name, None)
 
     def _changed_servers(self, since: datetime) -> dict[str, Any]:
         """`{id: server}` of those changed since, deleted ones too. By name, for Nova drops tags with the server."""

@@ -157,6 +157,23 @@ def test_a_delta_to_nothing_is_a_full_list() -> None:
     assert (len(listing.vms), listing.is_full, len(transport.calls)) == (1, True, 2)
 
 
+def test_a_server_asked_for_is_looked_for_in_full_lists_until_one_shows_it() -> None:
+    """Nova's deltas leave it out from its arrival in a cell to the first change there, as if it had never been made."""
+    cloud, transport = ready_to_create({DETAIL: {"servers": []}, "DELETE network /ports/p0": None})
+    cloud.list_vms(None, with_leftovers=False)
+    assert not cloud.list_vms(NOW, with_leftovers=False).is_full
+    cloud.create(MACHINE)
+    assert cloud.list_vms(NOW, with_leftovers=False).is_full
+    transport.answers[DETAIL] = {"servers": [SERVERS["active"]]}
+    assert SERVERS["active"]["name"] == MACHINE.name
+    assert cloud.list_vms(NOW, with_leftovers=False).is_full
+    assert not cloud.list_vms(NOW, with_leftovers=False).is_full
+    transport.answers[MAKE_SERVER] = Exhausted(what="quota")
+    with pytest.raises(Exhausted):
+        cloud.create(MACHINE)
+    assert not cloud.list_vms(NOW, with_leftovers=False).is_full, "it was refused"
+
+
 def test_pages_follow_one_another_and_a_lost_marker_is_told_from_a_wrong_request() -> None:
     """A server deleted while the list is read must end in another list, not in the run's failure."""
     first = {"servers": [SERVERS["active"]], "servers_links": [{"rel": "next", "href": "..."}]}
