@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain, going, order
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
@@ -33,6 +33,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 LOST_NEW_MAX = 3  # machines of the wanted revision that never became ready, before the run gives up on it (FM18)
+SILENCE_SHOWS = timedelta(seconds=60)  # a dead kubelet's node is not ready any more: 40 s, since Kubernetes 1.32 50 s
 
 STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
 
@@ -200,6 +201,9 @@ class Turn:
                 if machine.node is not None and machine.node.is_held and machine.name not in self.chosen_now:
                     what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
                     self.blockers.append(Blocker(code="person", what=what, where=machine.where))
+        heard_out_at = (self.snapshot.progressed_at or self.snapshot.began_at) + SILENCE_SHOWS
+        if self._unlisted and self.snapshot.at < heard_out_at:
+            self._wake(heard_out_at)  # a kubelet that has just died still counts as ready
         for name in sorted(self._unlisted):
             what = "is ready, and yet its VM is in no list of the cloud: neither replaced nor removed"
             self.blockers.append(Blocker(code="unlisted", what=what, where=f"node {name}"))
