@@ -105,8 +105,10 @@ class Cluster(Protocol):
         """One PATCH with UID (and version) as precondition. `Conflict` when somebody was faster, `NotFound` when gone."""
 
     def evict(self, pod: Pod, grace: timedelta | None) -> None:
-        """One eviction. `Throttled` is a PDB's refusal (429), `Conflict` a spent or wrong precondition, `NotFound` is done,
-        `Invalid` a refusal that waiting does not cure (two PDBs on one pod).
+        """One eviction.
+
+        `Throttled` is a PDB's refusal (429), `Conflict` a spent or wrong precondition, `NotFound` is done, `Invalid` a refusal
+        that waiting does not cure (two PDBs on one pod).
         """
 
     def remove(self, pod: Pod, grace: timedelta | None) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each action as the one short call it is. Names, marks and notes are chosen here, before the call, so that a lost answer
-can be looked up. Nothing in this file waits, repeats or decides.
+"""Each action as the one short call it is.
+
+Names, marks and notes are chosen here, before the call, so that a lost answer can be looked up. Nothing in this file waits,
+repeats or decides.
 """
 
 from __future__ import annotations

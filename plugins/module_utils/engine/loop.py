@@ -32,7 +32,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     LookAt,
     Tally,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError, Stopped, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError, Refused, Stopped, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
@@ -92,6 +92,7 @@ class _Loop:
         self._wrote_at: datetime | None = None
         self._lost: set[str] = set()  # names of new machines that were given up
         self._turns = 0
+        self._lives_on: str | None = None
         self._fatal: FleetError | None = None
         self._list_error: PortError | None = None
 
@@ -131,7 +132,9 @@ class _Loop:
         while (self._flying() or (self._keeper is not None and self._keeper.is_calling)) and self._runtime.now() < deadline:
             self._runtime.wait(deadline)
         if self._keeper is not None:
-            kept = {} if failure is None else self._settings.pinned
+            # A rollout that ended, or that gave its image up, is over: the next run asks anew what the name means (FM37).
+            is_over = failure is None or type(failure) is Refused
+            kept = {} if is_over else self._settings.pinned
             self._keeper.release(PoolRecord(pinned=kept))
         if self._ports.cluster is not None:
             self._ports.cluster.stop()
@@ -197,7 +200,7 @@ class _Loop:
             now,
             max_staleness=self._settings.max_staleness,
             settled_at=self._keeper.settles_at() if self._keeper is not None else None,
-            own_node=self._settings.own_node,
+            own_node=self._own_node(),
             progressed_at=self._progressed_at,
         )
         decision = self._job.decide(snapshot, now)
@@ -208,6 +211,14 @@ class _Loop:
         self._decision = decision
         self._teller.turn(snapshot, decision, now)
         return decision
+
+    def _own_node(self) -> str:
+        """The node that carries this very run, looked for once; "" where it runs outside of the cluster."""
+        if self._lives_on is None:
+            pod, view = self._settings.own_pod, self._world.view
+            nodes = view.nodes.values() if pod and view is not None else ()
+            self._lives_on = next((node.name for node in nodes if any(p.name == pod for p in node.pods)), "")
+        return self._lives_on
 
     def _is_over(self, decision: Decision, now: datetime) -> bool:
         """A good end is judged on a full list that was begun after our last write, leftovers included."""

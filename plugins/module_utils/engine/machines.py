@@ -152,11 +152,7 @@ class Machines:
 
     def _emptied_at(self, name: str, vm: Vm, node: Node | None, now: datetime) -> datetime | None:
         """Since when this run has seen no pod on it; counted only once nothing new can be scheduled there."""
-        if node is None:
-            is_empty = vm.status == vm_states.DELETING
-        else:
-            is_empty = not node.pods and node.chosen is not None
-        if is_empty:
+        if vm.status == vm_states.DELETING if node is None else (not node.pods and node.chosen is not None):
             return self._emptied.setdefault(name, now)
         self._emptied.pop(name, None)
         return None

@@ -50,7 +50,7 @@ class RunSettings:
     max_staleness: timedelta = timedelta(seconds=60)
     timeout: timedelta | None = None  # of the whole run
     wait: bool = True  # False: one turn, its calls answered, and out
-    own_node: str = ""
+    own_pod: str = ""  # the pod this run lives in, where it lives in one: its node goes last (FM42)
     pinned: Mapping[str, str] = field(default_factory=dict)  # the resolved image, kept in the pool record until the end (FM37)
 
 

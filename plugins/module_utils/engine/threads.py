@@ -68,7 +68,7 @@ class ThreadsRuntime:
             if guard is not None:
                 guard()
             result, error = call(), None
-        except Exception as exc:  # whatever it is, the loop's thread must hear of it
+        except Exception as exc:  # noqa: BLE001  # whatever it is, the loop's thread must hear of it
             result, error = None, exc
         self._answers.put((done, result, error))
         self._woken.set()

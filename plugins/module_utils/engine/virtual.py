@@ -108,7 +108,7 @@ class VirtualRuntime:
             if fate != "lost before":
                 try:
                     result = call()
-                except Exception as exc:  # handed to the loop, as the threads do
+                except Exception as exc:  # noqa: BLE001  # handed to the loop, as the threads do
                     error = exc
             if fate:
                 result, error = None, Transient(what="no answer within the call timeout")

@@ -50,6 +50,9 @@ class Sent:
     is_unknown: bool = False
 
 
+TRIES_KEPT = 256  # evictions remembered before those of pods that are gone are looked for
+
+
 class World:
     """All a run knows. Fed by listings, views and answers; asked for snapshots. Only the loop's thread touches it."""
 
@@ -115,9 +118,14 @@ class World:
         return key
 
     def answered(self, key: str, now: datetime) -> None:
-        """It worked; the facts will show it."""
-        if key in self.calls:
-            self.calls[key].answered_at = now
+        """It worked; the facts will show it. A leftover that was cleared is left out at once: full lists are rare."""
+        sent = self.calls.get(key)
+        if sent is None:
+            return
+        sent.answered_at = now
+        if isinstance(sent.action, Clear):
+            cleared = sent.action.leftover.id
+            self._leftovers = tuple(leftover for leftover in self._leftovers if leftover.id != cleared)
 
     def unknown(self, key: str, now: datetime) -> None:
         """No answer came: it may have worked, or may work yet."""
@@ -173,6 +181,10 @@ class World:
         if isinstance(action, ChangeNode):
             node = nodes.get(sent.name)
             return node is None or action.change.is_applied_to(node)
+        if isinstance(action, Clear):
+            tokens = self.view.tokens if self.view else ()
+            there = tokens if action.leftover.kind == "token" else self._leftovers
+            return all(leftover.id != action.leftover.id for leftover in there)
         return False
 
     def _as_of(self, action: Action) -> datetime | None:
@@ -243,7 +255,7 @@ class World:
 
     def _living_evictions(self) -> Mapping[str, EvictionTry]:
         """Tries of pods that still exist; those of pods that are gone are forgotten now and then."""
-        if len(self.evictions) > 256 and self.view is not None:
+        if len(self.evictions) > TRIES_KEPT and self.view is not None:
             alive = {pod.uid for node in self.view.nodes.values() for pod in node.pods}
             if len(self.evictions) > 2 * len(alive.intersection(self.evictions)):
                 self.evictions = {uid: tried for uid, tried in self.evictions.items() if uid in alive}

@@ -148,7 +148,13 @@ def run_settings(params: Params) -> RunSettings:
         call_timeout=call_timeout,
         timeout=_positive(params["timeout"], "timeout") if params["timeout"] is not None else None,
         wait=params["wait"],
+        own_pod=own_pod(os.environ),
     )
+
+
+def own_pod(environment: Mapping[str, str]) -> str:
+    """The pod we live in, as in an AWX container group: a pod's host name is its own. "" outside of a cluster."""
+    return socket.gethostname() if "KUBERNETES_SERVICE_HOST" in environment else ""
 
 
 def holder(environment: Mapping[str, str]) -> str:

@@ -51,6 +51,6 @@ class Machine:
 
     @property
     def where(self) -> str:
-        """ "machine web-3-x7k2p, failure domain az2", for messages."""
+        """For messages: the machine's name, and its failure domain where it has one."""
         domain = self.failure_domain
         return f"machine {self.name}" + (f", failure domain {domain}" if domain else "")

@@ -35,7 +35,7 @@ LOCK_RECORD = PREFIX + "/record"  # annotation of the pool's Lease: PoolRecord
 LOCK_STOP_ASKED = PREFIX + "/stop-asked"  # annotation of the pool's Lease: who asked its holder to stop
 
 NAME_SUFFIX_LENGTH = 5
-_SUFFIX = r"[a-z0-9]{%d}" % NAME_SUFFIX_LENGTH
+_SUFFIX = f"[a-z0-9]{{{NAME_SUFFIX_LENGTH}}}"
 
 
 @dataclass(frozen=True, slots=True)
