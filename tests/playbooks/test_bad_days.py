@@ -35,7 +35,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"failure_domains": ["az1", "az1"]}, "failure_domains", "expected each name once"),
     ({"user_data": "token=${bootstrap_tokn}"}, "user_data", "${bootstrap_token}"),
     ({"events_file": "/proc/none/events"}, "events_file", "cannot be written"),
-    ({"simulated": {"world": "/nowhere/world.sqlite", "image": "v1"}}, "/nowhere/world.sqlite", "no such world"),
+    ({"simulated": {"world": "/nowhere/world.sqlite", "image": "v1"}}, "simulated.world", "no such world"),
     ({"simulated": {"world": "@world", "image": "v9"}}, "image", "v9"),
     ({"simulated": {"world": "@world"}}, "simulated.image", "expected the name of an image"),
 ]

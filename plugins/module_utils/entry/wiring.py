@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
@@ -18,6 +18,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cluster, Lock
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
 Params = Mapping[str, Any]
 
@@ -50,24 +54,21 @@ def nodes_kit(params: Params) -> Kit:
     """What existing nodes need: their cluster. No pool, so nothing that two runs could both create, and no lock."""
     if params["simulated"] is not None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
-        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
 
-        session = open_world(params["simulated"]["world"])
+        session = _world(params["simulated"]["world"])
         return Kit(Ports(cluster=SimulatedCluster(session, "")), ThreadsRuntime(session.now, session.speed))
-    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
 
     runtime = ThreadsRuntime()
-    client = Client(_connection(params["kubernetes"]), now=runtime.now)
+    client = _client(params["kubernetes"], runtime.now)
     return Kit(Ports(cluster=KubernetesCluster(client, pool="")), runtime)
 
 
 def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
-    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
 
     options = params["simulated"]
-    session = open_world(options["world"])
+    session = _world(options["world"])
     runtime = ThreadsRuntime(session.now, session.speed)
     fields = {"flavor": options["flavor"] or "", "networks": ",".join(options["networks"] or []), "user_data": user_data}
     cloud = SimulatedCloud(session, pool.name, options["image"] or "", fields)
@@ -86,12 +87,21 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
     return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
 
 
+def _world(path: str) -> StoreSession:
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
+
+    try:
+        return open_world(path)
+    except Invalid as error:
+        error.what, error.where = f"{error.what}: {path}", "simulated.world"
+        raise
+
+
 def _kubernetes(options: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> tuple[Cluster, Lock]:
-    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
 
-    client = Client(_connection(options), now=now)
+    client = _client(options, now)
     cluster = KubernetesCluster(
         client,
         pool=pool.name,
@@ -101,8 +111,13 @@ def _kubernetes(options: Params, pool: Pool, user_data: str, now: Callable[[], d
     return cluster, KubernetesLock(client, pool=pool.name, namespace=options["lock_namespace"])
 
 
-def _connection(options: Params) -> Any:
-    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Connection
+def _client(options: Params, now: Callable[[], datetime]) -> Client:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client, Connection
 
     given = {name: value for name, value in options.items() if value is not None and name != "lock_namespace"}
-    return Connection(**given)
+    try:
+        return Client(Connection(**given), now=now)
+    except Invalid as error:
+        if error.where in options:  # the adapter knows its own option, not where it stands in a task
+            error.where = f"kubernetes.{error.where}"
+        raise
