@@ -35,6 +35,8 @@ SESSIONS := compatibility simulation sanity playbooks importer quick lint
 .PHONY: test
 test: .venv/.dev $(IN_PLACE)  ## All that needs no lab: quick, simulation, playbooks, lint, sanity, other Pythons and ansible-cores
 	$(MAKE) --jobs=2 --keep-going --output-sync=target --no-print-directory $(SESSIONS:%=session-%)
+	@cat build/compatibility/tested.txt
+	@echo "make test: passed ($(SESSIONS))"
 
 .PHONY: $(SESSIONS:%=session-%)
 $(SESSIONS:%=session-%): session-%:

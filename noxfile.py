@@ -56,7 +56,7 @@ def quick(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """The unit tests, and the ports' contracts over the simulated adapters."""
-    session.run("pytest", "tests/unit", "tests/conformance", "-m", "not lab", *session.posargs)
+    session.run("pytest", "tests/unit", "tests/conformance", "-m", "not lab", "--numprocesses=auto", "--quiet", *session.posargs)
 
 
 @nox.session
@@ -111,7 +111,9 @@ def compatibility(session: nox.Session) -> None:
     tested = [f"Python {platform.python_version()}, ansible-core {version('ansible-core')}: all sessions"]
     for python, core in cells:
         bin_folder = environment(session, interpreters[python], ROOT / f"build/compatibility/{python}-{core}", [core, *TEST_TOOLS])
-        session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "not lab", "tests/unit", "tests/conformance")
+        session.run(
+            f"{bin_folder}/python", "-m", "pytest", "--quiet", "--numprocesses=auto", "-m", "not lab", "tests/unit", "tests/conformance"
+        )
         session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "smoke", "tests/playbooks")
         session.run(f"{bin_folder}/python", "tests/sanity/run.py", *(f"--test={test}" for test in SANITY_EVERYWHERE))
         what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
@@ -119,7 +121,9 @@ def compatibility(session: nox.Session) -> None:
     tested += [f"Python {python}: not found here, not tested" for python in PYTHONS if python not in interpreters]
     if not any(OLDEST_CORE in core for (python, core) in cells):
         tested.append(f"ansible-core {OLDEST_CORE}: not tested, it needs Python {' or '.join(OLDEST_CORE_PYTHONS)}")
-    print(*(f"tested: {line}" for line in tested), sep="\n")
+    report = "".join(f"tested: {line}\n" for line in tested)
+    (ROOT / "build/compatibility/tested.txt").write_text(report, encoding="utf-8")
+    print(report, end="")
 
 
 def interpreter(python: str) -> str | None:
