@@ -147,6 +147,8 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
     if wrong:
         raise Broken(f"not converged after the faults: {wrong}")
     again = estate.run(pool)
+    while again is not None and again.failure is not None and again.failure.code == "unreachable":
+        again = estate.run(pool)  # the network still loses calls, and three lists in a row may be among them
     if again is None or again.changed or again.failure:
         raise Broken(f"not a no-op: {again}")
 
