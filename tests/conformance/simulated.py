@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ Found = TypeVar("Found")
 
 STEP = timedelta(seconds=1)
 STEPS_MAX = 600  # ten minutes of the world: nothing here takes longer
+MOMENT_SECONDS = 0.005  # watchers are threads, and look each 50 ms
 DAWN = datetime(2026, 11, 21, 4, 0, 0, tzinfo=UTC)
 DESCRIPTION: dict[str, Any] = {"images": {"v1": {}}, "failure_domains": ["az1"]}
 
@@ -69,6 +71,7 @@ class InFile:
 
     def pass_time(self) -> None:
         self._first.skip(STEP)
+        time.sleep(MOMENT_SECONDS)
 
     def close(self) -> None:
         for session in self._sessions:

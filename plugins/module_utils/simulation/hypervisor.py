@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -32,6 +33,7 @@ class Hypervisor:
         self._nodes = nodes
         self.vms: dict[str, dict[str, Vm]] = {}
         self.past: dict[str, History[Vm]] = {}
+        self.values: dict[str, Mapping[str, str]] = {}  # of user data, by VM id; may hold secrets, so never in a world file
         self._began_at = state.now
 
     def reload(self) -> None:
@@ -79,6 +81,7 @@ class Hypervisor:
         host = Host(vm, pool, image.name, port=port.id)
         host.joins = image.joins and self._fault(NEVER_JOINS, vm.name) is None
         host.doomed = self._doom(image, vm)
+        self.values[vm_id] = machine.values
         self.add(host)
         state.plan(state.profile.create.draw(state.chance), BUILT, vm_id)
 
@@ -140,6 +143,7 @@ class Hypervisor:
             return
         self._stop(host)
         self._state.ports.drop(host.port)
+        self.values.pop(vm_id, None)
         self._show(host, host.vm, None)
         if self._state.settings.deletes_nodes:
             member = self._state.members.get(host.vm.name)

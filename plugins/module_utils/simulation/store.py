@@ -28,6 +28,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state i
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
 BUSY_TIMEOUT_SECONDS = 30.0  # transactions take milliseconds; so long only if a process was stopped within one
+BUSY_PAUSE_SECONDS = 0.002
 POLL_SECONDS = 0.05  # between looks for changes of other processes
 NEVER_SECONDS = 1e9
 TOMBSTONES_KEPT = 5000  # versions; who has seen nothing for longer reads the file anew
@@ -179,10 +180,18 @@ class StoreSession:
         self._write()
 
     def _begin(self) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as exc:
-            raise Transient(what=f"the world file is busy: {exc}", where=self._path) from exc
+        """Wait for our turn at an even pace: SQLite's own back-off grows, so one busy process would starve the others."""
+        give_up_at = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as exc:
+                if time.monotonic() > give_up_at:
+                    raise Transient(what=f"the world file is busy: {exc}", where=self._path) from exc
+                time.sleep(BUSY_PAUSE_SECONDS)
+        self._connection.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_SECONDS * 1000)}")
 
     def _read_clock(self) -> None:
         found = dict(self._connection.execute("SELECT name, value FROM meta WHERE name IN ('epoch', 'created', 'speed')").fetchall())
