@@ -30,6 +30,7 @@ DRAINED = "drained"
 UNCORDONED = "uncordoned"
 
 WHY = "node_drain"
+TIMEOUTS_WITH_FORCE = 2  # a pod that does not end although it was deleted is given up after as long again
 
 
 @dataclass(slots=True)
@@ -97,19 +98,19 @@ class DrainNodes:
     def _evict(self, turn: _Turn, node: Node, snapshot: Snapshot, left: drain.Allowances) -> None:
         now, policy = snapshot.at, self.policy
         started = max(node.chosen.at, snapshot.began_at) if node.chosen else snapshot.began_at
-        overdue = now >= started + policy.timeout
-        turn.wake(started + policy.timeout if not overdue else None)
-        if overdue and policy.on_timeout == FORCE:
-            actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "timeout passed and on_timeout is force")
-            turn.actions += actions
-            turn.wake(wake_at)
-        elif overdue:
+        overdue_at = started + policy.timeout
+        gives_up_at = started + policy.timeout * (TIMEOUTS_WITH_FORCE if policy.on_timeout == FORCE else 1)
+        if now >= gives_up_at:
             what = drain.waiting_for(node, snapshot.budgets)
             self._give_up(turn, node, Blocker(code="timeout", what=what, where=f"node {node.name}", since=started))
+            return
+        if now >= overdue_at:
+            actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "timeout passed and on_timeout is force")
         else:
             actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
-            turn.actions += actions
-            turn.wake(wake_at)
+        turn.actions += actions
+        turn.wake(wake_at)
+        turn.wake(overdue_at if now < overdue_at else gives_up_at)
 
     def _prove(self, turn: _Turn, node: Node, snapshot: Snapshot) -> None:
         look = snapshot.looks.get(node.name)

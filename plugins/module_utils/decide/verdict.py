@@ -41,7 +41,7 @@ def conclude(decision: Decision, pool: Pool, limits: Limits, snapshot: Snapshot,
     """
     deadline = (snapshot.progressed_at or snapshot.began_at) + pool.strategy.progress_deadline
     if snapshot.at >= deadline:
-        return _over(decision, _stalled(decision, pool, snapshot))
+        return _over(decision, _stalled(decision, pool, snapshot, census))
     overdue = [blocker for blocker in decision.blockers if blocker.code == "overdue"]
     if overdue and pool.drain.on_timeout == FAIL:
         return _over(decision, _blocked(overdue, "drain.on_timeout is fail"))
@@ -123,9 +123,12 @@ def _given_up(pool: Pool, snapshot: Snapshot) -> FleetError:
     )
 
 
-def _stalled(decision: Decision, pool: Pool, snapshot: Snapshot) -> FleetError:
+def _stalled(decision: Decision, pool: Pool, snapshot: Snapshot, census: Census) -> FleetError:
     whats = [f"{blocker.what} ({blocker.where})" if blocker.where else blocker.what for blocker in decision.blockers]
     whats += [f"no news from the {source}" for source in snapshot.stale]
+    if not whats:
+        nodes = {machine.name: machine.node for machine in census.of(GOING)}
+        whats = [f"{name}: {waiting_for(node, snapshot.budgets)}" for name, node in nodes.items() if node is not None]
     return Stalled(
         what=f"no progress for {say_duration(pool.strategy.progress_deadline)}: " + ("; ".join(whats) or "nothing says why"),
         where=f"pool {pool.name}",
