@@ -47,7 +47,7 @@ def answer(status: int, body: object = None, **headers: str) -> PortError:
 )
 def test_status_decides_who_acts(status: int, expected: type) -> None:
     """And whether waiting helps."""
-    assert type(answer(status)) is expected
+    assert answer(status).__class__ is expected
 
 
 def test_message_is_the_servers_with_the_object() -> None:
