@@ -47,8 +47,10 @@ def machines(kube: Kube) -> Iterator[list[str]]:
 @pytest.fixture
 def shop(kube: Kube, machines: list[str]) -> Iterator[Workload]:
     """A namespace of its own, so that no test waits for another's remains."""
-    with Workload(kube, f"kc-{secrets.token_hex(3)}") as workload:
+    namespace = f"kc-{secrets.token_hex(3)}"
+    with Workload(kube, namespace) as workload:
         yield workload
+    kube.delete(f"/api/v1/namespaces/{namespace}")
 
 
 @pytest.fixture
