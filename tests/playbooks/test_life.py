@@ -84,7 +84,6 @@ def test_several_pools_at_once_say_whose_line_it_is(site: Site) -> None:
         assert len(re.findall(rf"^\[{name}\] +\S+  {name}-\d-\w{{5}} +create", run.text, flags=re.MULTILINE)) == 3
 
 
-@pytest.mark.xfail(reason="the matcher takes nodes of any pool for its own", strict=True)
 def test_two_pools_of_one_cluster_leave_each_other_alone(site: Site) -> None:
     """A node of another pool is not a leftover of ours."""
     run = site.run(

@@ -19,7 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     PortError,
     Stopped,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock, Runtime
 
@@ -153,7 +153,8 @@ class Keeper:
             self._held = None
             self.failure = Stopped(
                 what=f"the lock was taken over by {fact.holder or 'nobody'}",
-                where=f"lock of the pool, since {fact.since}",
+                where="lock of the pool",
+                since=_instant(fact.since),
                 forward="wait for that run to end, then run the same playbook again",
                 back="nothing is half done: the other run goes on from the facts",
             )
@@ -165,6 +166,15 @@ class Keeper:
         return LockHeld(
             what=f"another run holds the pool: {fact.holder}, since {fact.since}{stop}; it is alive",
             where="lock of the pool",
+            since=_instant(fact.since),
             forward=f"wait for it to end; a dead holder is replaced after {say_duration(self._ttl)} of silence",
             back="nothing was touched",
         )
+
+
+def _instant(text: str) -> datetime | None:
+    """When a holder took the lock, by its own clock; None where another tool wrote something else there."""
+    try:
+        return parse_instant(text)
+    except ValueError:
+        return None

@@ -76,6 +76,7 @@ class _Loop:
         self._began_at = runtime.now()
         self._ends_at = self._began_at + settings.timeout if settings.timeout is not None else None
         self._world = World(
+            pool=job.pool.name if job.pool is not None else "",
             began_at=self._began_at,
             call_timeout=settings.call_timeout,
             has_cloud=ports.cloud is not None,

@@ -26,7 +26,8 @@ NOTHING: frozenset[str] = frozenset()
 class Machines:
     """The joined machines of a pool, and the nodes of ours that belong to none."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
         self._vms: Mapping[str, Vm] = {}
         self._nodes: Mapping[str, Node] = {}
         self._node_of: dict[str, str] = {}  # VM id -> node name
@@ -44,14 +45,17 @@ class Machines:
     def take_vms(self, vms: Mapping[str, Vm]) -> None:
         """The newest VMs, by id."""
         before = self._vms
-        self._changed.update(key for key, vm in vms.items() if before.get(key) is not vm)
-        owned_as_before = all(vm.is_ours == before[key].is_ours for key, vm in vms.items() if key in self._changed & before.keys())
+        changed = [key for key, vm in vms.items() if before.get(key) is not vm]
+        self._changed.update(changed)
+        owned_as_before = all(vms[key].is_ours == before[key].is_ours for key in changed if key in before)
         self._must_match = self._must_match or before.keys() != vms.keys() or not owned_as_before
         self._vms = vms
 
     def take_nodes(self, nodes: Mapping[str, Node], now: datetime) -> None:
         """The newest nodes by name, seen at `now`."""
         before = self._nodes
+        if nodes is before:
+            return
         changed = [node for name, node in nodes.items() if before.get(name) is not node]
         if not changed and len(before) == len(nodes):
             return
@@ -95,7 +99,7 @@ class Machines:
         return {
             name: node
             for name, node in self._nodes.items()
-            if name not in taken and (node.pool or name in self._owner_of) and self._first_seen[node.uid] <= listed_at
+            if name not in taken and (node.pool == self._pool or name in self._owner_of) and self._first_seen[node.uid] <= listed_at
         }
 
     def _match(self) -> None:

@@ -56,7 +56,7 @@ TRIES_KEPT = 256  # evictions remembered before those of pods that are gone are 
 class World:
     """All a run knows. Fed by listings, views and answers; asked for snapshots. Only the loop's thread touches it."""
 
-    def __init__(self, *, began_at: datetime, call_timeout: timedelta, has_cloud: bool, has_cluster: bool) -> None:
+    def __init__(self, *, pool: str, began_at: datetime, call_timeout: timedelta, has_cloud: bool, has_cluster: bool) -> None:
         self.began_at = began_at
         self.has_cloud, self.has_cluster = has_cloud, has_cluster
         self.listed_at: datetime | None = None  # as_of of the newest listing
@@ -69,7 +69,7 @@ class World:
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._leftovers: tuple[Leftover, ...] = ()
-        self._machines = Machines()
+        self._machines = Machines(pool)
         self._looks: dict[str, Look] = {}
 
     # Facts come in ----------------------------------------------------------------------------------------------------

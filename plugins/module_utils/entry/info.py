@@ -27,7 +27,7 @@ def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
     if request.is_described and cloud is not None:
         pool = replace(pool, revision=cloud.resolve(None))
     facts = observe(kit.ports, kit.runtime)
-    seen = _joined(facts)
+    seen = _joined(facts, pool.name)
     answer: dict[str, Any] = {
         "name": pool.name,
         "machines": answers.machines_of(seen.machines, pool, seen.at),
@@ -43,10 +43,10 @@ def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
     return answer
 
 
-def _joined(facts: Seen) -> Snapshot:
+def _joined(facts: Seen, pool: str) -> Snapshot:
     """VMs and nodes brought together as the loop does it."""
     has_cloud, has_cluster = facts.listing is not None, facts.view is not None
-    world = World(began_at=facts.at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster)
+    world = World(pool=pool, began_at=facts.at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster)
     if facts.view is not None:
         world.take_view(facts.view, facts.at)
     if facts.listing is not None:

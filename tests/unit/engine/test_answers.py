@@ -21,7 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Transient,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Troubles
-from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, later, machine, node, pod
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, POOL, ago, later, machine, node, pod
 
 CREATE = Create(0, "", 1, "3 exist < ceiling 4")
 CHOOSE = Choose(machine("m1"), "outdated")
@@ -31,7 +31,7 @@ EVICT = Evict("m1", pod("a"), "no PDB")
 
 
 def sent(action: Action) -> tuple[World, str]:
-    world = World(began_at=ago(60), call_timeout=timedelta(seconds=20), has_cloud=True, has_cluster=True)
+    world = World(pool=POOL, began_at=ago(60), call_timeout=timedelta(seconds=20), has_cloud=True, has_cluster=True)
     return world, world.send(action, "m1", NOW)
 
 

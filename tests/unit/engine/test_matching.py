@@ -11,7 +11,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.machines im
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import match
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
-from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, node, vm
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, POOL, ago, node, vm
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_FM26_a_vm_finds_its_own_node_only(subject: Vm, other: Node, expected: s
 
 def joined(nodes: tuple[Node, ...], vms: tuple[Vm, ...], at: datetime = NOW) -> Machines:
     """Machines after these nodes were seen and these VMs listed."""
-    machines = Machines()
+    machines = Machines(POOL)
     machines.take_nodes({each.name: each for each in nodes}, at)
     machines.take_vms({each.id: each for each in vms})
     machines.join({}, at)
@@ -71,3 +71,12 @@ def test_FM26_a_duplicate_name_is_a_machine_of_its_own() -> None:
     """Nova allows one name twice: the second VM is a machine too, so that it counts and can go."""
     machines, _half_owned = joined((), (vm("m1"), vm("m1", id="other"))).join({}, NOW)
     assert {name: found.vm.id for name, found in machines.items()} == {"m1": "id-m1", "m1/other": "other"}
+
+
+def test_a_node_of_another_pool_is_nobodys_leftover() -> None:
+    """Two pools of one cluster leave each other alone."""
+    machines = Machines(POOL)
+    machines.take_nodes({"db-0": node("db-0", pool="db")}, ago(30))
+    machines.take_vms({})
+    machines.join({}, NOW)
+    assert machines.ownerless(NOW) == {}

@@ -27,7 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing
-from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, later, machine, node, pod, vm
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, POOL, ago, later, machine, node, pod, vm
 
 CREATE = Create(0, "az1", 1, "3 exist < ceiling 4")
 NAME = "web-0-aaaaa"
@@ -44,7 +44,7 @@ def heard(world: World, at: datetime, vms: Iterable[Vm] = (), nodes: Iterable[No
 
 def known(vms: Iterable[Vm] = (), nodes: Iterable[Node] = ()) -> World:
     """A run that began a minute ago and heard everything half a minute ago."""
-    return heard(World(began_at=ago(60), call_timeout=CALL_TIMEOUT, has_cloud=True, has_cluster=True), ago(30), vms, nodes)
+    return heard(World(pool=POOL, began_at=ago(60), call_timeout=CALL_TIMEOUT, has_cloud=True, has_cluster=True), ago(30), vms, nodes)
 
 
 def seen(world: World, now: datetime = NOW) -> Snapshot:
