@@ -43,11 +43,11 @@ $(SESSIONS:%=session-%): session-%:
 	$(NOX) -s $*
 
 .PHONY: test-labs
-test-labs: .venv/.labs $(IN_PLACE)  ## Install and start the labs (OpenStack, Kubernetes, ...) and run the system tests against them
+test-labs: .venv/.dev $(IN_PLACE)  ## Install and start the labs (OpenStack, Kubernetes, ...) and run the system tests against them
 	$(NOX) -s labs
 
 .PHONY: bench
-bench: .venv/.labs $(IN_PLACE)  ## The benchmarks
+bench: .venv/.dev $(IN_PLACE)  ## The benchmarks
 	$(NOX) -s bench
 
 .PHONY: docs
@@ -69,12 +69,8 @@ clean:  ## Remove all that the other targets made in the checkout
 	$(PIP_INSTALL) 'ansible-core>=2.16'
 	touch $@
 
-.venv/.dev: requirements-dev.txt | .venv/.base
-	$(PIP_INSTALL) -r requirements-dev.txt
-	touch $@
-
-.venv/.labs: requirements.txt | .venv/.dev
-	$(PIP_INSTALL) -r requirements.txt
+.venv/.dev: requirements-dev.txt requirements.txt | .venv/.base
+	$(PIP_INSTALL) -r requirements-dev.txt -r requirements.txt
 	touch $@
 
 $(IN_PLACE):

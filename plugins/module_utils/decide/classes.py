@@ -39,7 +39,7 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     if vm.status == vm_states.ERROR:
         return FAILED, None
 
-    ready, since = _readiness(machine, pool)
+    ready, since = _readiness(machine)
     if not ready:
         since = max(since, vm.created_at)
         gives_up = since + strategy.startup_timeout
@@ -52,14 +52,9 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
 
 
-def _readiness(machine: Machine, pool: Pool) -> tuple[bool, datetime]:
-    """Whether it is ready now, and since when that is so; one that never was ready is not since its creation.
-
-    A VM without a cluster is ready while it runs.
-    """
+def _readiness(machine: Machine) -> tuple[bool, datetime]:
+    """Whether it is ready now, and since when that is so; one that never was ready is not since its creation."""
     node, vm = machine.node, machine.vm
-    if not pool.has_cluster:
-        return vm.status == vm_states.RUNNING, vm.created_at
     if node is None or not machine.was_ready:
         return False, vm.created_at
     return node.ready is True, node.ready_since or node.created_at

@@ -68,8 +68,8 @@ class DrainRequest:
 def pool_request(params: Params) -> PoolRequest:
     """The request of `node_pool`. Raises `Invalid`."""
     _exactly_one(params, "openstack", "simulated")
+    _needs_a_cluster(params)
     is_absent = params["state"] == "absent"
-    has_cluster = bool(params.get("simulated")) or params.get("kubernetes") is not None
     pool = Pool(
         name=pool_name(params["name"]),
         replicas=0 if is_absent else _replicas(params),
@@ -80,8 +80,7 @@ def pool_request(params: Params) -> PoolRequest:
         labels=_labels(params["labels"], "labels", check_value=True),
         taints=tuple(_taint(taint, f"taints[{index}]") for index, taint in enumerate(params["taints"])),
         annotations=_labels(params["annotations"], "annotations", check_value=False),
-        has_cluster=has_cluster,
-        placeholders=_placeholders(params["user_data"] or "", has_cluster=has_cluster),
+        placeholders=_placeholders(params["user_data"] or ""),
     )
     limits_of(pool)  # for its refusals
     if not is_absent and params.get("simulated") and not params["simulated"]["image"]:
@@ -101,9 +100,8 @@ def info_request(params: Params) -> InfoRequest:
     """The request of `node_pool_info`. Raises `Invalid`."""
     _exactly_one(params, "openstack", "simulated")
     provider = params.get("openstack") or params.get("simulated") or {}
-    has_cluster = bool(params.get("simulated")) or params.get("kubernetes") is not None
     return InfoRequest(
-        pool=Pool(name=pool_name(params["name"]), replicas=0, revision=revision_of({}), has_cluster=has_cluster),
+        pool=Pool(name=pool_name(params["name"]), replicas=0, revision=revision_of({})),
         is_described=bool(provider.get("image") or provider.get("image_properties")),
         user_data=params["user_data"] or "",
     )
@@ -210,8 +208,17 @@ def _replicas(params: Params) -> int:
     return replicas
 
 
-def _placeholders(user_data: str, *, has_cluster: bool) -> frozenset[str]:
-    refuse_unknown(user_data, OF_THE_MACHINE | OF_THE_CLUSTER if has_cluster else OF_THE_MACHINE)
+def _needs_a_cluster(params: Params) -> None:
+    """The cluster says when a machine is ready, and keeps the lock without which two runs could both create."""
+    if not params.get("simulated") and params.get("kubernetes") is None:
+        raise Invalid(
+            what="missing; expected the connection to the cluster, {} for the current context of the default kubeconfig",
+            where="kubernetes",
+        )
+
+
+def _placeholders(user_data: str) -> frozenset[str]:
+    refuse_unknown(user_data, OF_THE_MACHINE | OF_THE_CLUSTER)
     return placeholders(user_data)
 
 

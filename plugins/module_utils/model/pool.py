@@ -66,7 +66,6 @@ class Pool:
     taints: tuple[Taint, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     placeholders: frozenset[str] = frozenset()  # the ${...} its user data asks for
-    has_cluster: bool = True  # False: a VM that runs is ready, and there is nothing to drain
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,21 +66,6 @@ def test_first_class_that_fits_and_when_it_ends_by_time(subject: Machine, kind: 
     assert classify(subject, pool(**LIMITS), NOW) == (kind, until)
 
 
-@pytest.mark.parametrize(
-    ("status", "created_at", "expected"),
-    [
-        pytest.param(vm_states.BUILDING, ago(10), (BOOTING, later(590)), id="being built"),
-        pytest.param(vm_states.RUNNING, ago(10), (BOOTING, later(20)), id="running for less than min_ready"),
-        pytest.param(vm_states.RUNNING, ago(30), (AVAILABLE, None), id="running"),
-        pytest.param(vm_states.STOPPED, ago(10), (BOOTING, later(590)), id="stopped"),
-    ],
-)
-def test_without_a_cluster_a_running_vm_is_ready(status: str, created_at: datetime, expected: tuple[str, datetime | None]) -> None:
-    """A pool of plain VMs has no nodes to ask."""
-    subject = machine("m1", NEW, BOOTING, status=status, created_at=created_at)
-    assert classify(subject, pool(has_cluster=False, **LIMITS), NOW) == expected
-
-
 def test_census_keeps_outdated_apart_and_knows_the_next_timer() -> None:
     """Outdated machines come first in `of`; `wake_at` is when the first class changes by time."""
     old, new, young = machine("m1", OLD), machine("m2", NEW), machine("m3", NEW, YOUNG)

@@ -140,6 +140,12 @@ SCENARIOS = (
         ends="stalled",
     ),
     Scenario(
+        "quarantine-empties",
+        "FM8: a pod that nobody may evict until it is ready: set aside meanwhile, and deleted once it is empty",
+        drain=SOON,
+        furnish=lambda estate: estate.workload("cart", 1, max_unavailable="1", start=constant(480)),
+    ),
+    Scenario(
         "drain-timeout-fails",
         "on_timeout: fail ends the run at the first drain that takes too long",
         drain={**SOON, "on_timeout": "fail"},
