@@ -8,12 +8,14 @@ from collections.abc import Generator
 import pytest
 
 SEEDS_DEFAULT = 1000
+KILLS_DEFAULT = 10  # each moment of a rollout needs 20, which take twice as long
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("immutable.fleet")
     group.addoption("--seeds", type=int, default=SEEDS_DEFAULT, metavar="N", help="simulate the seeds 0 to N-1")
     group.addoption("--seed", type=int, default=None, metavar="N", help="replay this seed only")
+    group.addoption("--kills", type=int, default=KILLS_DEFAULT, metavar="N", help="kill so many runs in the labs' chain of reruns")
     group.addoption("--no-skip", action="store_true", help="a skipped test fails: for runs in which every lab is up")
     group.addoption("--update", action="store_true", help="rewrite the golden stories instead of comparing with them")
 

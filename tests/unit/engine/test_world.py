@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Action,
     ChangeNode,
     Choose,
+    Clear,
     Create,
     Delete,
     DeleteNode,
@@ -150,6 +151,34 @@ def test_a_delete_in_flight_still_exists(vms: tuple[Vm, ...], expected: bool) ->
     assert ("delete m1" not in seen(heard(world, later(1), vms)).busy) == expected
 
 
+LONG_NAME = node("m1.example.org", system_uuid="1")
+CLOSED_LONG_NAME = node("m1.example.org", system_uuid="1", schedulable=False, chosen=Note(NOW, OUTDATED))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        pytest.param(LONG_NAME, True, id="not cordoned yet: laid over"),
+        pytest.param(CLOSED_LONG_NAME, False, id="cordoned: settled"),
+    ],
+)
+def test_FM49_a_mark_in_flight_is_laid_over_whatever_its_node_is_called(shown: Node, expected: bool) -> None:
+    """Nodes may have other names than their VMs; a mark that was forgotten would let the next one break the floor."""
+    listed = (vm("m1", system_uuid="1"),)
+    world = known(listed, (LONG_NAME,))
+    world.send(Choose(seen(world).machines["m1"], OUTDATED), "m1", NOW)
+    assert seen(heard(world, NOW, listed, (shown,))).machines["m1"].choosing == expected
+
+
+def test_FM26_a_delete_of_a_duplicate_is_not_sent_twice() -> None:
+    """Two VMs of one name: the delete of the second is settled by the second, not by its name."""
+    both = (vm("m1"), vm("m1", id="other"))
+    world = known(both)
+    duplicate = seen(world).machines["m1/other"]
+    world.send(Delete(duplicate, "surplus"), duplicate.name, NOW)
+    assert seen(heard(world, NOW, both)).machines["m1/other"].deleting
+
+
 def test_a_node_delete_is_settled_when_the_node_is_gone() -> None:
     """A Node object that the view no longer has is deleted, whoever did it."""
     world = known((), (node("m9"),))
@@ -235,3 +264,15 @@ def test_leftovers_are_those_without_a_vm_in_their_own_list() -> None:
     world = heard(known(), ago(20), (vm("m1"),), leftovers=(port_of("m1"), port_of("m9")))
     heard(world, ago(10), ())
     assert [leftover.machine for leftover in seen(world).leftovers] == ["m9"]
+
+
+def test_a_leftover_that_was_cleared_holds_up_nothing() -> None:
+    """The answer is enough: the next full list may be a minute away."""
+    world = heard(known(), ago(20), leftovers=(port_of("m9"),))
+    world.send(Clear(port_of("m9"), "belongs to no machine"), port_of("m9").name, NOW)
+    (key,) = world.calls
+    world.settle()
+    assert not seen(world).is_settled
+    world.answered(key, NOW)
+    world.settle()
+    assert (seen(world).is_settled, seen(world).leftovers) == (True, ())

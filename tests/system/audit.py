@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What our module asked of the real API servers: Kubernetes' audit log, Nova's record of actions, access logs of OpenStack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import COMPUTE, Client
+from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Json, audit_mark, audit_since
+from ansible_collections.immutable.fleet.tests.labs.openstack.site import Site
+
+AGENT = "immutable.fleet"
+READS = ("get", "list", "watch")
+ACCESS_LOGS = ("nova", "neutron", "cinder", "glance")
+_ACCESS = re.compile(r"^\S+ \S+ (?P<method>[A-Z]+) (?P<path>\S+) (?P<status>\d+)")
+
+
+def instant(text: str) -> datetime:
+    """Of Kubernetes, with microseconds and Z, or Nova, with whole seconds and none."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Calls from a moment on, about a pool whose pods are in the namespace of its name."""
+
+    pool: str
+    mark: int
+    access: dict[str, int]
+
+    @classmethod
+    def open(cls, pool: str) -> Ledger:
+        return cls(pool, audit_mark(), {name: file.stat().st_size for name, file in _access_logs().items()})
+
+    def kubernetes(self) -> list[Json]:
+        """Our module's calls. Those about nodes and pods of others are of other tests at the same time."""
+        return [call for call in audit_since(self.mark) if call["userAgent"].startswith(AGENT) and self._is_ours(call)]
+
+    def _is_ours(self, call: Json) -> bool:
+        about = call.get("objectRef", {})
+        if about.get("resource") == "nodes" and about.get("name"):
+            return bool(about["name"].startswith(f"{self.pool}-"))
+        if about.get("resource") == "leases" and about.get("name"):
+            return bool(about["name"] == f"immutable-fleet-{self.pool}")
+        return about.get("namespace") in (None, "kube-system", self.pool)
+
+    def kubernetes_writes(self) -> list[str]:
+        """As "create pods/eviction 201", without renewals of the lock."""
+        found = []
+        for call in self.kubernetes():
+            about = call.get("objectRef", {})
+            if call["verb"] not in READS and about.get("resource") != "leases":
+                kind = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
+                found.append(f"{call['verb']} {kind} {call['responseStatus']['code']}")
+        return found
+
+    def lock_writes(self) -> int:
+        """Leases taken, renewed, given back."""
+        return sum(call["objectRef"].get("resource") == "leases" and call["verb"] not in READS for call in self.kubernetes())
+
+    def evictions(self, code: int = 201) -> list[Json]:
+        return [call for call in self.kubernetes() if _is_eviction(call) and call["responseStatus"]["code"] == code]
+
+    def replacing_calls(self) -> list[Json]:
+        """Kubernetes calls that grow with the machines replaced: no watch, no list of a whole kind, no lock."""
+        return [call for call in self.kubernetes() if not _is_shared(call)]
+
+    def openstack(self, ids: Iterable[str] = ()) -> list[str]:
+        """Writes of anybody, as "POST nova /v2.1/servers 202"; with `ids`, only those that name one of them in their path."""
+        wanted, found = tuple(ids), []
+        for service, file in _access_logs().items():
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                lines.seek(self.access.get(service, 0))
+                for match in filter(None, map(_ACCESS.match, lines)):
+                    if match["method"] != "GET" and (not wanted or any(one in match["path"] for one in wanted)):
+                        found.append(f"{match['method']} {service} {match['path']} {match['status']}")
+        return found
+
+
+def _is_eviction(call: Json) -> bool:
+    return bool(call.get("objectRef", {}).get("subresource") == "eviction" and call["verb"] == "create")
+
+
+def _is_shared(call: Json) -> bool:
+    about = call.get("objectRef", {})
+    if call["verb"] == "watch" or about.get("resource") == "leases":
+        return True
+    is_look = about.get("resource") == "volumeattachments" or "fieldSelector=spec.nodeName%3D" in call["requestURI"].replace("%21", "!")
+    return bool(call["verb"] == "list" and not is_look)
+
+
+def _access_logs() -> dict[str, Path]:
+    folder = Site.from_environment().home / "log"
+    return {name: file for name in ACCESS_LOGS if (file := folder / f"{name}-access.log").exists()}
+
+
+def delete_began(api: Client, server_id: str) -> datetime:
+    """When Nova began to delete a server, by its own record, in whole seconds rounded down."""
+    actions = api.request("GET", COMPUTE, f"/servers/{server_id}/os-instance-actions")["instanceActions"]
+    return instant(next(action["start_time"] for action in actions if action["action"] == "delete"))
