@@ -140,6 +140,8 @@ class Teller:
 
 
 def _subject(action: Action) -> str:
+    if isinstance(action, ChangeNode):
+        return action.change.node
     for attribute in ("machine", "node"):
         thing = getattr(action, attribute, None)
         if thing is not None:

@@ -166,11 +166,12 @@ class World:
         nodes = self.view.nodes if self.view else {}
         if isinstance(action, Create):
             return sent.name in vms
-        if isinstance(action, Delete):
-            vm = vms.get(sent.name)
+        if isinstance(action, Delete):  # by id: two VMs may have one name
+            vm = self._vms.get(action.machine.vm.id)
             return vm is None or vm.status == vm_states.DELETING
-        if isinstance(action, Choose):
-            node = nodes.get(sent.name)
+        if isinstance(action, Choose):  # a node may have another name than its VM
+            chosen = action.machine.node
+            node = nodes.get(chosen.name) if chosen is not None else None
             return node is None or node.is_cordoned_by_us
         if isinstance(action, Evict):
             node = nodes.get(action.node)
