@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import waiting_for
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import LOST_NEW_MAX
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
@@ -26,6 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Refused,
     Stalled,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, Limits, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -84,8 +86,14 @@ def _quarantined(census: Census, snapshot: Snapshot) -> FleetError:
         where=f"{names}; quarantined and cordoned by us",
         since=since,
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back=f"kubectl uncordon {census.of(QUARANTINED)[0].name}",
+        back=_release(census.of(QUARANTINED)[0]),
     )
+
+
+def _release(machine: Machine) -> str:
+    """The command that gives a machine back to the pool: its marks go with the cordon, else the next run cordons it again."""
+    name = machine.node.name if machine.node is not None else machine.name
+    return f"kubectl annotate node {name} {marks.NODE_CHOSEN}- {marks.NODE_QUARANTINED}- && kubectl uncordon {name}"
 
 
 def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:

@@ -113,7 +113,7 @@ def test_FM08_with_machines_set_aside_the_end_is_blocked() -> None:
         where="machine q1; quarantined and cordoned by us",
         since=ago(30),
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back="kubectl uncordon q1",
+        back="kubectl annotate node q1 immutable.fleet/chosen- immutable.fleet/quarantined- && kubectl uncordon q1",
     )
 
 
