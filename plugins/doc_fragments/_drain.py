@@ -54,4 +54,32 @@ options:
         description: Whether nodes that a person cordoned are replaced too. Where not, they are left alone and reported.
         type: bool
         default: false
+      rules:
+        description:
+          - How certain pods leave, in the meaning of Cluster API's MachineDrainRule. The first rule that matches a pod counts. A pod's own
+            label C(cluster.x-k8s.io/drain), with the value C(skip) or C(wait-completed), comes before all rules.
+          - For real clusters only. In a simulated world, workloads have their own O(drain.rules[].order).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          behavior:
+            description: V(Drain) evicts, V(Skip) leaves the pod where it is, V(WaitCompleted) waits until it has ended by itself.
+            type: str
+            choices: [Drain, Skip, WaitCompleted]
+            default: Drain
+          order:
+            description: Pods of a lower order leave first; the next ones are asked when those are gone.
+            type: int
+            default: 0
+          selector:
+            description:
+              - Labels of the pods, as C(matchLabels) and C(matchExpressions) of Kubernetes. An empty dictionary selects all.
+            type: dict
+            default: {}
+          namespaces:
+            description: Namespaces of the pods. An empty list means all.
+            type: list
+            elements: str
+            default: []
 """

@@ -69,6 +69,7 @@ def pool_request(params: Params) -> PoolRequest:
     """The request of `node_pool`. Raises `Invalid`."""
     _exactly_one(params, "openstack", "simulated")
     _needs_a_cluster(params)
+    _rules_need_a_cluster(params)
     is_absent = params["state"] == "absent"
     pool = Pool(
         name=pool_name(params["name"]),
@@ -110,6 +111,7 @@ def info_request(params: Params) -> InfoRequest:
 def drain_request(params: Params) -> DrainRequest:
     """The request of `node_drain`. Raises `Invalid`."""
     _exactly_one(params, "kubernetes", "simulated")
+    _rules_need_a_cluster(params)
     nodes = _distinct(params["nodes"], "nodes")
     if not nodes:
         raise Invalid(what="the list is empty; expected the name of at least one node", where="nodes")
@@ -163,6 +165,14 @@ def holder(environment: Mapping[str, str]) -> str:
         user = f"uid {os.getuid()}"
     job = f", AWX job {environment['JOB_ID']}" if "AWX_HOST" in environment and "JOB_ID" in environment else ""
     return f"{user}@{socket.gethostname()} pid {os.getpid()}{job}"
+
+
+def _rules_need_a_cluster(params: Params) -> None:
+    """A simulated workload has its order in its world; a rule that did nothing would promise what it does not hold."""
+    if params["drain"]["rules"] and params.get("kubernetes") is None:
+        raise Invalid(
+            what="rules are for real clusters; expected none here: workloads of the world have their own order", where="drain.rules"
+        )
 
 
 def drain_policy(params: Params, path: str = "drain") -> DrainPolicy:

@@ -195,6 +195,17 @@ DRAIN = Spec(
                 "volume_detach_timeout": _text(default="5m"),
                 "delete_timeout": _text(default="10m"),
                 "include_cordoned": {"type": "bool", "default": False},
+                "rules": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "behavior": _text(choices=["Drain", "Skip", "WaitCompleted"], default="Drain"),
+                        "order": {"type": "int", "default": 0},
+                        "selector": {"type": "dict", "default": {}},
+                        "namespaces": {"type": "list", "elements": "str", "default": []},
+                    },
+                },
             },
         },
     },

@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.ports import Clust
 
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
 Params = Mapping[str, Any]
@@ -46,7 +47,7 @@ def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta
     cloud = OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=runtime.now)
     if params["kubernetes"] is None:
         return Kit(Ports(cloud=cloud), runtime)
-    cluster, lock = _kubernetes(params["kubernetes"], pool, user_data, runtime.now)
+    cluster, lock = _kubernetes(params, pool, user_data, runtime.now)
     return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
 
 
@@ -61,7 +62,7 @@ def nodes_kit(params: Params) -> Kit:
 
     runtime = ThreadsRuntime()
     client = _client(params["kubernetes"], runtime.now)
-    return Kit(Ports(cluster=KubernetesCluster(client, pool="")), runtime)
+    return Kit(Ports(cluster=KubernetesCluster(client, pool="", drain_rules=drain_rules(params))), runtime)
 
 
 def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
@@ -83,7 +84,7 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
             what=f"the world's clock runs {session.speed:g} times as fast as the cluster's; expected a world of speed 1",
             where="simulated.world",
         )
-    cluster, lock = _kubernetes(params["kubernetes"], pool, user_data, runtime.now)
+    cluster, lock = _kubernetes(params, pool, user_data, runtime.now)
     return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
 
 
@@ -97,18 +98,36 @@ def _world(path: str) -> StoreSession:
         raise
 
 
-def _kubernetes(options: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> tuple[Cluster, Lock]:
+def _kubernetes(params: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> tuple[Cluster, Lock]:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
 
-    client = _client(options, now)
+    client = _client(params["kubernetes"], now)
     cluster = KubernetesCluster(
         client,
         pool=pool.name,
+        drain_rules=drain_rules(params),
         mints_tokens="bootstrap_token" in placeholders(user_data),
         kept_annotations=tuple(pool.annotations),
     )
-    return cluster, KubernetesLock(client, pool=pool.name, namespace=options["lock_namespace"])
+    return cluster, KubernetesLock(client, pool=pool.name, namespace=params["kubernetes"]["lock_namespace"])
+
+
+def drain_rules(params: Params) -> list[DrainRule]:
+    """The rules of `drain.rules`, in the order given; none for a module that drains nothing."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.selector import EVERYTHING, selector_of
+
+    rules = []
+    for index, given in enumerate((params.get("drain") or {}).get("rules", ())):
+        try:
+            selector = selector_of(given["selector"]) or EVERYTHING
+        except (Invalid, AttributeError, KeyError, TypeError) as error:
+            what = error.what if isinstance(error, Invalid) else "not a label selector; expected matchLabels and matchExpressions"
+            raise Invalid(what=what, where=f"drain.rules[{index}].selector") from error
+        namespaces = frozenset(given["namespaces"])
+        rules.append(DrainRule(behaviour=given["behavior"], selector=selector, namespaces=namespaces, order=given["order"]))
+    return rules
 
 
 def _client(options: Params, now: Callable[[], datetime]) -> Client:

@@ -23,6 +23,7 @@ DRAIN: dict[str, Any] = {
     "volume_detach_timeout": "5m",
     "delete_timeout": "10m",
     "include_cordoned": False,
+    "rules": [],
 }
 RUN: dict[str, Any] = {"timeout": None, "wait": True, "lock_ttl": "60s", "call_timeout": "20s"}
 POOL: dict[str, Any] = {
@@ -117,6 +118,7 @@ REFUSED = [
     ("timeout", "0", "timeout", "expected more"),
     ("lock_ttl", "10s", "call_timeout", "expected less than half of it"),
     ("simulated.image", None, "simulated.image", "expected the name of an image"),
+    ("drain.rules", [{"behavior": "Skip"}], "drain.rules", "rules are for real clusters"),
 ]
 
 
