@@ -69,6 +69,7 @@ class World:
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._leftovers: tuple[Leftover, ...] = ()
+        self._cleared: set[str] = set()  # ids, which are never given again: a list may have been begun before the answer
         self._machines = Machines(pool)
         self._looks: dict[str, Look] = {}
 
@@ -93,8 +94,12 @@ class World:
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
             names = {vm.name for vm in kept.values()}
-            self._leftovers = tuple(leftover for leftover in listing.leftovers if leftover.machine not in names)
+            found = tuple(leftover for leftover in listing.leftovers if leftover.machine not in names)
+            self._leftovers = self._without_cleared(found)
             self.full_at = listing.as_of
+
+    def _without_cleared(self, leftovers: tuple[Leftover, ...]) -> tuple[Leftover, ...]:
+        return tuple(leftover for leftover in leftovers if leftover.id not in self._cleared)
 
     def take_view(self, view: ClusterView, now: datetime) -> None:
         """The cluster's newest facts, seen at `now`; an older view is ignored."""
@@ -124,8 +129,8 @@ class World:
             return
         sent.answered_at = now
         if isinstance(sent.action, Clear):
-            cleared = sent.action.leftover.id
-            self._leftovers = tuple(leftover for leftover in self._leftovers if leftover.id != cleared)
+            self._cleared.add(sent.action.leftover.id)
+            self._leftovers = self._without_cleared(self._leftovers)
 
     def unknown(self, key: str, now: datetime) -> None:
         """No answer came: it may have worked, or may work yet."""

@@ -276,3 +276,5 @@ def test_a_leftover_that_was_cleared_holds_up_nothing() -> None:
     world.answered(key, NOW)
     world.settle()
     assert (seen(world).is_settled, seen(world).leftovers) == (True, ())
+    heard(world, later(1), leftovers=(port_of("m9"),))
+    assert seen(world).leftovers == (), "that list was begun before"
