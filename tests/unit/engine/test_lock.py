@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Steady
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import LockHeld, Stopped
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
@@ -83,6 +84,18 @@ def test_nothing_is_written_while_the_lock_may_have_run_out() -> None:
     late = ours.may_write(estate.runtime.now())
     drive(estate, 20, ours)
     assert (early, late, ours.may_write(estate.runtime.now()), ours.failure) == (True, False, True, None)
+
+
+def test_a_renewal_counts_from_when_it_was_sent() -> None:
+    """An answer may have waited anywhere on its way: read at 0 s, taken by a call sent at 10 s, so writes end at 50 s."""
+    estate = Estate(network=Steady(timedelta(seconds=5)))
+    ours = keeper(estate, "us")
+    drive(estate, 21, ours)
+    estate.world.inject(Fault(kind="unreachable", target="lock"))
+    drive(estate, 28, ours)
+    early = ours.may_write(estate.runtime.now())
+    drive(estate, 2, ours)
+    assert (early, ours.may_write(estate.runtime.now())) == (True, False)
 
 
 def test_a_lost_answer_of_our_own_renewal_is_no_loss() -> None:
