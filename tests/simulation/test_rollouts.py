@@ -111,7 +111,7 @@ def declared(estate: Ordeal, replicas: int, how: Strategy, chance: random.Random
 def converge(estate: Ordeal, pool: Pool) -> tuple[Result | None, list[str]]:
     """Run the same playbook until all is well; what is still wrong after the last run."""
     result, wrong = None, ["never run"]
-    for _ in range(RUNS_TO_CONVERGE):
+    for _run in range(RUNS_TO_CONVERGE):
         result = estate.run(pool)
         wrong = estate.witness.converged() if estate.witness is not None else []
         if result is not None and result.failure is None and not wrong:
@@ -130,7 +130,7 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
     _result, wrong = converge(estate, pool)
     if wrong:
         raise Broken(f"provisioning: {wrong}")
-    for _ in range(chance.randint(1, RUNS_WITH_FAULTS)):
+    for _run in range(chance.randint(1, RUNS_WITH_FAULTS)):
         estate.image = chance.choice(("v2", "v2", "v3"))
         replicas = max(1, replicas + chance.choice((0, 0, 0, 1, -1, 2)))
         pool = declared(estate, replicas, how, chance)

@@ -43,7 +43,7 @@ def inject(it: World, kind: str, **fault: Any) -> None:
 def test_FM26_a_lost_reply_has_its_effect() -> None:
     """The caller knows nothing; the next list shows the machine."""
     it = world()
-    cloud, *_ = ports(it)
+    cloud = ports(it)[0]
     inject(it, "fail", target="create", after_effect=True)
     with pytest.raises(Transient):
         cloud.create(new_machine())
@@ -54,7 +54,7 @@ def test_FM26_a_lost_reply_has_its_effect() -> None:
 
 def test_refused_calls_have_no_effect_and_are_counted() -> None:
     it = world()
-    cloud, *_ = ports(it)
+    cloud = ports(it)[0]
     inject(it, "fail", target="create", count=2, error="Exhausted", text="quota exceeded for cores")
     for _time in range(2):
         with pytest.raises(Exhausted, match="cores"):
@@ -66,7 +66,7 @@ def test_refused_calls_have_no_effect_and_are_counted() -> None:
 
 def test_throttled_says_when_to_try_again() -> None:
     it = world()
-    cloud, *_ = ports(it)
+    cloud = ports(it)[0]
     inject(it, "fail", target="list_vms", error="Throttled", age="7s")
     with pytest.raises(Throttled) as refusal:
         cloud.list_vms(None, with_leftovers=False)
@@ -75,7 +75,7 @@ def test_throttled_says_when_to_try_again() -> None:
 
 def test_FM22_a_create_that_dies_half_way_leaves_its_port() -> None:
     it = world()
-    cloud, *_ = ports(it)
+    cloud = ports(it)[0]
     inject(it, "dies_half_way")
     with pytest.raises(Transient):
         cloud.create(new_machine())
@@ -108,7 +108,7 @@ def test_an_outage_stops_calls_and_views() -> None:
 def test_a_stale_list_is_honest_about_its_age() -> None:
     """It shows what was, says when that was, and never claims more."""
     it = world()
-    cloud, *_ = ports(it)
+    cloud = ports(it)[0]
     inject(it, "stale", target="cloud", age="30s", lasts="5m")
     after(it, 1)
     cloud.create(new_machine())
