@@ -40,6 +40,10 @@ class Ledger:
         """Our module's calls. Those about nodes and pods of others are of other tests at the same time."""
         return [call for call in audit_since(self.mark) if call["userAgent"].startswith(AGENT) and self._is_ours(call)]
 
+    def all_calls(self) -> list[Json]:
+        """Everybody's, without the control plane's own."""
+        return audit_since(self.mark)
+
     def _is_ours(self, call: Json) -> bool:
         about = call.get("objectRef", {})
         if about.get("resource") == "nodes" and about.get("name"):

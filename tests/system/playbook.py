@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,11 @@ class Playbooks:
 
     def start(self, module: str, options: dict[str, Any], *flags: str, **environment: str) -> Running:
         """A playbook that goes on while the test does something else."""
-        self._count += 1
-        stem = self.folder / f"{self._count:02d}-{module}"
+        stem = self._stem(module)
         book, result, events = (stem.with_suffix(f".{kind}") for kind in ("yml", "json", "jsonl"))
         given = options if module == "node_pool_info" else {**options, "events_file": str(events)}
         task = {f"immutable.fleet.{module}": given, "register": "answer"}
-        keep = {"ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": str(result), "mode": "0600"}, "check_mode": False}
-        play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"block": [task], "always": [keep]}]}
-        book.write_text(json.dumps([play]), encoding="utf-8")  # JSON is YAML
+        _write(book, [{"block": [task], "always": [_keep("answer", result)]}])
         output = stem.with_suffix(".out").open("w+")
         process = subprocess.Popen(
             [sys.executable, "-m", "ansible", "playbook", str(book), *flags],
@@ -80,6 +77,32 @@ class Playbooks:
             start_new_session=True,
         )
         return Running(process, output, result, events)
+
+
+    def refusals(self, module: str, wrong: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The results of tasks with these options, which all fail, in one playbook."""
+        stem = self._stem("refusals")
+        names = [f"wrong_{number}" for number in range(len(wrong))]
+        tasks: list[dict[str, Any]] = [
+            {f"immutable.fleet.{module}": options, "register": name, "ignore_errors": True}
+            for name, options in zip(names, wrong, strict=True)
+        ]
+        _write(stem.with_suffix(".yml"), [*tasks, _keep(f"[{', '.join(names)}]", stem.with_suffix(".json"))])
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", str(stem.with_suffix(".yml"))],
+            env=_environment(self.folder),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        results: list[dict[str, Any]] = json.loads(stem.with_suffix(".json").read_text())
+        return results
+
+    def _stem(self, name: str) -> Path:
+        self._count += 1
+        return self.folder / f"{self._count:02d}-{name}"
 
 
 class Running:
@@ -125,6 +148,13 @@ class Running:
                 self.kill()
                 raise AssertionError(f"not within {seconds:g} s: {what}\n{self.text()}\n{self._told()}")
         return None
+
+    def until_over(self, seconds: float) -> int | None:
+        """Its exit status if it ends within so long, else None."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def module(self) -> int:
         """The process of our module."""
@@ -179,6 +209,17 @@ def descendants(pid: int) -> list[int]:
     for known in found:
         found += [child for child, parent in parents.items() if parent == known]
     return found[1:]
+
+
+def _write(book: Path, tasks: list[dict[str, Any]]) -> None:
+    """A playbook in JSON, which is YAML."""
+    book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+
+
+def _keep(expression: str, file: Path) -> dict[str, Any]:
+    """A task that writes a value where the test finds it."""
+    content = "{{ " + expression + " | to_json }}"
+    return {"ansible.builtin.copy": {"content": content, "dest": str(file), "mode": "0600"}, "check_mode": False}
 
 
 def alive(pid: int) -> bool:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are killed at any moment of a rollout, and what the next one makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Kube, wait
+from ansible_collections.immutable.fleet.tests.system import openstack_lab
+from ansible_collections.immutable.fleet.tests.system.estate import Estate, estate
+from ansible_collections.immutable.fleet.tests.system.playbook import Event, alive
+
+pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+
+REPLICAS, PODS = 3, 12
+LOCK = {"lock_ttl": "10s", "call_timeout": "4s"}
+IMAGES = ("golden-v2", "golden-v1")
+OTHER_THAN = dict(zip(IMAGES, reversed(IMAGES), strict=True))
+SECONDS_PER_KILL = 120  # until its moment comes; a wait for a dead holder's TTL is in it
+
+# What is seen in the event file, and how long after it the kill comes: (kind, text that it begins with, seconds).
+MOMENTS = (
+    ("create", "", 0.0),
+    ("create", "", 0.4),
+    ("create", "", 1.5),
+    ("phase", "building", 0.1),
+    ("phase", "booting", 0.0),
+    ("phase", "ready", 0.0),
+    ("label", "", 0.0),
+    ("clear", "its machine has joined", 0.0),
+    ("choose", "", 0.0),
+    ("choose", "", 0.05),
+    ("evict", "", 0.0),
+    ("evict", "", 0.7),
+    ("phase", "drained", 0.0),
+    ("look", "", 0.0),
+    ("delete", "", 0.0),
+    ("delete", "", 0.3),
+    ("phase", "deleting", 0.5),
+    ("gone", "", 0.0),
+    ("delete node", "", 0.0),
+    ("clear", "belongs to no machine", 0.0),
+)
+
+
+@pytest.fixture(scope="module")
+def pool(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    with pytest.MonkeyPatch.context() as environment:
+        openstack_lab.use_or_skip(environment)
+        with estate("kill", kube, tmp_path_factory.mktemp("kill"), **LOCK) as made:
+            made.present(replicas=REPLICAS)
+            yield made
+
+
+def test_FM41_killed_at_any_moment_and_run_again(pool: Estate, request: pytest.FixtureRequest) -> None:
+    """One chain: each run goes on from what the killed one left, and is killed in turn. Then the end is as if nothing had been."""
+    kills = request.config.getoption("kills")
+    began = time.monotonic()
+    volumes = {volume["id"] for volume in pool.volumes()}
+    with pool.workload() as shop:
+        shop.deployment("web", PODS, max_unavailable=3, spread=True, **pool.placement())
+        shop.wait_running()
+        image = IMAGES[0]
+        for number, moment in enumerate(itertools.islice(itertools.cycle(MOMENTS), kills)):
+            image = _killed_at(pool, image, moment)
+            print(f"\n{number + 1:2} {time.monotonic() - began:4.0f} s  killed at {moment} on the way to {image}", end="")
+        pool.present(image, replicas=REPLICAS)
+        pool.assert_settled(REPLICAS, image)
+        shop.wait_running()
+    assert {volume["id"] for volume in pool.volumes()} <= volumes
+    assert not pool.present(image, replicas=REPLICAS).changed
+    print(f"\n{kills} kills in {time.monotonic() - began:.0f} s")
+
+
+def test_FM41_a_run_whose_ansible_playbook_was_killed_stops(pool: Estate) -> None:
+    """The module notices by the lock on its stop file, gives the pool's lock back, and the same task goes on at once."""
+    image = OTHER_THAN[_image_of(pool)]
+    killed = pool.start(image, replicas=REPLICAS)
+    assert killed.until("a machine to be made", lambda event: event["kind"] == "create")
+    module = killed.module()
+    killed.process.kill()
+    killed.process.wait()
+    wait("the module to stop by itself", lambda: not alive(module), 30)
+    assert pool.holder() == ""
+    resumed = pool.present(image, replicas=REPLICAS)
+    assert resumed.changed
+    pool.assert_settled(REPLICAS, image)
+
+
+def _killed_at(pool: Estate, image: str, moment: tuple[str, str, float]) -> str:
+    """Roll until the moment comes, and kill; a rollout that ends before it is followed by the next. The image on the way."""
+    kind, text, seconds = moment
+
+    def has_come(event: Event) -> bool:
+        is_news = kind != "phase" or text == "building" or event.get("before")
+        return bool(is_news) and event["kind"] == kind and event["text"].startswith(text)
+
+    for _rollout in range(3):
+        run = pool.start(image, replicas=REPLICAS)
+        if run.until(f"{kind} {text}", has_come, SECONDS_PER_KILL) is not None:
+            time.sleep(seconds)  # part of the moment, not a wait for anything
+            run.kill_module()
+            return image
+        outcome = run.outcome()
+        assert outcome.code == 0, outcome.text
+        image = OTHER_THAN[image]
+    raise AssertionError(f"three rollouts without {moment}")
+
+
+def _image_of(pool: Estate) -> str:
+    made_of = {server["image"]["id"] for server in pool.servers()}
+    (image,) = (name for name in IMAGES if pool.image_id(name) in made_of)
+    return image
