@@ -23,7 +23,8 @@ BOOTING = "booting"  # B  not ready yet, or ready for less than min_ready
 AVAILABLE = "available"  # A
 
 # (machine, class, until when, outdated): judged once, valid while the machine is the same object and `until` is ahead.
-Verdict = tuple[Machine, str, datetime | None, bool]
+Verdict = tuple[Machine, str, "datetime | None", bool]
+NOT_JUDGED = (None, "", None, False)
 
 
 def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime | None]:
@@ -75,14 +76,15 @@ class Census:
         self.fresh: list[str] = []  # machines that had to be judged anew, by name
         wanted = pool.revision.id
         for name, machine in machines.items():
-            verdict = memo.get(name)
-            if verdict is None or verdict[0] is not machine or (verdict[2] is not None and now >= verdict[2]):
+            judged, kind, until, is_outdated = memo.get(name, NOT_JUDGED)
+            if judged is not machine or (until is not None and now >= until):
                 kind, until = classify(machine, pool, now)
+                is_outdated = wanted not in (machine.vm.revision, ANY.id)
                 self.fresh.append(name)
-                verdict = memo[name] = (machine, kind, until, wanted not in (machine.vm.revision, ANY.id))
-            if verdict[2] is not None and (self.wake_at is None or verdict[2] < self.wake_at):
-                self.wake_at = verdict[2]
-            (self.outdated if verdict[3] else self.current)[verdict[1]].append(machine)
+                memo[name] = (machine, kind, until, is_outdated)
+            if until is not None and (self.wake_at is None or until < self.wake_at):
+                self.wake_at = until
+            (self.outdated if is_outdated else self.current)[kind].append(machine)
         if len(memo) > 2 * len(machines) + 16:  # names are never reused, so the memo of the dead would only grow
             for name in memo.keys() - machines.keys():
                 del memo[name]

@@ -129,7 +129,7 @@ def predicted_drain(node: Node | None, budgets: Mapping[str, Budget]) -> float:
     """Seconds a drain of `node` should take by what is known: the longest grace, times the rounds its tightest budget asks for."""
     if node is None or not node.pods:
         return 0.0
-    longest = max(pod.grace for pod in node.pods).total_seconds()
+    longest = max([pod.grace for pod in node.pods]).total_seconds()
     rounds = 1
     per_budget: dict[str, int] = {}
     for pod in node.pods:
@@ -137,7 +137,7 @@ def predicted_drain(node: Node | None, budgets: Mapping[str, Budget]) -> float:
             per_budget[name] = per_budget.get(name, 0) + 1
     for name, pods in per_budget.items():
         budget = budgets.get(name)
-        if budget is not None:
+        if budget is not None and pods > budget.allowed:
             rounds = max(rounds, -(-pods // max(1, budget.allowed)))
     return longest * rounds
 

@@ -8,7 +8,7 @@ node's schedulability (FM6); only our own cordons are undone (FM10).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain, going
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
@@ -29,7 +29,8 @@ CORDONED = "cordoned"
 DRAINED = "drained"
 UNCORDONED = "uncordoned"
 
-WHY = "node_drain"
+WHY = "node_drain"  # in the mark, so that a rollout's mark is told from ours
+NOTE_PRECISION = timedelta(seconds=1)  # a mark's instant is written in whole seconds
 TIMEOUTS_WITH_FORCE = 2  # a pod that does not end although it was deleted is given up after as long again
 
 
@@ -75,7 +76,7 @@ class DrainNodes:
         if self.state == UNCORDONED:
             self._uncordon(turn, node)
         elif node.name in self._given_up:
-            self._restore(turn, node)
+            self._restore(turn, node, snapshot.began_at)
         elif self.state == CORDONED:
             if node.schedulable:
                 turn.actions.append(_cordon(node, snapshot.at))
@@ -87,7 +88,7 @@ class DrainNodes:
         turn.pods_left += len(node.pods)
         refusals = drain.blockers_of(node, snapshot.budgets, self.policy)
         if refusals and self.policy.on_timeout != FORCE:
-            self._give_up(turn, node, refusals[0])
+            self._give_up(turn, node, refusals[0], snapshot.began_at)
         elif node.schedulable:
             turn.actions.append(_cordon(node, snapshot.at))
         elif node.pods:
@@ -102,7 +103,7 @@ class DrainNodes:
         gives_up_at = started + policy.timeout * (TIMEOUTS_WITH_FORCE if policy.on_timeout == FORCE else 1)
         if now >= gives_up_at:
             what = drain.waiting_for(node, snapshot.budgets)
-            self._give_up(turn, node, Blocker(code="timeout", what=what, where=f"node {node.name}", since=started))
+            self._give_up(turn, node, Blocker(code="timeout", what=what, where=f"node {node.name}", since=started), snapshot.began_at)
             return
         if now >= overdue_at:
             actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "timeout passed and on_timeout is force")
@@ -123,14 +124,14 @@ class DrainNodes:
         elif look is not None:
             turn.wake(look.begun_at + going.LOOK_AGAIN)
 
-    def _give_up(self, turn: _Turn, node: Node, why: Blocker) -> None:
+    def _give_up(self, turn: _Turn, node: Node, why: Blocker, began_at: datetime) -> None:
         self._given_up[node.name] = why
-        self._restore(turn, node)
+        self._restore(turn, node, began_at)
 
-    def _restore(self, turn: _Turn, node: Node) -> None:
-        """A node that is not drained serves again, as it did before we came."""
+    def _restore(self, turn: _Turn, node: Node, began_at: datetime) -> None:
+        """A node that is not drained is as it was before this run: one that an earlier task closed stays closed."""
         turn.failed.append(self._given_up[node.name])
-        if node.is_cordoned_by_us:
+        if node.chosen is not None and not node.schedulable and node.chosen.at > began_at - NOTE_PRECISION:
             turn.actions.append(_uncordon(node, "not drained: made schedulable again"))
 
     def _uncordon(self, turn: _Turn, node: Node) -> None:
@@ -139,6 +140,9 @@ class DrainNodes:
         elif node.is_held and not self.policy.include_cordoned:
             what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
             turn.failed.append(Blocker(code="person", what=what, where=f"node {node.name}"))
+        elif node.chosen is not None and node.chosen.why != WHY and not self.policy.include_cordoned:
+            what = f"marked by a rollout ({node.chosen.why}): left to it (drain.include_cordoned takes it along)"
+            turn.failed.append(Blocker(code="rollout", what=what, where=f"node {node.name}", since=node.chosen.at))
         else:
             turn.actions.append(_uncordon(node, "asked for"))
 

@@ -7,7 +7,7 @@ it appears and one when it is first ready (the mark that later tells "not ready 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
@@ -40,8 +40,8 @@ def dress(node: Node, pool: Pool, revision: str, *, is_outdated: bool, now: date
         node=node.name,
         uid=node.uid,
         version=node.version if taints is not None else None,
-        labels=dict(new_labels),
-        annotations=dict(new_annotations),
+        labels=new_labels,
+        annotations=new_annotations,
         taints=taints,
     )
     return ChangeNode(change, _say(new_labels, new_annotations, taints is not None))
@@ -49,7 +49,9 @@ def dress(node: Node, pool: Pool, revision: str, *, is_outdated: bool, now: date
 
 def _taints(node: Node, pool: Pool, *, is_outdated: bool) -> tuple[Taint, ...] | None:
     """The node's taints with ours in place, or None when they are."""
-    wanted = [*pool.taints, OUTDATED] if is_outdated else list(pool.taints)
+    wanted = (*pool.taints, OUTDATED) if is_outdated else pool.taints
+    if not node.taints:
+        return wanted or None
     kept = [taint for taint in node.taints if is_outdated or taint.key != OUTDATED.key]
     missing = [taint for taint in wanted if taint not in kept]
     if not missing and len(kept) == len(node.taints):
@@ -58,10 +60,12 @@ def _taints(node: Node, pool: Pool, *, is_outdated: bool) -> tuple[Taint, ...] |
     return (*(taint for taint in kept if (taint.key, taint.effect) not in replaced), *missing)
 
 
-def _missing(wanted: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
+def _missing(wanted: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str | None]:
+    if wanted.items() <= present.items():
+        return {}
     return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
-def _say(labels: Mapping[str, str], annotations: Mapping[str, str], has_taints: bool) -> str:
+def _say(labels: Iterable[str], annotations: Iterable[str], has_taints: bool) -> str:
     parts = sorted(labels) + sorted(annotations) + (["taints"] if has_taints else [])
     return "set " + ", ".join(parts)

@@ -46,8 +46,9 @@ def is_tight(budget: Budget | None, node: Node) -> bool:
 
 def _rank(machine: Machine, budgets: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str) -> tuple[bool, bool, float, str]:
     node = machine.node
-    shares = node is not None and any(
-        is_tight(budgets.get(name), node) for name in {name for pod in node.pods for name in pod.budgets} & busy_budgets
-    )
+    shares = False
+    if node is not None and busy_budgets:
+        used = {name for pod in node.pods for name in pod.budgets}
+        shares = any(is_tight(budgets.get(name), node) for name in used & busy_budgets)
     is_own = node is not None and node.name == own_node
     return is_own, shares, -predicted_drain(node, budgets), machine.name

@@ -227,8 +227,9 @@ class Turn:
             existing=self.existing,
             pods_left=self.pods_left,
         )
+        busy = self.snapshot.busy
         return Decision(
-            actions=tuple(action for action in self.actions if key_of(action) not in self.snapshot.busy),
+            actions=tuple(action for action in self.actions if not busy or key_of(action) not in busy),
             blockers=tuple(self.blockers),
             wake_at=self.wake_at,
             tally=tally,

@@ -161,7 +161,7 @@ class _Loop:
         if self._ports.cluster is not None:
             self._world.take_view(self._ports.cluster.view(), now)
         if self._ports.cloud is not None:
-            due = self._polling.due(now, is_busy=self._is_busy())
+            due = self._list_due(now)
             if due is not None and due <= now:
                 self._list(now)
         self._world.settle()
@@ -191,8 +191,12 @@ class _Loop:
         tally = self._decision.tally
         return bool(self._world.calls or tally.going or tally.booting or tally.creating or tally.quarantined)
 
+    def _list_due(self, now: datetime) -> datetime | None:
+        is_unsure = any(sent.is_unknown for sent in self._world.calls.values())
+        return self._polling.due(now, is_busy=self._is_busy(), is_unsure=is_unsure)
+
     def _next_look(self, now: datetime) -> datetime | None:
-        due = self._polling.due(now, is_busy=self._is_busy()) if self._ports.cloud is not None else None
+        due = self._list_due(now) if self._ports.cloud is not None else None
         return _first(due, now + STOP_LOOK if self._stop is not None else None)
 
     # Decide ---------------------------------------------------------------------------------------------------------------

@@ -33,13 +33,16 @@ class Polling:
         """The next list has to be a full one, soon. Asked again while one is under way, it means the one after."""
         self._asked_full = True
 
-    def due(self, now: datetime, *, is_busy: bool) -> datetime | None:
-        """When the next list should begin; None while one is under way."""
+    def due(self, now: datetime, *, is_busy: bool, is_unsure: bool = False) -> datetime | None:
+        """When the next list should begin; None while one is under way.
+
+        `is_unsure`: a call got no answer, and only a list that begins later can tell; a cloud that pushes has nothing to tell.
+        """
         if self.is_listing:
             return None
         if self._begun_at is None or self._asked_full or (self._pushes and self._told):
             return max(now, self._not_before) if self._not_before is not None else now
-        rhythm = max(BUSY, BUSY_FACTOR * self._took) if is_busy and not self._pushes else QUIET
+        rhythm = max(BUSY, BUSY_FACTOR * self._took) if (is_busy and not self._pushes) or is_unsure else QUIET
         return max(self._begun_at + rhythm, self._not_before or self._begun_at)
 
     def begin(self, now: datetime) -> bool:

@@ -158,13 +158,16 @@ def own_pod(environment: Mapping[str, str]) -> str:
 
 
 def holder(environment: Mapping[str, str]) -> str:
-    """Who holds the lock, for a person to read: "deploy@runner-2 pid 4711", with the AWX job where there is one."""
+    """Who holds the lock, for a person to read: "deploy@runner-2 pid 4711 (k3x9)", with the AWX job where there is one.
+
+    The end is chance: in containers host name and process id come again, and a run must not take a dead namesake for itself.
+    """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without an entry in passwd
         user = f"uid {os.getuid()}"
     job = f", AWX job {environment['JOB_ID']}" if "AWX_HOST" in environment and "JOB_ID" in environment else ""
-    return f"{user}@{socket.gethostname()} pid {os.getpid()}{job}"
+    return f"{user}@{socket.gethostname()} pid {os.getpid()} ({os.urandom(2).hex()}){job}"
 
 
 def _rules_need_a_cluster(params: Params) -> None:

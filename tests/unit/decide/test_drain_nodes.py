@@ -98,6 +98,12 @@ def test_a_drain_that_takes_too_long_is_given_up(subject: Node, actions: list[st
     assert (said(decision), decision.finished) == (actions, finished)
 
 
+def test_a_node_that_an_earlier_task_closed_stays_closed_when_its_drain_is_given_up() -> None:
+    """It is as it was before this run."""
+    earlier = node("n1", pods=(pod("a", budgets=(CART,)),), schedulable=False, chosen=Note(ago(86400), "node_drain"))
+    assert said(decided(earlier, job(), budgets=HOPELESS)) == []
+
+
 def test_a_node_given_up_is_not_drained_again() -> None:
     """Restored, then the end: what is not drained, why, since when, and the ways on."""
     asked = job(timeout=timedelta(seconds=20))
@@ -135,6 +141,15 @@ def test_a_drain_wakes_at_its_timeout() -> None:
         pytest.param(node("n1"), CORDONED, {}, [CORDON], "", id="cordon an open node"),
         pytest.param(node("n1", **THEIRS), CORDONED, {}, [], "", id="cordon a closed node: nothing to do"),
         pytest.param(node("n1", **OURS), UNCORDONED, {}, ["uncordon n1: asked for"], "", id="undo our cordon"),
+        pytest.param(
+            node("n1", schedulable=False, chosen=Note(ago(30), "outdated; 4 available > floor 3")),
+            UNCORDONED,
+            {},
+            [],
+            "1 of 1 nodes not uncordoned: node n1: marked by a rollout (outdated; 4 available > floor 3): left to it "
+            "(drain.include_cordoned takes it along) (node n1)",
+            id="a rollout's mark is left to it",
+        ),
         pytest.param(node("n1"), UNCORDONED, {}, [], "", id="an open node: nothing to do"),
         pytest.param(
             node("n1", chosen=Note(ago(30), "node_drain")),
