@@ -23,7 +23,7 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: .venv/.base $(IN_PLACE)  ## Provision, roll and repair a simulated fleet, with live progress and an HTML report
+demo: .venv/.base $(IN_PLACE)  ## Provision, roll and mend a simulated fleet, with live progress
 	.venv/bin/ansible-playbook playbooks/demo.yml
 
 .PHONY: quick
