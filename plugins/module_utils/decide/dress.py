@@ -52,6 +52,8 @@ def _taints(node: Node, pool: Pool, *, is_outdated: bool) -> tuple[Taint, ...] |
     wanted = (*pool.taints, OUTDATED) if is_outdated else pool.taints
     if not node.taints:
         return wanted or None
+    if node.taints == wanted:
+        return None
     kept = [taint for taint in node.taints if is_outdated or taint.key != OUTDATED.key]
     missing = [taint for taint in wanted if taint not in kept]
     if not missing and len(kept) == len(node.taints):

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The most memory that a roll of 1,000 machines with 30 pods each takes: world, engine and interpreter together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure
+from ansible_collections.immutable.fleet.tests.benchmarks.virtual_fleet import roll
+
+MACHINES, PODS, SURGE = 1000, 30, 50
+GOAL_MIB = 250
+
+
+def measure() -> Iterator[Figure]:
+    """In a process of its own, which starts from nothing: a fork would begin with what this one has."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        value = pool.submit(_peak_mib).result()
+    yield Figure(name="peak memory, 1,000 machines of 30 pods", value=value, unit="MiB", goal=GOAL_MIB)
+
+
+def _peak_mib() -> float:
+    result = roll(MACHINES, SURGE, seed=1, pods=PODS).result
+    if result.tally.up_to_date != MACHINES:
+        raise RuntimeError(f"the roll did not end well: {result.failure}")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
