@@ -93,9 +93,9 @@ def refusal_of(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> 
     for name in pod.budgets:
         budget = budgets.get(name)
         if budget is not None and budget.can_never_allow:
-            return (
-                f"PDB {name} can never allow an eviction: it wants {budget.desired} of {budget.expected} pods healthy (pod {pod.full_name})"
-            )
+            of = f" of {pod.owner}" if pod.owner else ""
+            wants = f"it wants {budget.desired} of {budget.expected} pods healthy"
+            return f"PDB {name} can never allow an eviction: {wants} (pod {pod.full_name}{of})"
     return ""
 
 

@@ -260,6 +260,9 @@ class _Loop:
             if not self._may_write(now):
                 return
         for action in decision.actions:
+            back_off = self._world.troubles.after
+            if isinstance(action, Create) and back_off is not None and now < back_off:
+                continue  # a failed machine's delete, just sent, began it: it was not known when this was decided
             self._send(action, now)
 
     def _new_keeper(self) -> Keeper:

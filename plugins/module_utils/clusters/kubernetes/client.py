@@ -230,7 +230,8 @@ def _load(connection: Connection, configuration: Any, config: Any) -> None:
         known = _contexts(source, config)
         if context is not None and known and context not in known:
             raise Invalid(what=f"the kubeconfig has no context {context!r}; it has {', '.join(known)}", where="context") from exc
-        raise Invalid(what=f"no usable kubeconfig: {exc}", where="kubeconfig") from exc
+        of = f" {source}" if isinstance(source, str) else ""
+        raise Invalid(what=f"no usable kubeconfig{of}: {exc}", where="kubeconfig") from exc
     except YAMLError as exc:
         raise Invalid(what="the kubeconfig is not YAML", where="kubeconfig") from exc
     except (AttributeError, LookupError, TypeError, ValueError, OSError) as exc:  # what its loader makes of an odd file
