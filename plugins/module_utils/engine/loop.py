@@ -32,7 +32,15 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     LookAt,
     Tally,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError, Refused, Stopped, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
+    Denied,
+    FleetError,
+    Invalid,
+    PortError,
+    Refused,
+    Stopped,
+    Transient,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
@@ -180,7 +188,7 @@ class _Loop:
                 self._world.take_listing(result)
             elif isinstance(error, PortError):
                 self._list_error = error
-                if not isinstance(error, Transient):
+                if isinstance(error, Denied | Invalid):
                     self._fatal = error
             elif error is not None:
                 raise error
@@ -252,13 +260,10 @@ class _Loop:
 
     # Act --------------------------------------------------------------------------------------------------------------------
     def _act(self, decision: Decision, now: datetime) -> None:
-        if not decision.actions:
+        if self._ports.lock is not None and self._keeper is None:
+            self._keeper = self._new_keeper()  # to wait, too: what is waited for may be another run's work
+        if not decision.actions or not self._may_write(now):
             return
-        if self._ports.lock is not None:
-            if self._keeper is None:
-                self._keeper = self._new_keeper()
-            if not self._may_write(now):
-                return
         for action in decision.actions:
             back_off = self._world.troubles.after
             if isinstance(action, Create) and back_off is not None and now < back_off:

@@ -214,3 +214,10 @@ def steps_of(seed: int) -> list[tuple[timedelta, str, str]]:
     run(estate)
     estate.image = "v2"
     return [(step.at - DAWN, step.verb, step.machine) for step in run(estate).steps]
+
+
+def test_a_throttled_list_is_asked_for_again() -> None:
+    """A cloud that is busy is no reason to end a run."""
+    estate = running()
+    estate.world.inject(Fault(kind="fail", target="list_vms", error="Throttled"))
+    assert ended(run(estate)) == (False, "ok")
