@@ -22,15 +22,13 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
-    ChangeNode,
     Choose,
     Create,
     Decision,
     Delete,
-    DeleteNode,
-    Evict,
     LookAt,
     Tally,
+    subject_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Denied,
@@ -300,7 +298,7 @@ class _Loop:
 
     def _send(self, action: Action, now: datetime) -> None:
         pool = self._job.pool
-        name = _name_of(action)
+        name = subject_of(action)
         if isinstance(action, Create) and pool is not None:
             name = self._fresh_name(pool.name, action.slot)
         self._note(action, name, now)
@@ -375,18 +373,6 @@ class _Loop:
 
 class _NotSent(PortError):
     """The lock's guard held a write back: nothing left the house."""
-
-
-def _name_of(action: Action) -> str:
-    if isinstance(action, Choose | Delete):
-        return action.machine.name
-    if isinstance(action, Evict):
-        return action.node
-    if isinstance(action, DeleteNode | LookAt):
-        return action.node.name
-    if isinstance(action, ChangeNode):
-        return action.change.node
-    return action.leftover.name if not isinstance(action, Create) else ""
 
 
 def _stopped(what: str) -> Stopped:

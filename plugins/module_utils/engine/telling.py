@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     DeleteNode,
     Evict,
     Tally,
+    subject_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
@@ -104,7 +105,7 @@ class Teller:
         if self._reporter is None:
             return
         data = {"verb": verb_of(action), "code": error.code}
-        self._tell(Event(at=now, kind="refused", machine=_subject(action), text=f"{verb_of(action)}: {error}", data=data))
+        self._tell(Event(at=now, kind="refused", machine=subject_of(action), text=f"{verb_of(action)}: {error}", data=data))
 
     def ended(self, failure: FleetError | None, now: datetime) -> None:
         """The run is over."""
@@ -137,13 +138,3 @@ class Teller:
     def _tell(self, event: Event) -> None:
         if self._reporter is not None:
             self._reporter.tell(event)
-
-
-def _subject(action: Action) -> str:
-    if isinstance(action, ChangeNode):
-        return action.change.node
-    for attribute in ("machine", "node"):
-        thing = getattr(action, attribute, None)
-        if thing is not None:
-            return thing if isinstance(thing, str) else str(thing.name)
-    return ""

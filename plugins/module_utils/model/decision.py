@@ -105,6 +105,19 @@ def key_of(action: Action, name: str = "") -> str:
     return f"clear {action.leftover.kind} {action.leftover.id}"
 
 
+def subject_of(action: Action) -> str:
+    """The machine or node it is done to, or the leftover; "" for a create, whose name is yet to be given."""
+    if isinstance(action, Choose | Delete):
+        return action.machine.name
+    if isinstance(action, Evict):
+        return action.node
+    if isinstance(action, DeleteNode | LookAt):
+        return action.node.name
+    if isinstance(action, ChangeNode):
+        return action.change.node
+    return action.leftover.name if not isinstance(action, Create) else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
     """Something that prevents an action now. It is told, not raised; facts or time may remove it."""
