@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 
 SEEDS_DEFAULT = 1000
-KILLS_DEFAULT = 10  # each moment of a rollout needs 20, which take twice as long
+KILLS_DEFAULT = 10  # each moment that is known needs 20, which take twice as long
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +25,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         replay = metafunc.config.getoption("seed")
         seeds = range(metafunc.config.getoption("seeds")) if replay is None else [replay]
         metafunc.parametrize("seed", seeds)
+    if "kill" in metafunc.fixturenames:
+        metafunc.parametrize("kill", range(metafunc.config.getoption("kills")))
+
+
+@pytest.fixture(scope="session")
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many there are."""
+    return int(request.config.getoption("kills"))
 
 
 @pytest.hookimpl(wrapper=True)

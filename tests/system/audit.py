@@ -21,7 +21,7 @@ _ACCESS = re.compile(r"^\S+ \S+ (?P<method>[A-Z]+) (?P<path>\S+) (?P<status>\d+)
 
 def instant(text: str) -> datetime:
     """Of Kubernetes, with microseconds and Z, or Nova, with whole seconds and none."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Ledger:
 
     def lock_writes(self) -> int:
         """Leases taken, renewed, given back."""
-        return sum(call["objectRef"].get("resource") == "leases" and call["verb"] not in READS for call in self.kubernetes())
+        return sum(call.get("objectRef", {}).get("resource") == "leases" and call["verb"] not in READS for call in self.kubernetes())
 
     def evictions(self, code: int = 201) -> list[Json]:
         return [call for call in self.kubernetes() if _is_eviction(call) and call["responseStatus"]["code"] == code]
@@ -75,13 +75,14 @@ class Ledger:
 
     def openstack(self, ids: Iterable[str] = ()) -> list[str]:
         """Writes of anybody, as "POST nova /v2.1/servers 202"; with `ids`, only those that name one of them in their path."""
-        wanted, found = tuple(ids), []
+        wanted = tuple(ids)
+        found: list[str] = []
         for service, file in _access_logs().items():
             with file.open(encoding="utf-8", errors="replace") as lines:
                 lines.seek(self.access.get(service, 0))
-                for match in filter(None, map(_ACCESS.match, lines)):
-                    if match["method"] != "GET" and (not wanted or any(one in match["path"] for one in wanted)):
-                        found.append(f"{match['method']} {service} {match['path']} {match['status']}")
+                writes = [match for match in map(_ACCESS.match, lines) if match and match["method"] != "GET"]
+            asked = [match for match in writes if not wanted or any(one in match["path"] for one in wanted)]
+            found += [f"{match['method']} {service} {match['path']} {match['status']}" for match in asked]
         return found
 
 

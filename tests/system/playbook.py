@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -77,7 +78,6 @@ class Playbooks:
             start_new_session=True,
         )
         return Running(process, output, result, events)
-
 
     def refusals(self, module: str, wrong: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The results of tasks with these options, which all fail, in one playbook."""
@@ -164,10 +164,8 @@ class Running:
 
     def kill_module(self) -> None:
         """SIGKILL of its whole process group, with the worker of Ansible in it, and of what is left of ansible-playbook."""
-        try:
+        with contextlib.suppress(AssertionError, ProcessLookupError):  # it ended just now
             os.killpg(os.getpgid(self.module()), signal.SIGKILL)
-        except (AssertionError, ProcessLookupError):
-            pass  # it ended just now
         self.kill()
 
     def kill(self) -> None:

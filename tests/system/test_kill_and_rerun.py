@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 
@@ -53,32 +52,43 @@ def pool(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estat
         openstack_lab.use_or_skip(environment)
         with estate("kill", kube, tmp_path_factory.mktemp("kill"), **LOCK) as made:
             made.present(replicas=REPLICAS)
-            yield made
+            with made.workload() as shop:
+                shop.deployment("web", PODS, max_unavailable=3, spread=True, **made.placement())
+                shop.wait_running()
+                yield made
 
 
-def test_FM41_killed_at_any_moment_and_run_again(pool: Estate, request: pytest.FixtureRequest) -> None:
-    """One chain: each run goes on from what the killed one left, and is killed in turn. Then the end is as if nothing had been."""
-    kills = request.config.getoption("kills")
-    began = time.monotonic()
-    volumes = {volume["id"] for volume in pool.volumes()}
-    with pool.workload() as shop:
-        shop.deployment("web", PODS, max_unavailable=3, spread=True, **pool.placement())
-        shop.wait_running()
-        image = IMAGES[0]
-        for number, moment in enumerate(itertools.islice(itertools.cycle(MOMENTS), kills)):
-            image = _killed_at(pool, image, moment)
-            print(f"\n{number + 1:2} {time.monotonic() - began:4.0f} s  killed at {moment} on the way to {image}", end="")
-        pool.present(image, replicas=REPLICAS)
-        pool.assert_settled(REPLICAS, image)
-        shop.wait_running()
-    assert {volume["id"] for volume in pool.volumes()} <= volumes
+def test_FM41_killed_and_run_again(pool: Estate, kill: int, kills: int) -> None:
+    """One chain: each run goes on from what the killed one left, and is killed in turn, at one moment after the other."""
+    kind, text, seconds = MOMENTS[kill * len(MOMENTS) // kills % len(MOMENTS)]
+
+    def has_come(event: Event) -> bool:
+        is_news = kind != "phase" or text == "building" or event.get("before")
+        return bool(is_news) and event["kind"] == kind and event["text"].startswith(text)
+
+    for image in (_image_on_the_way(pool), *IMAGES, *IMAGES):
+        run = pool.start(image, replicas=REPLICAS)
+        if run.until(f"{kind} {text}", has_come, SECONDS_PER_KILL) is not None:
+            time.sleep(seconds)  # part of the moment, not a wait for anything
+            run.kill_module()
+            return
+        outcome = run.outcome()  # that rollout ended before the moment came: the next one
+        assert outcome.code == 0, outcome.text
+    raise AssertionError(f"no rollout with {MOMENTS[kill]}")
+
+
+def test_FM41_after_all_kills_the_end_is_the_same(pool: Estate) -> None:
+    """No machine too many, no port, volume or token left over, no node cordoned, the lock free; and nothing more to do."""
+    image = _image_on_the_way(pool)
+    pool.present(image, replicas=REPLICAS)
+    pool.assert_settled(REPLICAS, image)
+    assert [volume for volume in pool.volumes() if volume["status"] != "in-use"] == []
     assert not pool.present(image, replicas=REPLICAS).changed
-    print(f"\n{kills} kills in {time.monotonic() - began:.0f} s")
 
 
 def test_FM41_a_run_whose_ansible_playbook_was_killed_stops(pool: Estate) -> None:
     """The module notices by the lock on its stop file, gives the pool's lock back, and the same task goes on at once."""
-    image = OTHER_THAN[_image_of(pool)]
+    image = _image_on_the_way(pool)
     killed = pool.start(image, replicas=REPLICAS)
     assert killed.until("a machine to be made", lambda event: event["kind"] == "create")
     module = killed.module()
@@ -86,32 +96,12 @@ def test_FM41_a_run_whose_ansible_playbook_was_killed_stops(pool: Estate) -> Non
     killed.process.wait()
     wait("the module to stop by itself", lambda: not alive(module), 30)
     assert pool.holder() == ""
-    resumed = pool.present(image, replicas=REPLICAS)
-    assert resumed.changed
+    assert pool.present(image, replicas=REPLICAS).changed
     pool.assert_settled(REPLICAS, image)
 
 
-def _killed_at(pool: Estate, image: str, moment: tuple[str, str, float]) -> str:
-    """Roll until the moment comes, and kill; a rollout that ends before it is followed by the next. The image on the way."""
-    kind, text, seconds = moment
-
-    def has_come(event: Event) -> bool:
-        is_news = kind != "phase" or text == "building" or event.get("before")
-        return bool(is_news) and event["kind"] == kind and event["text"].startswith(text)
-
-    for _rollout in range(3):
-        run = pool.start(image, replicas=REPLICAS)
-        if run.until(f"{kind} {text}", has_come, SECONDS_PER_KILL) is not None:
-            time.sleep(seconds)  # part of the moment, not a wait for anything
-            run.kill_module()
-            return image
-        outcome = run.outcome()
-        assert outcome.code == 0, outcome.text
-        image = OTHER_THAN[image]
-    raise AssertionError(f"three rollouts without {moment}")
-
-
-def _image_of(pool: Estate) -> str:
-    made_of = {server["image"]["id"] for server in pool.servers()}
-    (image,) = (name for name in IMAGES if pool.image_id(name) in made_of)
-    return image
+def _image_on_the_way(pool: Estate) -> str:
+    """What the newest machine is made of; the other one where all are made of the same."""
+    servers = sorted(pool.servers(), key=lambda server: str(server["created"]))
+    newest = next(name for name in IMAGES if pool.image_id(name) == servers[-1]["image"]["id"])
+    return OTHER_THAN[newest] if len({server["image"]["id"] for server in servers}) == 1 else newest

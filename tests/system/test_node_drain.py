@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_a_drain_ends_with_its_last_pod(kube: Kube, kubernetes_site: Site, playb
             ended = datetime.now(UTC)
             drained = run.outcome()
         assert drained.result["summary"]["empty"] == DRAINED
-        assert shop.pods() and not [pod for pod in shop.pods() if pod["spec"]["nodeName"] in ours]
+        assert shop.pods()
+        assert not [pod for pod in shop.pods() if pod["spec"]["nodeName"] in ours]
         calls, evicted = len(ledger.replacing_calls()), len(ledger.evictions())
         began = instant(ledger.evictions()[0]["requestReceivedTimestamp"])
         late = (ended - last.gone_at).total_seconds()
@@ -91,20 +93,20 @@ def test_FM06_a_node_that_could_not_be_drained_serves_again(
         failed = playbooks.run("node_drain", options, fails=True)
     assert failed.failure["code"] == "blocked"
     assert "PDB stuck/sick" in failed.failure["what"]
-    assert stuck in failed.failure["where"] and free not in failed.failure["where"]
+    assert stuck in failed.failure["where"]
+    assert free not in failed.failure["where"]
     spec, other = (kube.get(f"{NODES}/{name}")["spec"] for name in pair)
     assert (bool(spec.get("unschedulable")), bool(other.get("unschedulable"))) == (False, True)
 
 
-def test_FM10_an_uncordon_leaves_a_persons_cordon_alone(
-    kube: Kube, kubernetes_site: Site, playbooks: Playbooks, pair: list[str]
-) -> None:
+def test_FM10_an_uncordon_leaves_a_persons_cordon_alone(kube: Kube, kubernetes_site: Site, playbooks: Playbooks, pair: list[str]) -> None:
     """Ours is taken back, theirs is named."""
     ours, theirs = pair
     playbooks.run("node_drain", _task(kubernetes_site, [ours], state="cordoned"))
     _cordon(kube, [theirs], on=True)
     failed = playbooks.run("node_drain", _task(kubernetes_site, pair, state="uncordoned"), fails=True)
-    assert theirs in failed.failure["where"] and "cordoned by somebody else" in failed.failure["what"]
+    assert theirs in failed.failure["where"]
+    assert "cordoned by somebody else" in failed.failure["what"]
     assert [bool(kube.get(f"{NODES}/{name}")["spec"].get("unschedulable")) for name in pair] == [False, True]
 
 
@@ -119,7 +121,7 @@ class LastPod:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> LastPod:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
