@@ -47,8 +47,8 @@ test-labs: .venv/.dev $(IN_PLACE)  ## Install and start the labs (OpenStack, Kub
 	$(NOX) -s labs
 
 .PHONY: bench
-bench: .venv/.dev $(IN_PLACE)  ## The benchmarks
-	$(NOX) -s bench
+bench: .venv/.dev $(IN_PLACE)  ## The benchmarks, into build/bench.json; ONLY=name for one of them
+	$(NOX) -s bench -- $(ONLY)
 
 .PHONY: docs
 docs: .venv/.dev $(IN_PLACE)  ## Render the documentation into build/docs
