@@ -21,13 +21,15 @@ IMAGES = ("golden-v2", "golden-v1")
 OTHER_THAN = dict(zip(IMAGES, reversed(IMAGES), strict=True))
 SECONDS_PER_KILL = 120  # until its moment comes; a wait for a dead holder's TTL is in it
 
-# What is seen in the event file, and how long after it the kill comes: (kind, text that it begins with, seconds).
-MOMENTS = (
+UP = ("booting", "joining", "ready")  # whichever of them a list happens to show first
+
+# What is seen in the event file, and how long after it the kill comes: (kind, what its text begins with, seconds).
+MOMENTS: tuple[tuple[str, str | tuple[str, ...], float], ...] = (
     ("create", "", 0.0),
     ("create", "", 0.4),
     ("create", "", 1.5),
     ("phase", "building", 0.1),
-    ("phase", "booting", 0.0),
+    ("phase", UP, 0.0),
     ("phase", "ready", 0.0),
     ("label", "", 0.0),
     ("clear", "its machine has joined", 0.0),
