@@ -98,8 +98,8 @@ def importer(session: nox.Session) -> None:
     bin_folder = environment(session, sys.executable, ROOT / "build/importer", ["galaxy-importer==0.4.44"])
     session.run("ansible-galaxy", "collection", "build", "--force", "--output-path=build/importer", ".")
     archive = max((ROOT / "build/importer").glob("immutable-fleet-*.tar.gz"), key=lambda path: path.stat().st_mtime)
-    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
-    session.run(f"{bin_folder}/python", "-m", "galaxy_importer.main", str(archive), env={"PATH": path})
+    settings = {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "no"}  # `lint` has run it
+    session.run(f"{bin_folder}/python", "-m", "galaxy_importer.main", str(archive), env=settings)
 
 
 @nox.session

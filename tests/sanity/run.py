@@ -6,13 +6,14 @@ python tests/sanity/run.py --test validate-modules --test import
 
 ansible-test wants a real directory .../ansible_collections/immutable/fleet: links are not followed. And it makes
 an environment for each test with a pip that it fetches from its makers' host; where that is out of reach, a script in
-its cache installs the same version from the package index.
+its cache installs the same version from the package index. There is no PowerShell here, so `pslint` finds nothing to do.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import os
 import shutil
 import subprocess
@@ -27,20 +28,31 @@ GET_PIP = '''\
 import subprocess
 import sys
 
-subprocess.check_call([sys.executable, "-m", "ensurepip"], stdout=subprocess.DEVNULL)
-sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip=={version}"]))
+pip = [{python!r}, "-m", "pip", "--python", sys.executable, "--quiet", "--disable-pip-version-check"]
+sys.exit(subprocess.call([*pip, "install", "pip=={version}"]))
 '''
 
 
-def copy_checkout(target: Path) -> None:
-    """Copy the files that git knows or would add; what a colleague has only deleted so far is left out."""
-    shutil.rmtree(target, ignore_errors=True)
+def files_of_checkout() -> list[str]:
+    """What git knows or would add; a file that is only deleted so far is left out."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    return sorted({name for name in listed.split("\0") if name and (ROOT / name).is_file()})
+
+
+def digest_of(names: list[str]) -> str:
+    digest = hashlib.sha256()
+    for name in names:
+        content = (ROOT / name).read_bytes()
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def copy_checkout(names: list[str], target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
     # In a repository of its own: else ansible-test finds that of the checkout, which ignores build/.
     subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
     subprocess.run(["git", "add", "--all"], cwd=target, check=True)
@@ -51,7 +63,7 @@ def make_home(home: Path) -> None:
     cache = home / ".ansible/test/cache"
     cache.mkdir(parents=True, exist_ok=True)
     for pip in PIP_VERSIONS:
-        (cache / f"get_pip_{pip.replace('.', '_')}.py").write_text(GET_PIP.format(version=pip), encoding="utf-8")
+        (cache / f"get_pip_{pip.replace('.', '_')}.py").write_text(GET_PIP.format(version=pip, python=sys.executable), encoding="utf-8")
 
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     cache_folder = subprocess.run([*pip, "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip()
@@ -72,15 +84,26 @@ def main() -> int:
 
     core = version("ansible-core")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    what = f"ansible-test sanity, ansible-core {core}, Python {python}"
     folder = ROOT / f"build/sanity/{core}-{python}"
-    copy = folder / "ansible_collections/immutable/fleet"
-    copy_checkout(copy)
-    home = folder / "home"
+    names = files_of_checkout()
+
+    # The answer depends on the files alone: the same files need not be asked again.
+    stamp = folder / "passed" / f"{digest_of(names)}-{'-'.join(wanted) or 'all'}"
+    if stamp.exists():
+        print(f"tested: {what}: passed, unchanged since")
+        return 0
+
+    copy, home = folder / "ansible_collections/immutable/fleet", folder / "home"
+    copy_checkout(names, copy)
     make_home(home)
     selection = [f"--test={test}" for test in wanted]
     command = [str(Path(sys.executable).parent / "ansible-test"), "sanity", "--color=no", "--requirements", f"--python={python}"]
     status = subprocess.call([*command, *selection], cwd=copy, env=os.environ | {"HOME": str(home), "LC_ALL": "C.UTF-8"})
-    print(f"tested: ansible-test sanity, ansible-core {core}, Python {python}: {'failed' if status else 'passed'}")
+    print(f"tested: {what}: {'failed' if status else 'passed'}")
+    if status == 0:
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.touch()
     return status
 
 
