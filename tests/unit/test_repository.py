@@ -116,6 +116,6 @@ def test_action_group_has_every_module() -> None:
 def test_make_targets_in_the_documentation_exist() -> None:
     """A command that a page shows can be typed."""
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), flags=re.MULTILINE))
-    command = re.compile(r"(?:`|^)make ([a-z-]+)(?=`|\s*(?:#.*)?$)", flags=re.MULTILINE)
+    command = re.compile(r"(?:`|^\s*)make ([a-z-]+)(?=`|\s*(?:#.*)?$)", flags=re.MULTILINE)
     shown = {(path, target) for path in FILES if path.endswith(".md") for target in command.findall(text_of(path))}
     assert {(path, target) for path, target in shown if target not in targets} == set()
