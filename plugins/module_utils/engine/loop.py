@@ -36,6 +36,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Invalid,
     PortError,
     Refused,
+    Stalled,
     Stopped,
     Transient,
 )
@@ -108,6 +109,7 @@ class _Loop:
         """Open the sources. What they refuse here is refused before anything is touched."""
         if self._ports.cloud is not None:
             self._polling = Polling(pushes=self._ports.cloud.watch(self._cloud_changed))
+            self._list(self._began_at)  # takes its time: the cluster's first lists run beside it
         if self._ports.cluster is not None:
             self._ports.cluster.start(self._runtime.wake)
         return None
@@ -232,10 +234,10 @@ class _Loop:
         return self._lives_on
 
     def _is_over(self, decision: Decision, now: datetime) -> bool:
-        """A good end is judged on a full list that was begun after our last write, leftovers included."""
+        """An end is judged on a full list that was begun after our last write, leftovers included; not where no news comes."""
         if not decision.finished:
             return False
-        if decision.failure is not None or self._wrote_at is None or self._ports.cloud is None:
+        if isinstance(decision.failure, Stalled) or self._wrote_at is None or self._ports.cloud is None:
             return True
         if self._world.full_at is not None and self._world.full_at > self._wrote_at:
             return True
