@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.immutable.fleet.tests.benchmarks import deciding, kubernetes_roll, makespan, memory, startup
+from ansible_collections.immutable.fleet.tests.benchmarks import calls, deciding, drain, kubernetes_roll, makespan, memory, noop, startup
 from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure, Skipped
 
 RESULTS = Path(__file__).resolve().parents[2] / "build/bench.json"
@@ -28,6 +28,9 @@ SUBJECTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "startup": startup.measure,
     "roll": kubernetes_roll.measure,
     "reaction": kubernetes_roll.measure_reaction,
+    "drain": drain.measure,
+    "calls": calls.measure,
+    "noop": noop.measure,
 }
 
 
