@@ -153,7 +153,7 @@ def environment(session: nox.Session, python: str, folder: Path, requirements: l
 @nox.session
 def labs(session: nox.Session) -> None:
     """The system tests, against the real servers of tests/labs, which are installed, started and stopped."""
-    session.run("tests/labs/lab", "up")
+    session.run("tests/labs/lab", "up", "--fresh")
     try:
         patience = "--override-ini=faulthandler_timeout=1200"  # a rollout on real servers takes minutes
         session.run("pytest", "tests/system", "tests/conformance", "-m", "lab", "--no-skip", patience, *session.posargs)

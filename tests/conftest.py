@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 
 SEEDS_DEFAULT = 1000
-KILLS_DEFAULT = 10  # each moment that is known needs 20, which take twice as long
+KILLS_DEFAULT = 5  # each moment that is known needs 20, a quarter of an hour
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
