@@ -46,6 +46,7 @@ def measure() -> Iterator[Figure]:
             shop.deployment("web", NODES * PODS_PER_NODE, spread=True, **pool.placement())
             shop.wait_running()
             calls = _roll(pool, "golden-v2")
+        kube.delete(f"/api/v1/namespaces/{POOL}")
     evictions = sum(call.endswith("/eviction") for call in calls)
     yield Figure(name="calls for a replaced node, beside its evictions", value=(len(calls) - evictions) / NODES, unit="calls")
     yield Figure(name="calls for a replaced node of 4 pods", value=len(calls) / NODES, unit="calls", goal=PODS_PER_NODE + BESIDE_PODS)

@@ -44,6 +44,7 @@ def measure() -> Iterator[Figure]:
         late, took = _kubectl(kube, shop, theirs)
         yield Figure(name="kubectl drain, its end after the slowest pod's", value=late, unit="s")
         yield Figure(name="kubectl drain, all of it", value=took, unit="s")
+    kube.delete(f"/api/v1/namespaces/{NAME}")
 
 
 def _node_drain(kube: Kube, shop: Workload, names: Sequence[str]) -> float:

@@ -115,10 +115,11 @@ class LabFleet:
         shop.wait_running()
 
     def clean(self) -> None:
-        """Its nodes and its lock."""
+        """Its nodes, its lock and the namespace of its pods."""
         names = [node["metadata"]["name"] for node in self.kube.get(NODES)["items"]]
         remove_nodes(self.kube, [name for name in names if name.startswith(f"{self.name}-")])
         self.kube.delete(LEASE + self.name)
+        self.kube.delete(f"/api/v1/namespaces/{self.name}")
 
 
 @contextmanager

@@ -80,6 +80,7 @@ class TimedCluster:
         self._news = News()
         self._nodes: Mapping[str, Node] = {}
         self._places: dict[str, str] = {}  # pod UID -> node
+        self._ready: set[str] = set()  # UIDs of new nodes
 
     def start(self, on_change: Callable[[], None]) -> None:
         def told() -> None:
@@ -140,7 +141,8 @@ class TimedCluster:
 
     def _compare(self, before: Node | None, node: Node, at: float) -> None:
         self._places.update((pod.uid, node.name) for pod in node.pods)
-        if node.ready and not node.was_ready and not (before is not None and before.ready):
+        if node.ready and not node.was_ready and node.uid not in self._ready:
+            self._ready.add(node.uid)  # one that is not ready for a moment allows no second mark
             self._watch.fact(MARK, "", at)
         if before is not None and before.pods and not node.pods and node.chosen is not None:
             self._watch.fact(LOOK, node.name, at)
