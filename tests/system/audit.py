@@ -70,8 +70,15 @@ class Ledger:
         return [call for call in self.kubernetes() if _is_eviction(call) and call["responseStatus"]["code"] == code]
 
     def replacing_calls(self) -> list[Json]:
-        """Kubernetes calls that grow with the machines replaced: no watch, no list of a whole kind, no lock."""
-        return [call for call in self.kubernetes() if not _is_shared(call)]
+        """Kubernetes calls that grow with the machines replaced: no watch, no list of a whole kind, no lock.
+
+        A direct look reads the pods of its node, which is told by its selector, and the attachments of the whole cluster, which
+        a watch that lists again reads just so: as many of those are taken for looks as there are looks at pods.
+        """
+        calls = self.kubernetes()
+        looks = sum(_is_look(call) for call in calls)
+        of_attachments = [call for call in calls if _is_attachment_list(call)][:looks]
+        return [call for call in calls if not _is_shared(call)] + of_attachments
 
     def openstack(self, ids: Iterable[str] = ()) -> list[str]:
         """Writes of anybody, as "POST nova /v2.1/servers 202"; with `ids`, only those that name one of them in their path."""
@@ -90,12 +97,17 @@ def _is_eviction(call: Json) -> bool:
     return bool(call.get("objectRef", {}).get("subresource") == "eviction" and call["verb"] == "create")
 
 
+def _is_look(call: Json) -> bool:
+    return bool(call["verb"] == "list" and "fieldSelector=spec.nodeName%3D" in call["requestURI"])
+
+
+def _is_attachment_list(call: Json) -> bool:
+    return bool(call["verb"] == "list" and call.get("objectRef", {}).get("resource") == "volumeattachments")
+
+
 def _is_shared(call: Json) -> bool:
-    about = call.get("objectRef", {})
-    if call["verb"] == "watch" or about.get("resource") == "leases":
-        return True
-    is_look = about.get("resource") == "volumeattachments" or "fieldSelector=spec.nodeName%3D" in call["requestURI"].replace("%21", "!")
-    return bool(call["verb"] == "list" and not is_look)
+    is_lock = call.get("objectRef", {}).get("resource") == "leases"
+    return bool(call["verb"] == "watch" or is_lock or (call["verb"] == "list" and not _is_look(call)))
 
 
 def _access_logs() -> dict[str, Path]:

@@ -132,6 +132,7 @@ def etcd(site: Site) -> list[object]:
     """Without fsync: it survives kill -9, not a power cut."""
     client, peer = (f"http://{IP}:{site.port(name)}" for name in ("etcd", "etcd-peer"))
     argv: list[object] = [site.bin / "etcd", "--name=lab", f"--data-dir={site.data / 'etcd'}", "--unsafe-no-fsync"]
+    argv.append("--watch-progress-notify-interval=5s")  # as kubeadm: without it a quiet resource's watch gets no bookmark
     argv += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}"]
     argv += [f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=lab={peer}"]
     return [*argv, "--quota-backend-bytes=4294967296", "--log-level=warn"]
