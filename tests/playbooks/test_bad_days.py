@@ -115,7 +115,7 @@ def test_a_second_run_finds_the_lock(site: Site) -> None:
         wait_for(lambda: modules_of(site) != [] and has_lock(site), "the first run to take the lock")
         second = site.run([site.pool("v1", register="second", failing=True)])["second"]
         assert second["failure"]["code"] == "lock_held"
-        assert re.search(r"\S+@\S+ pid \d+, since \d{4}-", second["failure"]["what"])
+        assert re.search(r"\S+@\S+ pid \d+ \([0-9a-f]{4}\), since \d{4}-", second["failure"]["what"])
         assert second["changed"] is False
     finally:
         end(first)

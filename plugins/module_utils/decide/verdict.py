@@ -24,7 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Blocked,
     Exhausted,
     FleetError,
-    Refused,
+    GivenUp,
     Stalled,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -115,7 +115,7 @@ def _given_up(pool: Pool, snapshot: Snapshot) -> FleetError:
     troubles = snapshot.troubles
     if troubles.lost_new >= LOST_NEW_MAX:
         image = pool.revision.fields.get("image", "")
-        return Refused(
+        return GivenUp(
             what=f"{troubles.lost_new} new machines never became ready within {say_duration(pool.strategy.startup_timeout)}",
             where=f"pool {pool.name}, revision {pool.revision.id}" + (f", image {image}" if image else ""),
             since=troubles.since,

@@ -33,9 +33,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Denied,
     FleetError,
+    GivenUp,
     Invalid,
     PortError,
-    Refused,
     Stalled,
     Stopped,
     Transient,
@@ -142,7 +142,7 @@ class _Loop:
             self._runtime.wait(deadline)
         if self._keeper is not None:
             # A rollout that ended, or that gave its image up, is over: the next run asks anew what the name means (FM37).
-            is_over = failure is None or type(failure) is Refused
+            is_over = failure is None or isinstance(failure, GivenUp)
             kept = {} if is_over else self._settings.pinned
             self._keeper.release(PoolRecord(pinned=kept))
         if self._ports.cluster is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -85,7 +86,7 @@ class Clear:
     reason: str
 
 
-Action = Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | Clear
+Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | Clear"
 
 
 def key_of(action: Action, name: str = "") -> str:

@@ -88,6 +88,10 @@ class Refused(FleetError):
     code = "refused"
 
 
+class GivenUp(Refused):
+    """New machines never became ready: the image, or what it boots with, is bad."""
+
+
 class Blocked(Refused):
     """Everything that could be done is done; what is left is blocked by something named in `what`."""
 

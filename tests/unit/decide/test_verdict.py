@@ -12,7 +12,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Exhausted, FleetError, Refused, Stalled
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Exhausted, FleetError, GivenUp, Stalled
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot, Troubles
@@ -136,7 +136,7 @@ SHORT = Troubles(after=ago(5), what="No valid host was found.", since=ago(300), 
         ),
         pytest.param(
             Troubles(lost_new=3, since=ago(4000)),
-            Refused(
+            GivenUp(
                 what="3 new machines never became ready within 20m",
                 where="pool web, revision new, image sha512:new",
                 since=ago(4000),

@@ -221,6 +221,6 @@ def _as_our_errors(call: str) -> Iterator[None]:
     except sdk.SDKException as exc:
         raise Invalid(what=f"{exc}", where="openstack.cloud") from exc
     except Exception as exc:
-        if type(exc) is Exception:  # keystoneauth's password plugin says so that there is no password
+        if exc.__class__ is Exception:  # keystoneauth's password plugin says so that there is no password
             raise Invalid(what=f"the credentials cannot be used: {exc} [{call}]", where="openstack.auth") from exc
         raise
