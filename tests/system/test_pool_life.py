@@ -69,7 +69,9 @@ def test_the_pool_is_looked_at(pool: Estate) -> None:
     """Its machines, what they are made of, what another image would replace, and that nobody works on it."""
     info = pool.info("golden-v2")
     assert [machine["name"] for machine in info["machines"]] == pool.names()
-    assert info["counts"] == {"available": REPLICAS}
+    # Whoever looks does not know the pool's min_ready: for the default of 30 s a machine is ready and not yet called available.
+    assert set(info["counts"]) <= {"ready", "available"}
+    assert sum(info["counts"].values()) == REPLICAS
     assert list(info["drift"]) == ["image"]
     assert sum(info["drift"]["image"]["found"].values()) == REPLICAS
     assert (info["orphans"], info["half_owned"], info["lock"]["holder"]) == ([], [], "")
