@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
+    Denied,
     FleetError,
+    Invalid,
     LockHeld,
     PortError,
     Stopped,
@@ -44,8 +46,6 @@ class Keeper:
         self._due: datetime | None = None
         self._settled_at: datetime | None = None
         self.failure: FleetError | None = None
-        self.taken_over_from = ""
-        self.trouble = ""  # the last call's error, while it is tried again
 
     @property
     def is_held(self) -> bool:
@@ -93,9 +93,10 @@ class Keeper:
                 done(result)
             elif isinstance(error, Conflict):
                 self._lost_or_raced()
+            elif isinstance(error, Denied | Invalid):
+                self.failure = error  # asking again changes nothing: the user acts
             elif isinstance(error, PortError):
                 self._due = self._runtime.now() + self._ttl / LOOKS_PER_TTL
-                self.trouble = str(error)
             elif error is not None:
                 raise error
 
@@ -114,7 +115,6 @@ class Keeper:
         elif self._other.renewals != fact.renewals:
             self.failure = self._held_by(fact)
         elif self._other_since is not None and now - self._other_since >= max(fact.ttl, self._ttl):
-            self.taken_over_from = fact.holder
             self._settled_at = now + self._call_timeout + SETTLE_PER_TTL * self._ttl
             self._acquire(fact)
         else:

@@ -221,3 +221,10 @@ def test_a_throttled_list_is_asked_for_again() -> None:
     estate = running()
     estate.world.inject(Fault(kind="fail", target="list_vms", error="Throttled"))
     assert ended(run(estate)) == (False, "ok")
+
+
+def test_a_lock_that_may_not_be_written_ends_the_run() -> None:
+    """No permission for the lease is told at once, not waited out; nothing was written."""
+    estate = Estate()
+    estate.world.inject(Fault(kind="fail", target="acquire", count=99, error="Denied"))
+    assert ended(run(estate)) == (False, "denied")
