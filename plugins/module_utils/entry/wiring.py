@@ -36,15 +36,17 @@ class Kit:
 
 
 def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta) -> Kit:
-    """What a pool needs. Makes no call; raises `Invalid` and `LibraryMissing`."""
+    """What a pool needs. Changes nothing (OpenStack is being listed already); raises `Invalid` and `LibraryMissing`."""
     if params["simulated"] is not None:
         return _simulated_pool(params, pool, user_data)
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.first_look import FirstLook
 
     runtime = ThreadsRuntime()
     options = parse_options(params["openstack"], user_data)
-    cloud = OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=runtime.now)
+    # The list runs while the cluster's library is imported: first things first.
+    cloud = FirstLook(OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=runtime.now))
     if params["kubernetes"] is None:
         return Kit(Ports(cloud=cloud), runtime)
     cluster, lock = _kubernetes(params, pool, user_data, runtime.now)

@@ -78,6 +78,12 @@ class Client:
     """The transport of one pool. Connects at the first request; may be used from many threads."""
 
     def __init__(self, connection: Mapping[str, Any], call_timeout: timedelta, now: Callable[[], datetime]) -> None:
+        """Makes no call. Raises `LibraryMissing`."""
+        try:
+            import openstack.config
+        except ImportError as exc:
+            raise LibraryMissing(what="a pool on OpenStack needs openstacksdk", library=LIBRARY) from exc
+        self._configuration = openstack.config.OpenStackConfig
         self.skew = timedelta(0)
         self._connection = connection
         self._call_timeout = call_timeout
@@ -134,12 +140,8 @@ class Client:
         with self._lock:
             if self._session is not None:
                 return
-            try:
-                import openstack.config
-            except ImportError as exc:
-                raise LibraryMissing(what="a pool on OpenStack needs openstacksdk", library=LIBRARY) from exc
             with _as_our_errors("authentication"):
-                self._region = openstack.config.OpenStackConfig(app_name="immutable.fleet").get_one(**self._connection)
+                self._region = self._configuration(app_name="immutable.fleet").get_one(**self._connection)
                 session = self._region.get_session()
             session.timeout = self._call_timeout.total_seconds()  # for the token; its default is for ever
             self._session = session

@@ -19,11 +19,11 @@ def client() -> Client:
 
 
 def test_a_missing_sdk_is_named_with_its_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The face turns it into Ansible's missing_required_lib; nothing needs the SDK before the first call."""
+    """Before anything is asked; the face turns it into Ansible's missing_required_lib."""
     monkeypatch.setitem(sys.modules, "openstack.config", None)
     monkeypatch.setitem(sys.modules, "openstack", None)
     with pytest.raises(LibraryMissing) as missing:
-        client().request("GET", "compute", "/servers")
+        client()
     assert missing.value.library == "openstacksdk>=1.0.0"
 
 
