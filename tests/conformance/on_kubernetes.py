@@ -12,7 +12,7 @@ from typing import TypeVar
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cluster, Lock
-from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import NODES, Kube, wait
+from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import NODES, Json, Kube, wait
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.workload import Workload, make_nodes, remove_nodes
 from ansible_collections.immutable.fleet.tests.system.kubernetes_lab import client_of, site_or_skip
 
@@ -66,7 +66,7 @@ class Kubernetes:
         """Ready, and nobody has anything left to write on it: its first seconds are full of that."""
         (name,) = make_nodes(self._kube, 1, prefix=f"conf{self._run}{len(self._nodes)}")
         self._nodes.append(name)
-        wait("no taints", lambda: not self._kube.get(f"{NODES}/{name}")["spec"].get("taints"))
+        wait(f"no taints on {name}", lambda: not self._taints(name), missing=lambda: self._taints(name))
         versions: list[str] = []
 
         def is_quiet() -> bool:
@@ -76,15 +76,19 @@ class Kubernetes:
         wait("a quiet node", is_quiet, every=0.5)
         return name
 
+    def _taints(self, node: str) -> list[Json]:
+        return list(self._kube.get(f"{NODES}/{node}")["spec"].get("taints", []))
+
     def run_pods(self, count: int, *, node: str, min_available: tuple[int, ...] = ()) -> str:
         if self._workload is None:
             self._workload = Workload(self._kube, f"conf-{self._run}")
         self._apps += 1
         app = f"app{self._apps}"
         self._workload.deployment(app, count, on=node)
+        self._workload.wait_running()
         for index, number in enumerate(min_available):
             self._workload.budget(f"{app}-{index}", app, min_available=number)
-        self._workload.wait_running()
+            self._workload.wait_running()
         return app
 
     def lock(self, pool: str = "one") -> Lock:

@@ -169,6 +169,7 @@ def test_FM01_eviction_that_a_budget_refuses_names_it(web: Watched, shop: Worklo
 def test_FM03_two_budgets_over_one_pod_are_named(web: Watched, shop: Workload) -> None:
     """500 is not tried again: nothing but a person can help."""
     shop.deployment("two", 1, max_unavailable=1)
+    shop.wait_running()
     shop.budget("two-more", "two", max_unavailable=1)
     shop.wait_running()
     raw = shop.pods("two")[0]

@@ -180,18 +180,28 @@ class Kube:
             connection.close()
 
 
-def wait(what: str, test: Callable[[], T], seconds: float = 60, every: float = 0.1) -> tuple[T, float]:
-    """Asks until the answer is true: (the answer, the seconds it took)."""
+def wait(
+    what: str, test: Callable[[], T], seconds: float = 60, every: float = 0.1, missing: Callable[[], object] | None = None
+) -> tuple[T, float]:
+    """Asks until the answer is true: (the answer, the seconds it took). `missing` is asked once, for the error's text."""
     began, last = time.monotonic(), None
     while time.monotonic() - began < seconds:
         try:
             answer = test()
             if answer:
                 return answer, time.monotonic() - began
+            last = None
         except (ApiError, OSError, http.client.HTTPException) as error:
             last = error
         time.sleep(every)
-    raise TimeoutError(f"{what}: not within {seconds} s" + (f" ({last!r})" if last else ""))
+    raise TimeoutError(f"{what}: not within {seconds} s" + _left(missing) + (f" ({last!r})" if last else ""))
+
+
+def _left(missing: Callable[[], object] | None) -> str:
+    try:
+        return f"; still missing: {missing()}" if missing else ""
+    except (ApiError, OSError, http.client.HTTPException) as error:
+        return f"; what is missing can't be told: {error!r}"
 
 
 def readiness(node: Json) -> str:

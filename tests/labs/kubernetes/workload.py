@@ -14,7 +14,7 @@ A prefix and a namespace per test keep tests apart; pods go to any node, `on=` p
 
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -27,6 +27,7 @@ EVERYTHING = [{"operator": "Exists"}]  # tolerations
 DRIVER = "lab.csi"
 ZONES = ("az1", "az2", "az3")
 AT_ONCE = 16
+WORKLOAD_SECONDS = 180  # a budget that counts a pod as on its way may do so for two minutes (NOTES.md, trap 11)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -52,7 +53,7 @@ def make_nodes(
         return name
 
     names = side_by_side(one, range(count))
-    wait(f"{count} nodes Ready", lambda: ready_nodes(kube) >= set(names), 120)
+    wait(f"{count} nodes Ready", lambda: ready_nodes(kube) >= set(names), 120, missing=lambda: sorted(set(names) - ready_nodes(kube)))
     return names
 
 
@@ -92,7 +93,7 @@ class Workload:
         self.wanted: dict[str, int] = {}  # pods of each app
         kube.ensure("/api/v1/namespaces", {"metadata": {"name": namespace}})
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        wait("service account", lambda: kube.find(account))
+        wait(f"service account of {namespace}", lambda: kube.find(account))
 
     def deployment(self, app: str, replicas: int, **options: Any) -> None:
         """Options: those of `template` and `budget`."""
@@ -125,7 +126,10 @@ class Workload:
         self.kube.ensure(self.pods_path, body)
 
     def budget(self, name: str, app: str, *, max_unavailable: int | None = None, min_available: int | None = None) -> None:
-        """A PodDisruptionBudget over an app; two over one app make its pods impossible to evict (500)."""
+        """A PodDisruptionBudget over an app; two over one app make its pods impossible to evict (500).
+
+        The controller of PDBs tells a pod's changes to one of its budgets only: make the second one, and wait, when the pods run.
+        """
         limits = {"maxUnavailable": max_unavailable, "minAvailable": min_available}
         spec = {"selector": {"matchLabels": {"app": app}}, **{key: value for key, value in limits.items() if value is not None}}
         self.kube.ensure(f"{POLICY}/{self.namespace}/poddisruptionbudgets", {"metadata": {"name": name}, "spec": spec})
@@ -168,24 +172,36 @@ class Workload:
         found: list[Json] = self.kube.get(self.pods_path, **query)["items"]
         return found
 
-    def wait_running(self, seconds: float = 120) -> float:
-        """Every pod asked for runs, and every budget has counted its pods; returns the seconds it took."""
-        budgets = f"{POLICY}/{self.namespace}/poddisruptionbudgets"
+    def wait_running(self, seconds: float = WORKLOAD_SECONDS) -> float:
+        """Every pod asked for runs, and every budget has counted them and their health; returns the seconds it took."""
+        return wait(f"pods of {self.namespace}", lambda: not self.missing(), seconds, 0.2, self.missing)[1]
 
-        def counted(budget: Json) -> bool:
-            expected = self.wanted.get(budget["spec"]["selector"]["matchLabels"]["app"], 0)
-            return bool(budget.get("status", {}).get("expectedPods", 0) == expected)
+    def missing(self) -> list[str]:
+        """What `wait_running` waits for, as "web: 1 of 2 pods run (web-1 Pending)"."""
+        pods: dict[str, list[Json]] = {}
+        for pod in self.pods():
+            if "deletionTimestamp" not in pod["metadata"]:
+                pods.setdefault(pod["metadata"]["labels"]["app"], []).append(pod)
+        budgets = self.kube.get(f"{POLICY}/{self.namespace}/poddisruptionbudgets")["items"]
+        return [
+            *(told for app in self.wanted if (told := self._not_running(app, pods.get(app, [])))),
+            *(told for budget in budgets if (told := self._not_counted(budget, pods))),
+        ]
 
-        def done() -> bool:
-            running: dict[str, int] = {}
-            for pod in self.pods():
-                if pod["status"].get("phase") == "Running":
-                    app = pod["metadata"]["labels"]["app"]
-                    running[app] = running.get(app, 0) + 1
-            enough = all(running.get(app, 0) >= count for app, count in self.wanted.items())
-            return enough and all(map(counted, self.kube.get(budgets)["items"]))
+    def _not_running(self, app: str, pods: Sequence[Json]) -> str:
+        phases = {pod["metadata"]["name"]: str(pod["status"].get("phase")) for pod in pods}
+        running = sum(phase == "Running" for phase in phases.values())
+        if running >= self.wanted[app]:
+            return ""
+        others = ", ".join(f"{name} {phase}" for name, phase in phases.items() if phase != "Running")
+        return f"{app}: {running} of {self.wanted[app]} pods run ({others or 'no other'})"
 
-        return wait(f"pods of {self.namespace}", done, seconds, 0.2)[1]
+    def _not_counted(self, budget: Json, pods: Mapping[str, Sequence[Json]]) -> str:
+        app = budget["spec"]["selector"]["matchLabels"]["app"]
+        healthy = sum(readiness(pod) == "True" for pod in pods.get(app, []))
+        facts = {"expectedPods": self.wanted.get(app, 0), "currentHealthy": healthy}
+        told = {name: budget.get("status", {}).get(name, 0) for name in facts}
+        return "" if told == facts else f"PDB {budget['metadata']['name']}: {told} instead of {facts}"
 
     def attached(self, on: str | None = None) -> list[str]:
         """The volumes of this namespace that are attached (to that node)."""
@@ -207,7 +223,7 @@ class Workload:
 
     # --- cleaning ----------------------------------------------------------------------------------------------------
 
-    def clean(self, seconds: float = 120) -> None:
+    def clean(self, seconds: float = WORKLOAD_SECONDS) -> None:
         """Ends when the namespace is empty and its volumes are gone. Its name stays: to delete it would take 5 s more."""
         for kind in ("deployments", "replicasets", "statefulsets", "daemonsets"):
             self.kube.delete(f"{APPS}/{self.namespace}/{kind}", propagationPolicy="Background")
@@ -219,7 +235,7 @@ class Workload:
             self.kube.delete(claims)
             return not self.pods() and not self.kube.get(claims)["items"]
 
-        wait(f"{self.namespace} empty", empty, seconds, 0.2)
+        wait(f"{self.namespace} empty", empty, seconds, 0.2, lambda: [pod["metadata"]["name"] for pod in self.pods()])
         for volume in self.kube.get(VOLUMES)["items"]:
             if volume["metadata"]["name"].startswith(f"{self.namespace}-"):
                 self.kube.delete(f"{VOLUMES}/{volume['metadata']['name']}")
