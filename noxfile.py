@@ -10,11 +10,9 @@ nox -s golden -- --update       rewrites the stories; review the difference like
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import nox
@@ -27,10 +25,13 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 NAME = "immutable.fleet"
 
 SANITY_EVERYWHERE = ("ansible-doc", "compile", "import", "validate-modules")
-TEST_TOOLS = ("hypothesis", "pytest", "pytest-xdist")
+TEST_TOOLS = ("hypothesis", "jq", "pytest", "pytest-xdist")
+SDKS = tuple(line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#")
+OLDEST_SDKS = tuple(sdk.replace(">=", "==") for sdk in SDKS)
 SAY_VERSIONS = """
 import importlib.metadata, platform
-print(f"Python {platform.python_version()}, ansible-core {importlib.metadata.version('ansible-core')}")
+found = [f"{name} {importlib.metadata.version(name)}" for name in ("ansible-core", "openstacksdk", "kubernetes")]
+print(f"Python {platform.python_version()}", *found, sep=", ")
 """
 
 nox.options.default_venv_backend = "none"
@@ -104,24 +105,28 @@ def importer(session: nox.Session) -> None:
 
 @nox.session
 def compatibility(session: nox.Session) -> None:
-    """Unit tests, a playbook, part of sanity: newest ansible-core on each other Python, oldest on the oldest. `-- 3.13`: only there."""
+    """Unit tests, a playbook, part of sanity: all newest on each other Python, all oldest on the oldest. `-- 3.13`: only there.
+
+    "All" is ansible-core and the SDKs. No test is skipped for want of an SDK.
+    """
     interpreters = {python: found for python in PYTHONS if (found := interpreter(python))}
-    cells = [(python, "ansible-core") for python in interpreters if python != HERE]
-    cells += [(python, f"ansible-core~={OLDEST_CORE}.0") for python in OLDEST_CORE_PYTHONS if python in interpreters][:1]
-    tested = [f"Python {platform.python_version()}, ansible-core {version('ansible-core')}: all sessions"]
-    for python, core in cells:
+    cells = [(python, "ansible-core", SDKS) for python in interpreters if python != HERE]
+    oldest_core = f"ansible-core~={OLDEST_CORE}.0"
+    cells += [(python, oldest_core, OLDEST_SDKS) for python in OLDEST_CORE_PYTHONS if python in interpreters][:1]
+    tested = [f"{session.run('python', '-c', SAY_VERSIONS, silent=True).strip()}: all sessions"]
+    for python, core, sdks in cells:
         if session.posargs and python not in session.posargs:
             continue
-        bin_folder = environment(session, interpreters[python], ROOT / f"build/compatibility/{python}-{core}", [core, *TEST_TOOLS])
-        session.run(
-            f"{bin_folder}/python", "-m", "pytest", "--quiet", "--numprocesses=auto", "-m", "not lab", "tests/unit", "tests/conformance"
-        )
+        folder = ROOT / f"build/compatibility/{python}-{core}"
+        bin_folder = environment(session, interpreters[python], folder, [core, *sdks, *TEST_TOOLS])
+        options = ("--quiet", "--numprocesses=auto", "--no-skip", "-m", "not lab")
+        session.run(f"{bin_folder}/python", "-m", "pytest", *options, "tests/unit", "tests/conformance")
         session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "smoke", "tests/playbooks")
         session.run(f"{bin_folder}/python", "tests/sanity/run.py", *(f"--test={test}" for test in SANITY_EVERYWHERE))
         what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
         tested.append(f"{what}: unit, playbooks, sanity ({', '.join(SANITY_EVERYWHERE)})")
     tested += [f"Python {python}: not found here, not tested" for python in PYTHONS if python not in interpreters]
-    if not any(OLDEST_CORE in core for (python, core) in cells):
+    if oldest_core not in [core for _python, core, _sdks in cells]:
         tested.append(f"ansible-core {OLDEST_CORE}: not tested, it needs Python {' or '.join(OLDEST_CORE_PYTHONS)}")
     report = "".join(f"tested: {line}\n" for line in tested)
     (ROOT / "build/compatibility/tested.txt").write_text(report, encoding="utf-8")
