@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
     Census,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     Blocker,
@@ -153,7 +154,11 @@ class Turn:
 
     # Rule 9 -----------------------------------------------------------------------------------------------------------
     def create(self) -> None:
-        """Rule 9: as many as are missing, while what exists stays under the ceiling; held back by quota and errors."""
+        """Rule 9: as many as are missing, while what exists stays under the ceiling; held back by quota and errors.
+
+        After a failed create one at a time, until one is available: Nova counts its quota again when a server is built, so that of
+        two that want the last place each may refuse the other, however often they are sent together.
+        """
         missing = -self._surplus
         troubles = self.snapshot.troubles
         if missing <= 0 or self.existing >= self.limits.ceiling:
@@ -169,6 +174,8 @@ class Turn:
             self.blockers.append(Blocker(code="settling", what="a silent holder's last calls may still arrive: no create yet"))
             self._wake(self.snapshot.settled_at)
             return
+        if troubles.count and self._is_building:
+            return
         places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating)
         while missing > 0 and self.existing < self.limits.ceiling:
             slot, domain = places.take()
@@ -176,7 +183,7 @@ class Turn:
             self.actions.append(Create(slot, domain, 1 + troubles.count, reason))
             self.existing += 1
             self.creating += 1
-            missing -= 1
+            missing = 0 if troubles.count else missing - 1
 
     def clear_leftovers(self) -> None:
         """What carries our mark and belongs to no machine and to no create in flight, at once: we hold the lock."""
@@ -240,6 +247,12 @@ class Turn:
 
     def _all_outdated(self) -> list[Machine]:
         return [m for kind in STAYING for m in self.census.outdated[kind]]
+
+    @property
+    def _is_building(self) -> bool:
+        """Whether the cloud has yet to say of a create that it worked."""
+        machines = self.snapshot.machines.values()
+        return bool(self.snapshot.creating) or any(machine.vm.status == vm_states.BUILDING for machine in machines)
 
     @property
     def _surplus(self) -> int:

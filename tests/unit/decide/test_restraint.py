@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import GOING, NOT_READY
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, GOING, NOT_READY
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -57,6 +57,7 @@ def slots(*rows: tuple[str, str]) -> list[Machine]:
 
 LOST = Troubles(lost_new=3, since=ago(60))
 SHORT = Troubles(after=later(5), what="No valid host was found.", since=ago(2), count=1)
+PROBING = Troubles(after=ago(1), what="Quota exceeded", since=ago(6), count=1)
 GIVEN_UP = Troubles(after=ago(5), what="No valid host was found.", since=ago(300), count=5, fatal=True)
 
 
@@ -77,6 +78,30 @@ GIVEN_UP = Troubles(after=ago(5), what="No valid host was found.", since=ago(300
 def test_nothing_is_taken_away_for_machines_that_cannot_be_made(troubles: Troubles, expected: list[str]) -> None:
     """Exhausted, and an image that never becomes ready, stop rule 9, and 5 to 8 for the sake of new machines."""
     assert decided(snapshot(*slots(OLD_A, OLD_A, OLD_A), troubles=troubles), pool(3, 1, 1)) == expected
+
+
+BUILDING = machine("m0", NEW, BOOTING, slot=0, status=vm_states.BUILDING)
+
+
+@pytest.mark.parametrize(
+    ("world", "expected"),
+    [
+        pytest.param(
+            snapshot(*slots(NEW_A)),
+            ["create slot 1: 1 exist < ceiling 4", "create slot 2: 2 exist < ceiling 4"],
+            id="no trouble: all at once",
+        ),
+        pytest.param(snapshot(*slots(NEW_A), troubles=PROBING), ["create slot 1: 1 exist < ceiling 4"], id="after a failed create: one"),
+        pytest.param(snapshot(*slots(NEW_A), troubles=PROBING, creating=(creating(slot=1),)), [], id="not while one is on its way"),
+        pytest.param(snapshot(BUILDING, troubles=PROBING), [], id="nor before it is built"),
+        pytest.param(
+            snapshot(machine("m0", NEW, BOOTING, slot=0), troubles=PROBING), ["create slot 1: 1 exist < ceiling 4"], id="it runs: the next"
+        ),
+    ],
+)
+def test_FM27_after_a_failed_create_machines_are_made_one_by_one(world: Snapshot, expected: list[str]) -> None:
+    """Nova counts a quota again when servers are built: of several that want the last place, each may refuse the others."""
+    assert decided(world, pool(3, 1, 1)) == expected
 
 
 def test_a_machine_going_is_pushed_even_then() -> None:
