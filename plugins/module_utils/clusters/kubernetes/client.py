@@ -255,14 +255,12 @@ def _override(connection: Connection, configuration: Any) -> None:
     if connection.host:
         configuration.host = connection.host
     if connection.api_key:
-        configuration.api_key["authorization"] = f"Bearer {connection.api_key}"
-        configuration.refresh_api_key_hook = None  # else the kubeconfig's token would come back
+        _authorize(configuration, f"Bearer {connection.api_key}")
     elif connection.username and connection.password:
         from urllib3 import make_headers
 
         basic = make_headers(basic_auth=f"{connection.username}:{connection.password}")
-        configuration.api_key["authorization"] = basic["authorization"]
-        configuration.refresh_api_key_hook = None
+        _authorize(configuration, basic["authorization"])
     if connection.validate_certs is not None:
         configuration.verify_ssl = connection.validate_certs
     if connection.proxy:
@@ -274,6 +272,12 @@ def _override(connection: Connection, configuration: Any) -> None:
             if not os.path.isfile(path):  # noqa: PTH113
                 raise Invalid(what=f"there is no file {given}", where=option)
             setattr(configuration, attribute, path)
+
+
+def _authorize(configuration: Any, header: str) -> None:
+    """Instead of what a kubeconfig or a service account gave: newer clients keep that under another key, which they prefer."""
+    configuration.api_key = {"authorization": header}
+    configuration.refresh_api_key_hook = None  # else the kubeconfig's token would come back
 
 
 def _unanswered(exc: Exception, host: str, where: str) -> PortError:

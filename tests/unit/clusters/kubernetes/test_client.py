@@ -186,6 +186,21 @@ def test_credentials_go_along(server: Server, options: dict[str, Any], header: s
     assert server.asked[0][2]["authorization"] == header
 
 
+@pytest.mark.parametrize(
+    ("options", "header"),
+    [({"api_key": "other"}, "Bearer other"), ({"username": "me", "password": "pw"}, "Basic bWU6cHc=")],
+    ids=["token", "password"],
+)
+def test_credentials_given_override_those_of_the_kubeconfig(server: Server, options: dict[str, str], header: str) -> None:
+    """Its address is used, its token is not."""
+    here = {**KUBECONFIG, "clusters": [{"name": "lab", "cluster": {"server": server.url}}], "contexts": KUBECONFIG["contexts"][:1]}
+    server.answers["/api"] = (200, {})
+    client = client_of(kubeconfig=here, **options)
+    client.call("GET", "/api", where="api")
+    client.close()
+    assert server.asked[0][2]["authorization"] == header
+
+
 def test_call_sends_json_and_a_bound_for_the_server(server: Server, client: Client) -> None:
     """A call that we gave up must not take effect later."""
     server.answers["/api/v1/nodes/n1"] = (200, {"kind": "Node"})
