@@ -109,7 +109,7 @@ def _eviction_refused(world: World, key: str, sent: Sent, action: Evict, error: 
     if isinstance(error, NotFound):
         return None  # gone: the try stays remembered as accepted until the watch shows it
     if isinstance(error, Throttled):
-        wait = error.after or EVICTION_RETRY + timedelta(milliseconds=zlib.crc32(uid.encode()) % EVICTION_JITTER_MS)
+        wait = _pause_of_429(world, action, error)
     elif isinstance(error, Invalid):
         wait = EVICTION_REFUSED_RETRY
     elif isinstance(error, Conflict):
@@ -120,3 +120,12 @@ def _eviction_refused(world: World, key: str, sent: Sent, action: Evict, error: 
         wait = EVICTION_RETRY
     world.evictions[uid] = EvictionTry(sent_at=sent.sent_at, retry_at=now + wait, refusal=str(error))
     return None
+
+
+def _pause_of_429(world: World, action: Evict, error: Throttled) -> timedelta:
+    """No pause where the watch shows the budget closed: it will show it open, too, and until then nothing is sent."""
+    budgets = world.view.budgets if world.view is not None else {}
+    if any(name in budgets and budgets[name].allowed == 0 for name in action.pod.budgets):
+        return timedelta(0)
+    jitter = timedelta(milliseconds=zlib.crc32(action.pod.uid.encode()) % EVICTION_JITTER_MS)
+    return error.after or EVICTION_RETRY + jitter

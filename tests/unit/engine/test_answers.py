@@ -21,7 +21,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Transient,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Troubles
-from ansible_collections.immutable.fleet.tests.unit.builders import NOW, POOL, ago, later, machine, node, pod
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, POOL, ago, budget, later, machine, node, pod
 
 CREATE = Create(0, "", 1, "3 exist < ceiling 4")
 CHOOSE = Choose(machine("m1"), "outdated")
@@ -140,3 +141,19 @@ def test_what_a_refused_eviction_waits_for(error: PortError, retry_at: datetime 
     world, key = sent(EVICT)
     fatal = answers.take_error(world, key, error, NOW)
     assert (fatal, key in world.calls, world.evictions["uid-a"].retry_at) == (None, False, retry_at)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "retry_at"),
+    [
+        pytest.param(0, NOW, id="the watch shows the refusal's cause: it will show its end, too"),
+        pytest.param(1, later(10), id="the watch lags behind: when the server said"),
+    ],
+)
+def test_a_429_waits_for_the_watch(allowed: int, retry_at: datetime) -> None:
+    """Retry-After is a guess of the server's; a PDB that is seen closed is seen open, at once."""
+    action = Evict("m1", pod("a", "shop/cart"), "PDB shop/cart allows it")
+    world, key = sent(action)
+    world.take_view(ClusterView(as_of=NOW, budgets={"shop/cart": budget("shop/cart", allowed)}), NOW)
+    answers.take_error(world, key, Throttled(what="PDB", after=timedelta(seconds=10)), NOW)
+    assert world.evictions["uid-a"].retry_at == retry_at
