@@ -27,12 +27,16 @@ options:
           - V(skip) sets the node aside and goes on with the others. In a pool it stays cordoned, is tried again slowly and deleted once
             empty. Outside a pool it becomes schedulable again, if it was so before.
           - V(fail) ends the run.
-          - V(force) deletes the pods that are left, past their disruption budgets.
+          - V(force) deletes the pods that are left, past their disruption budgets. A node which even that does not empty within as long
+            again, at least a minute, is treated as with V(skip).
         type: str
         choices: [skip, fail, force]
         default: skip
       grace_period:
-        description: Seconds that pods get to end. V(0) means at once. Each pod's own grace period where it is not given.
+        description:
+          - Seconds that pods get to end. V(0) means at once. Each pod's own grace period where it is not given.
+          - On a node whose kubelet is silent it is always 1 second. Nobody is there to wait for, and V(0) would forget pods that may
+            still run.
         type: int
       delete_emptydir_data:
         description: Whether pods with an emptyDir volume, whose data is lost, are evicted. Where not, such pods block the drain.

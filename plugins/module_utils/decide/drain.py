@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Evict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Node, Pod
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, DrainPolicy
 
 ACCEPTED_BUT_UNSEEN = timedelta(seconds=30)  # an accepted eviction that the watch never shows is sent again
 BUDGET_LOOK_AGAIN = timedelta(seconds=60)  # a closed budget is tried now and then, should its status be wrong
+SILENT_GRACE = timedelta(seconds=1)  # nobody is there to be waited for; 0 would forget a pod without proof that it does not run
+FORCE_AT_LEAST = timedelta(minutes=1)  # a deleted pod is given its grace period, also by `timeout: 0`
 PODS_SHOWN = 3  # names in a message; the rest is counted
 
 Allowances = dict[str, int]  # budget name -> evictions it still allows in this turn; shared by all nodes of the turn
@@ -61,12 +63,14 @@ def evict_now(
             continue
         for name in pod.budgets:
             left[name] = left.get(name, 1) - 1
-        actions.append(Evict(node.name, pod, _allowed_by(pod)))
+        actions.append(Evict(node.name, pod, _allowed_by(pod), grace=grace_on(node, policy)))
     return actions, wake_at
 
 
-def remove_now(node: Node, evictions: Mapping[str, EvictionTry], now: datetime, why: str) -> tuple[list[Evict], datetime | None]:
-    """Deletes, past all budgets, of the pods still left, and when to look again: `on_timeout: force` only."""
+def remove_now(
+    node: Node, evictions: Mapping[str, EvictionTry], policy: DrainPolicy, now: datetime, why: str
+) -> tuple[list[Evict], datetime | None]:
+    """Deletes, past all budgets, of the pods still left, and when to look again: `on_timeout: force`, or a machine proven dead."""
     found: list[Evict] = []
     wake_at: datetime | None = None
     for pod in node.pods:
@@ -74,10 +78,23 @@ def remove_now(node: Node, evictions: Mapping[str, EvictionTry], now: datetime, 
         if pod.terminating_since is not None:
             continue
         if due is None or now >= due:
-            found.append(Evict(node.name, pod, why, by_force=True))
+            found.append(Evict(node.name, pod, why, by_force=True, grace=grace_on(node, policy)))
         else:
             wake_at = _earlier(wake_at, due)
     return found, wake_at
+
+
+def grace_on(node: Node, policy: DrainPolicy) -> timedelta | None:
+    """How long pods of `node` get to end; None leaves each its own."""
+    if node.ready is None:
+        return SILENT_GRACE
+    return None if policy.grace_period is None else timedelta(seconds=policy.grace_period)
+
+
+def gives_up_at(started: datetime, policy: DrainPolicy) -> datetime:
+    """When a drain that was begun at `started` is given up. With force, pods that were deleted get as long again to end."""
+    by_force = max(policy.timeout, FORCE_AT_LEAST) if policy.on_timeout == FORCE else timedelta(0)
+    return started + policy.timeout + by_force
 
 
 def refusal_of(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> str:
@@ -101,15 +118,19 @@ def refusal_of(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> 
 
 def blockers_of(node: Node, budgets: Mapping[str, Budget], policy: DrainPolicy) -> list[Blocker]:
     """Why a drain of this node could not succeed, from facts alone: one blocker per distinct reason, empty when it can."""
-    found: dict[str, Blocker] = {}
+    found: dict[str, list[str]] = {}
     for pod in node.pods:
         what = refusal_of(pod, budgets, policy)
         if what:
-            code = "pdb" if pod.budgets else "pod"
-            key = pod.budgets[0] if pod.budgets else pod.uid
-            since = budgets[key].created_at if key in budgets else None
-            found.setdefault(key, Blocker(code=code, what=what, where=f"node {node.name}", since=since))
-    return list(found.values())
+            found.setdefault(pod.budgets[0] if pod.budgets else "", []).append(what)
+    return [_blocker(node, whats, budgets.get(name), "pdb" if name else "pod") for name, whats in found.items()]
+
+
+def _blocker(node: Node, whats: list[str], budget: Budget | None, code: str) -> Blocker:
+    """One for all pods of a reason: the first is named, the others are counted."""
+    more = len(whats) - 1
+    what = whats[0] + (f", and {more} more pod{'s' if more > 1 else ''}" if more else "")
+    return Blocker(code=code, what=what, where=f"node {node.name}", since=budget.created_at if budget is not None else None)
 
 
 def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:

@@ -31,7 +31,6 @@ UNCORDONED = "uncordoned"
 
 WHY = "node_drain"  # in the mark, so that a rollout's mark is told from ours
 NOTE_PRECISION = timedelta(seconds=1)  # a mark's instant is written in whole seconds
-TIMEOUTS_WITH_FORCE = 2  # a pod that does not end although it was deleted is given up after as long again
 
 
 @dataclass(slots=True)
@@ -44,6 +43,11 @@ class _Turn:
     done: int = 0
     pods_left: int = 0
     wake_at: datetime | None = None
+
+    @property
+    def over(self) -> int:
+        """Nodes that are as asked, or never will be."""
+        return self.done + len(self.failed)
 
     def wake(self, instant: datetime | None) -> None:
         if instant is not None and (self.wake_at is None or instant < self.wake_at):
@@ -100,13 +104,13 @@ class DrainNodes:
         now, policy = snapshot.at, self.policy
         started = max(node.chosen.at, snapshot.began_at) if node.chosen else snapshot.began_at
         overdue_at = started + policy.timeout
-        gives_up_at = started + policy.timeout * (TIMEOUTS_WITH_FORCE if policy.on_timeout == FORCE else 1)
+        gives_up_at = drain.gives_up_at(started, policy)
         if now >= gives_up_at:
             what = drain.waiting_for(node, snapshot.budgets)
             self._give_up(turn, node, Blocker(code="timeout", what=what, where=f"node {node.name}", since=started), snapshot.began_at)
             return
         if now >= overdue_at:
-            actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "timeout passed and on_timeout is force")
+            actions, wake_at = drain.remove_now(node, snapshot.evictions, policy, now, "timeout passed and on_timeout is force")
         else:
             actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
         turn.actions += actions
@@ -149,7 +153,7 @@ class DrainNodes:
     def _conclude(self, turn: _Turn, snapshot: Snapshot) -> Decision:
         actions = tuple(action for action in turn.actions if key_of(action) not in snapshot.busy)
         tally = Tally(existing=len(self.nodes), up_to_date=turn.done, going=len(self.nodes) - turn.done, pods_left=turn.pods_left)
-        over = not turn.actions and snapshot.is_settled and turn.done + len(turn.failed) == len(self.nodes)
+        over = not turn.actions and snapshot.is_settled and turn.over == len(self.nodes)
         failure = _not_done(turn.failed, turn.done, self.state) if over and turn.failed else None
         return Decision(
             actions=actions,

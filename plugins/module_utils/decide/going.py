@@ -24,7 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, SKIP, DrainPolicy, Taint
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, FORCE, DrainPolicy, Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 LOOK_IS_FRESH = timedelta(seconds=10)  # an older direct read is no proof any more
@@ -112,20 +112,26 @@ def _drain(
     left: drain.Allowances,
     started: datetime,
 ) -> None:
-    now = snapshot.at
-    if is_proven_dead(machine):
-        if not any(taint.key == OUT_OF_SERVICE.key for taint in node.taints):
-            change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
-            turn.actions.append(ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go"))
-    else:
-        if policy.on_timeout == FORCE and now >= started + policy.timeout:
-            actions, wake_at = drain.remove_now(node, snapshot.evictions, now, "drain timeout passed and on_timeout is force")
-        else:
-            actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
+    now, overdue_at = snapshot.at, started + policy.timeout
+    wake_at: datetime | None = None
+    if is_proven_dead(machine) and OUT_OF_SERVICE not in node.taints:
+        change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
+        turn.actions.append(ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go"))
+    elif is_proven_dead(machine):  # the taint alone does not move a pod that tolerates it (FM4)
+        why = "its VM is off by the hypervisor's word"
+        actions, wake_at = drain.remove_now(node, snapshot.evictions, policy, now, why)
         turn.actions += actions
-        if wake_at is not None:
-            turn.wake(wake_at)
-    deadline = started + policy.timeout
+    elif policy.on_timeout == FORCE and now >= overdue_at:
+        why = "drain timeout passed and on_timeout is force"
+        actions, wake_at = drain.remove_now(node, snapshot.evictions, policy, now, why)
+        turn.actions += actions
+    else:
+        actions, wake_at = drain.evict_now(node, left, snapshot.evictions, policy, now)
+        turn.actions += actions
+        wake_at = min(filter(None, (wake_at, overdue_at if now < overdue_at else None)), default=None)
+    if wake_at is not None:
+        turn.wake(wake_at)
+    deadline = drain.gives_up_at(started, policy)
     what = drain.waiting_for(node, snapshot.budgets) if now >= deadline else ""
     _until(turn, machine, deadline, now, what, since=started)
     turn.blockers += drain.blockers_of(node, snapshot.budgets, policy)
@@ -157,5 +163,5 @@ def quarantine(machine: Machine, what: str, now: datetime) -> ChangeNode | None:
 
 
 def may_quarantine(policy: DrainPolicy) -> bool:
-    """Whether an overdue machine is set aside (`on_timeout: skip`) rather than ending the run or being forced."""
-    return policy.on_timeout == SKIP
+    """Whether an overdue machine is set aside rather than ending the run. With force, that is one which even force did not empty."""
+    return policy.on_timeout != FAIL

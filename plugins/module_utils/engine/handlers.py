@@ -26,14 +26,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import InvariantViolated
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster
 
 TOKEN_SPARE = timedelta(minutes=10)  # a token outlives the time its machine has to join by this much
 
 
-def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool | None, policy: DrainPolicy) -> Callable[[], object]:
+def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool | None) -> Callable[[], object]:
     """The call that does `action`; `name` is the one chosen for a create."""
     if isinstance(action, Create):
         if pool is None:
@@ -55,14 +55,13 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
         return lambda: cluster.look(action.node.name)
     if isinstance(action, DeleteNode):
         return lambda: cluster.delete_node(action.node)
-    return _eviction(action, cluster, policy)
+    return _eviction(action, cluster)
 
 
-def _eviction(action: Evict, cluster: Cluster, policy: DrainPolicy) -> Callable[[], object]:
-    grace = None if policy.grace_period is None else timedelta(seconds=policy.grace_period)
+def _eviction(action: Evict, cluster: Cluster) -> Callable[[], object]:
     if action.by_force:
-        return lambda: cluster.remove(action.pod, grace)
-    return lambda: cluster.evict(action.pod, grace)
+        return lambda: cluster.remove(action.pod, action.grace)
+    return lambda: cluster.evict(action.pod, action.grace)
 
 
 def _choosing(action: Choose, now: datetime) -> NodeChange:

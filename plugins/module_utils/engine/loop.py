@@ -304,7 +304,7 @@ class _Loop:
         if isinstance(action, Create) and pool is not None:
             name = self._fresh_name(pool.name, action.slot)
         self._note(action, name, now)
-        call = call_of(action, name, now, self._ports, pool, self._job.policy)
+        call = call_of(action, name, now, self._ports, pool)
         key = self._world.send(action, name, now)
         keeper = self._keeper
 

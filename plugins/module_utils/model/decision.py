@@ -8,7 +8,7 @@ started again. `reason` is the inequality or fact that allowed it, with its numb
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
@@ -43,6 +43,7 @@ class Evict:
     pod: Pod
     reason: str
     by_force: bool = False
+    grace: timedelta | None = None  # that the pod gets to end; None: its own
 
 
 @dataclass(frozen=True, slots=True)

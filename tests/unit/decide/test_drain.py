@@ -144,7 +144,7 @@ def test_one_blocker_for_each_reason() -> None:
     assert drain.blockers_of(full, {CART: closed}, DrainPolicy()) == [
         Blocker(
             code="pdb",
-            what="PDB shop/cart can never allow an eviction: it wants 3 of 3 pods healthy (pod shop/a)",
+            what="PDB shop/cart can never allow an eviction: it wants 3 of 3 pods healthy (pod shop/a), and 1 more pod",
             where="node n1",
             since=ago(999),
         ),
@@ -181,8 +181,39 @@ def test_predicted_length_of_a_drain(pods: tuple[Pod, ...], allowed: int, second
     assert drain.predicted_drain(node(pods=pods), {CART: budget(CART, allowed)}) == seconds
 
 
+@pytest.mark.parametrize(
+    ("ready", "policy", "expected"),
+    [
+        pytest.param(True, {}, None, id="each pod its own"),
+        pytest.param(True, {"grace_period": 90}, timedelta(seconds=90), id="as asked for"),
+        pytest.param(True, {"grace_period": 0}, timedelta(0), id="FM07 0 is an answer"),
+        pytest.param(False, {}, None, id="a kubelet that says it is not ready still ends pods"),
+        pytest.param(None, {}, timedelta(seconds=1), id="a silent node"),
+        pytest.param(None, {"grace_period": 90}, timedelta(seconds=1), id="a silent node, whatever was asked for"),
+        pytest.param(None, {"grace_period": 0}, timedelta(seconds=1), id="FM05 a silent node: 0 would forget a pod that may run"),
+    ],
+)
+def test_how_long_pods_get_to_end(ready: bool | None, policy: dict[str, Any], expected: timedelta | None) -> None:
+    """On a node that is silent 1 s, by eviction and by force: nobody is there to wait for, and nothing is forgotten without proof."""
+    subject = node("n1", pods=(pod("a"),), ready=ready)
+    evictions, _wake_at = drain.evict_now(subject, {}, {}, DrainPolicy(**policy), NOW)
+    removals, _wake_at = drain.remove_now(subject, {}, DrainPolicy(**policy), NOW, "why")
+    assert [action.grace for action in (*evictions, *removals)] == [expected, expected]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "on_timeout", "seconds"),
+    [(100, "skip", 100), (100, "fail", 100), (100, "force", 200), (10, "force", 70), (0, "force", 60), (0, "skip", 0)],
+    ids=["skip", "fail", "force: as long again", "force: a minute at least", "force at once", "given up at once"],
+)
+def test_when_a_drain_is_given_up(timeout: int, on_timeout: str, seconds: int) -> None:
+    """FM8: whatever happens at the timeout, no drain goes on for ever."""
+    policy = DrainPolicy(timeout=timedelta(seconds=timeout), on_timeout=on_timeout)
+    assert drain.gives_up_at(NOW, policy) == later(seconds)
+
+
 def test_force_deletes_what_is_left_once() -> None:
     """`on_timeout: force` deletes each pod left past its PDB, whatever forbids an eviction; those just told wait for their time."""
     full = node("n1", pods=(pod("a", CART, "shop/all"), pod("b", terminating_since=ENDING), pod("c")))
-    actions, wake_at = drain.remove_now(full, {"uid-c": tried(1)}, NOW, "why")
+    actions, wake_at = drain.remove_now(full, {"uid-c": tried(1)}, DrainPolicy(), NOW, "why")
     assert ([(action.pod.name, action.by_force, action.reason) for action in actions], wake_at) == ([("a", True, "why")], later(29))

@@ -120,14 +120,14 @@ def test_force_deletes_pods_after_the_timeout() -> None:
     """`on_timeout: force`: past the PDB."""
     asked = job(timeout=timedelta(seconds=20), on_timeout="force")
     decision = decided(node("n1", pods=(pod("a", CART),), **OURS), asked, began_at=ago(60), budgets=HOPELESS)
-    assert (said(decision), decision.wake_at) == (["remove pod uid-a: timeout passed and on_timeout is force"], later(10))
+    assert (said(decision), decision.wake_at) == (["remove pod uid-a: timeout passed and on_timeout is force"], later(50))
 
 
 def test_a_pod_that_does_not_even_end_by_force_is_given_up() -> None:
     """A finalizer, or a dead kubelet: after as long again the run ends and says so."""
-    asked = job(timeout=timedelta(seconds=15), on_timeout="force")
-    stuck = node("n1", pods=(pod("a", terminating_since=ago(10)),), **OURS)
-    assert said(decided(stuck, asked, began_at=ago(60))) == [RESTORE]
+    asked = job(timeout=timedelta(seconds=60), on_timeout="force")
+    stuck = node("n1", pods=(pod("a", terminating_since=ago(60)),), schedulable=False, chosen=Note(ago(120), "node_drain"))
+    assert said(decided(stuck, asked, began_at=ago(120))) == [RESTORE]
 
 
 def test_a_drain_wakes_at_its_timeout() -> None:

@@ -152,15 +152,24 @@ def test_force_deletes_the_pods_once_the_time_is_up() -> None:
     [
         pytest.param({"status": vm_states.STOPPED, "ready": None}, ["taint"], id="shut off, and the kubelet is silent"),
         pytest.param({"status": vm_states.ERROR, "ready": False}, ["taint"], id="in ERROR, and the kubelet is silent"),
-        pytest.param({"status": vm_states.STOPPED, "ready": None, "taints": (going.OUT_OF_SERVICE,)}, [], id="tainted already"),
+        pytest.param(
+            {"status": vm_states.STOPPED, "ready": None, "taints": (going.OUT_OF_SERVICE,)},
+            ["remove"],
+            id="FM04 tainted already: a pod that tolerates all is told to go",
+        ),
+        pytest.param(
+            {"status": vm_states.STOPPED, "ready": None, "taints": (going.OUT_OF_SERVICE,), "pods": (pod("a", terminating_since=ago(1)),)},
+            [],
+            id="tainted already, and its pods go",
+        ),
         pytest.param({"status": vm_states.STOPPED, "ready": True}, ["evict"], id="the kubelet still speaks: no proof"),
         pytest.param({"status": vm_states.RUNNING, "ready": None}, ["evict"], id="the hypervisor says it runs: no proof"),
     ],
 )
 def test_pods_are_let_go_without_their_budget_only_with_proof(facts: dict[str, Any], expected: list[str]) -> None:
     """Out-of-service is set when the hypervisor says the VM is off; without proof, never."""
-    turn = pushed(leaving(pods=(pod("a"),), **facts))
-    assert ["taint" if isinstance(action, ChangeNode) and action.change.taints else "evict" for action in turn.actions] == expected
+    turn = pushed(leaving(**{"pods": (pod("a"),), **facts}))
+    assert ["taint" if isinstance(action, ChangeNode) else say(action).split(" ")[0] for action in turn.actions] == expected
 
 
 @pytest.mark.parametrize(
@@ -175,15 +184,16 @@ def test_pods_are_let_go_without_their_budget_only_with_proof(facts: dict[str, A
             id="skip, and quarantine is full",
         ),
         pytest.param(0, {"on_timeout": "fail"}, [], ["overdue machine m0: 1 pod left (a), terminating"], id="fail"),
-        pytest.param(0, {"on_timeout": "force"}, [], ["overdue machine m0: 1 pod left (a), terminating"], id="force, and it does not go"),
+        pytest.param(0, {"on_timeout": "force"}, ["quarantine m0: 1 pod left (a), terminating"], [], id="force, and it does not go"),
+        pytest.param(0, {"on_timeout": "force", "timeout": timedelta(seconds=50)}, [], [], id="force: given as long again"),
     ],
 )
 def test_rule_3_an_overdue_machine(aside: int, options: dict[str, Any], actions: list[str], blockers: list[str]) -> None:
     """FM8: set aside while |Q| < max_blocked; else it stays and keeps its surge token."""
-    stuck = machine("m0", OLD, GOING, pods=(pod("a", terminating_since=ago(90)),))
+    stuck = machine("m0", OLD, GOING, pods=(pod("a", terminating_since=ago(90)),), chosen=Note(ago(90), "outdated"))
     others = [machine(f"q{number}", OLD, QUARANTINED, pods=(pod("b", terminating_since=ago(90)),)) for number in range(aside)]
     current = [machine(f"m{number}", NEW, slot=number) for number in range(1, 4)]
-    wanted = pool(3, timeout=timedelta(seconds=60), **options)
+    wanted = pool(3, **{"timeout": timedelta(seconds=30), **options})
     decision = Rollout(wanted).decide(snapshot(stuck, *others, *current, began_at=ago(100)), NOW)
     overdue = [line for line in blocked(decision) if line.startswith("overdue")]
     assert (said(decision), overdue) == (actions, blockers)

@@ -162,7 +162,7 @@ def test_given_up_only_when_nothing_is_on_its_way() -> None:
     ("options", "stale", "what"),
     [
         pytest.param({}, {}, "m2: 1 pod left (stays)", id="a drain within its time: what it waits for"),
-        pytest.param({"timeout": timedelta(seconds=60), "on_timeout": "force"}, {}, "1 pod left (stays) (machine m2)", id="a blocker"),
+        pytest.param({"timeout": timedelta(seconds=60), "on_timeout": "fail"}, {}, "1 pod left (stays) (machine m2)", id="a blocker"),
         pytest.param({}, {"cloud": ago(590)}, "no news from the cloud", id="a silent source"),
     ],
 )

@@ -16,7 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, InvariantViolated
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 
@@ -24,9 +24,9 @@ CREATE = Create(2, "az1", 3, "2 exist < ceiling 3")
 NAME = "web-2-aaaaa"
 
 
-def done(estate: Estate, action: Action, pool: Pool | None = None, name: str = "", **policy: object) -> object:
+def done(estate: Estate, action: Action, pool: Pool | None = None, name: str = "") -> object:
     """The answer of the one call that this action is."""
-    return call_of(action, name, estate.runtime.now(), estate.ports(), pool, DrainPolicy(**policy))()  # type: ignore[arg-type]
+    return call_of(action, name, estate.runtime.now(), estate.ports(), pool)()
 
 
 def one(things: Iterable[object]) -> object:
@@ -120,7 +120,7 @@ def test_FM07_a_grace_period_of_0_is_honoured() -> None:
     estate, subject = grown()
     pod = subject.node.pods[0] if subject.node else None
     assert pod is not None
-    done(estate, Evict(subject.name, pod, "no PDB"), grace_period=0)
+    done(estate, Evict(subject.name, pod, "no PDB", grace=timedelta(0)))
     estate.runtime.play_until(estate.runtime.now() + timedelta(seconds=1))
     assert pod.uid not in [left.uid for left in nodes(estate)[subject.name].pods]
 
@@ -154,4 +154,4 @@ def test_an_action_without_its_port_is_our_bug() -> None:
     """A job without a cloud decided to create: nothing is started, the facts are said."""
     estate = Estate()
     with pytest.raises(InvariantViolated):
-        call_of(CREATE, NAME, estate.runtime.now(), Ports(), estate.pool(1), DrainPolicy())()
+        call_of(CREATE, NAME, estate.runtime.now(), Ports(), estate.pool(1))()

@@ -160,6 +160,16 @@ SCENARIOS = (
         furnish=lambda estate: estate.workload("cart", 3, max_unavailable="1", start=constant(100_000)),
     ),
     Scenario(
+        "force-does-not-end",
+        "FM5, FM8: force and no grace on a dead hypervisor: no pod is forgotten without proof, its machine is set aside",
+        strategy=SHORT,
+        drain={**SOON, "on_timeout": "force", "grace_period": 0},
+        furnish=lambda estate: estate.workload("cart", 6),
+        faults=(Fault(kind="vm_lost", target="web-2-*", delay=timedelta(seconds=20)),),
+        tolerates="floor",
+        ends="blocked",
+    ),
+    Scenario(
         "persons-cordon",
         "FM10: a node that a person cordoned is left alone and named, the others converge",
         (Run(replicas=4),),
