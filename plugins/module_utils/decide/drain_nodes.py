@@ -55,7 +55,10 @@ class _Turn:
 
 
 class DrainNodes:
-    """The job of `node_drain`. `state` is cordoned, drained or uncordoned."""
+    """The job of `node_drain`. `state` is cordoned, drained or uncordoned.
+
+    The node that carries this very run is drained when all others are over: its eviction is the run's own end (FM42).
+    """
 
     pool = None
 
@@ -72,8 +75,9 @@ class DrainNodes:
         if "cluster" not in snapshot.stale:
             draining = {pod.uid: pod for name in self.nodes for pod in snapshot.nodes[name].pods}
             left = drain.allowances(snapshot.budgets, snapshot.evictions, draining)
-            for name in self.nodes:
-                self._one(turn, snapshot.nodes[name], snapshot, left)
+            for name in sorted(self.nodes, key=lambda name: name == snapshot.own_node):
+                if name != snapshot.own_node or self.state != DRAINED or turn.over == len(self.nodes) - 1:
+                    self._one(turn, snapshot.nodes[name], snapshot, left)
         return self._conclude(turn, snapshot)
 
     def _one(self, turn: _Turn, node: Node, snapshot: Snapshot, left: drain.Allowances) -> None:

@@ -207,6 +207,21 @@ def test_FM06_one_hopeless_node_does_not_hold_up_the_others() -> None:
     assert said(asked.decide(snapshot(nodes=nodes, budgets=HOPELESS), NOW)) == [CORDON.replace("n1", "n2")]
 
 
+@pytest.mark.parametrize(
+    ("other", "looks", "actions"),
+    [
+        pytest.param(node("n1", pods=(pod("a"),), **OURS), {}, ["evict uid-a: no PDB"], id="another is not empty: its own waits"),
+        pytest.param(node("n1", **OURS), {"n1": look(1)}, [CORDON.replace("n1", "n0")], id="all others are: its own is drained"),
+        pytest.param(node("n1", pods=(pod("h", CART),)), {}, [CORDON.replace("n1", "n0")], id="all others are given up: the same"),
+    ],
+)
+def test_FM42_the_node_that_carries_the_run_is_drained_last(other: Node, looks: dict[str, Any], actions: list[str]) -> None:
+    """Its eviction ends the run: what comes after it would never come."""
+    nodes = {"n0": node("n0", pods=(pod("runner"),)), "n1": other}
+    asked = DrainNodes(("n0", "n1"), DrainPolicy())
+    assert said(asked.decide(snapshot(nodes=nodes, looks=looks, budgets=HOPELESS, own_node="n0"), NOW)) == actions
+
+
 def test_evictions_of_all_nodes_share_a_budget() -> None:
     """Two nodes, one PDB that allows one: one eviction."""
     nodes = {name: node(name, pods=(pod(f"p-{name}", CART),), **OURS) for name in ("n1", "n2")}
