@@ -114,10 +114,11 @@ def _drain(
 ) -> None:
     now, overdue_at = snapshot.at, started + policy.timeout
     wake_at: datetime | None = None
-    if is_proven_dead(machine) and OUT_OF_SERVICE not in node.taints:
+    is_dead = is_proven_dead(machine)
+    if is_dead and not any(taint.key == OUT_OF_SERVICE.key for taint in node.taints):
         change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
         turn.actions.append(ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go"))
-    elif is_proven_dead(machine):  # the taint alone does not move a pod that tolerates it (FM4)
+    elif is_dead:  # the taint alone does not move a pod that tolerates it (FM4)
         why = "its VM is off by the hypervisor's word"
         actions, wake_at = drain.remove_now(node, snapshot.evictions, policy, now, why)
         turn.actions += actions
