@@ -19,7 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import rows
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread
 
-SCHEMA = 1  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
+SCHEMA = 2  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
 
 _CLASSES: tuple[type[Any], ...] = (
     Leftover,

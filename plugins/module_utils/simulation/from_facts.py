@@ -97,6 +97,7 @@ def _add_nodes(world: World, hosts: dict[str, Host], view: ClusterView) -> None:
 
 def _add_host(world: World, host: Host, member: Member | None) -> None:
     """With what is to come of it. A building one has as long to go as a new one: when it began to build is not told."""
+    host.node = member.name if member is not None else ""
     world.hypervisor.add(host)
     state, vm = world.state, host.vm
     if vm.status == vm_states.BUILDING:

@@ -146,7 +146,7 @@ class Hypervisor:
         self.values.pop(vm_id, None)
         self._show(host, host.vm, None)
         if self._state.settings.deletes_nodes:
-            member = self._state.members.get(host.vm.name)
+            member = self._state.members.get(host.node)
             if member is not None and member.host == vm_id:
                 self._nodes.delete(member.name, member.uid)
 

@@ -45,20 +45,24 @@ class Nodes:
 
     def halt(self, host: Host) -> None:
         """A VM no longer runs: its kubelet is silent from now, which is noticed later."""
-        self._state.plan(self._state.profile.silence.draw(self._state.chance), SILENT, host.vm.name)
+        self._state.plan(self._state.profile.silence.draw(self._state.chance), SILENT, host.node)
 
     def join(self, vm_id: str) -> None:
         """Event: the kubelet registers its Node. One that exists already is taken over, as kubelets do."""
         host = self._state.hosts.get(vm_id)
-        if host is None or not host.runs or host.vm.name in self._state.members:
+        if host is None or not host.runs:
             return
-        vm, number = host.vm, self._state.next_serial()
-        labels = {HOSTNAME: vm.name} | ({ZONE: vm.failure_domain} if vm.failure_domain else {})
+        vm, name = host.vm, host.vm.name + self._state.settings.node_suffix
+        if name in self._state.members:
+            return
+        host.node, number = name, self._state.next_serial()
+        self._state.hosts.touch(vm_id)
+        labels = {HOSTNAME: name} | ({ZONE: vm.failure_domain} if vm.failure_domain else {})
         if self._state.settings.labels_nodes:
             labels |= {marks.NODE_POOL: host.pool, marks.NODE_REVISION: vm.revision}
         self.add(
             Member(
-                name=vm.name,
+                name=name,
                 uid=f"node-{number:x}",
                 version=number,
                 created_at=self._state.now,
@@ -92,7 +96,7 @@ class Nodes:
     def ready(self, vm_id: str) -> None:
         """Event: the kubelet says Ready. The first time, pods that come one to a node come, and workloads grow."""
         host = self._state.hosts.get(vm_id)
-        member = self._state.members.get(host.vm.name) if host is not None else None
+        member = self._state.members.get(host.node) if host is not None else None
         if host is None or member is None or not host.runs or member.host != vm_id:
             return
         if member.ready is True:  # back before anybody noticed its silence: its pods go on all the same

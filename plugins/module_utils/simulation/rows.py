@@ -63,6 +63,7 @@ class Settings:
     labels_nodes: bool = False  # machines join with the pool's labels; False: the loop writes them
     any_image: bool = False  # an image that nobody described is a good one
     deletes_nodes: bool = False  # a cloud controller manager removes the Node of a VM that is gone
+    node_suffix: str = ""  # what kubelets add to the VM's name, where they take the full host name
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Host:
     joins: bool = True
     port: str = ""
     doomed: str = ""  # goes to ERROR with these words when its building ends
+    node: str = ""  # name of its Node, once it has joined
 
 
 @dataclass(slots=True)

@@ -134,3 +134,18 @@ def test_the_record_and_token_of_the_lock_go_along() -> None:
     there = world_of([], None, original().now, Profile(), 0, pool=POOL, lock=fact)
     copied = there.leases.read(POOL)
     assert (copied.holder, copied.token, copied.record) == ("", 4, fact.record)
+
+
+def test_machines_whose_nodes_have_other_names_arrive_and_fall_silent() -> None:
+    """A kubelet may take the full host name: VM and node are matched by their ids, in the copy as well."""
+    it = original()
+    it.state.settings.node_suffix = ".example.org"
+    name = "web-2-ccccc.example.org"
+    while name not in nodes(it):
+        after(it, 1)
+    there = copy(it)
+    assert node(there, name).ready is False
+    assert node(after(there, 80), name).ready is True
+    host = next(host for host in there.state.hosts.values() if host.vm.name == "web-2-ccccc")
+    there.hypervisor.power(host, on=False, seen=True)
+    assert node(after(there, 120), name).ready is None
