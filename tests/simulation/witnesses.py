@@ -49,8 +49,12 @@ class Witness:
         return {vm.name: vm for vm in self.world.hypervisor.vms.get(self.pool.name, {}).values()}
 
     def nodes(self) -> dict[str, Node]:
+        """By name of the machine, which a node's own name may go beyond."""
         self.world.facts.refresh()
-        return self.world.facts.nodes
+        return {self._machine_of(name): node for name, node in self.world.facts.nodes.items()}
+
+    def _machine_of(self, node: str) -> str:
+        return node.removesuffix(self.world.state.settings.node_suffix)
 
     def available(self) -> set[str]:
         """Machines that serve by the world's own account."""
@@ -71,14 +75,15 @@ class Witness:
 
     def before_change(self, change: NodeChange) -> None:
         """A node is about to be changed by us."""
-        node = self.nodes().get(change.node)
+        name = self._machine_of(change.node)
+        node = self.nodes().get(name)
         if node is None or change.schedulable is not False:
             return
         if node.is_held:
             raise Broken(f"{self.world.now}: {node.name}, which a person cordoned, was marked")
         available = self.available()
         excused = self.excused_until is not None and self.world.now < self.excused_until
-        if node.name in available and len(available) - 1 < self.limits.floor and not excused:
+        if name in available and len(available) - 1 < self.limits.floor and not excused:
             raise Broken(f"{self.world.now}: {node.name} marked, {len(available)} available, floor {self.limits.floor}")
 
     def after_create(self) -> None:

@@ -303,7 +303,7 @@ class _Loop:
         name = subject_of(action)
         if isinstance(action, Create) and pool is not None:
             name = self._fresh_name(pool.name, action.slot)
-        self._note(action, name, now)
+        self._note(action, self._world.owner_of(name), now)
         call = call_of(action, name, now, self._ports, pool)
         key = self._world.send(action, name, now)
         keeper = self._keeper
@@ -332,7 +332,7 @@ class _Loop:
         elif isinstance(error, _NotSent):
             self._world.refused(key, now)
         elif isinstance(error, PortError):
-            self._teller.refused(action, error, now)
+            self._teller.refused(action, self._world.owner_of(subject_of(action)), error, now)
             self._fatal = answers.take_error(self._world, key, error, now) or self._fatal
         else:
             raise error

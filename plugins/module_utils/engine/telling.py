@@ -15,7 +15,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     DeleteNode,
     Evict,
     Tally,
-    subject_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
@@ -100,12 +99,12 @@ class Teller:
             data = {"pod": action.pod.full_name}
         self._tell(Event(at=now, kind=verb_of(action), machine=name, text=action.reason, data=data))
 
-    def refused(self, action: Action, error: PortError, now: datetime) -> None:
+    def refused(self, action: Action, name: str, error: PortError, now: datetime) -> None:
         """A call failed; the loop goes on, looks, and tries again where that may help."""
         if self._reporter is None:
             return
         data = {"verb": verb_of(action), "code": error.code}
-        self._tell(Event(at=now, kind="refused", machine=subject_of(action), text=f"{verb_of(action)}: {error}", data=data))
+        self._tell(Event(at=now, kind="refused", machine=name, text=f"{verb_of(action)}: {error}", data=data))
 
     def ended(self, failure: FleetError | None, now: datetime) -> None:
         """The run is over."""

@@ -113,6 +113,10 @@ class World:
         seen = any(vm.name == name for vm in self._vms.values())
         return sent or seen or (self.view is not None and name in self.view.nodes)
 
+    def owner_of(self, node: str) -> str:
+        """The machine that a node of this name belongs to, or belonged to; a name that is no node's, as it is."""
+        return self._machines.owner_of(node)
+
     # Calls ------------------------------------------------------------------------------------------------------------
     def send(self, action: Action, name: str, now: datetime) -> str:
         """Lay a call over the facts from now on. Returns its key."""

@@ -149,8 +149,8 @@ def test_actions_refusals_and_the_end_are_told() -> None:
     teller = Teller(listener, pool(3))
     create = Create(2, "az1", 1, "3 exist < ceiling 4")
     teller.acted(create, "web-2-aaaaa", NOW)
-    teller.refused(Evict("m1", pod("a"), "no PDB"), Conflict(what="changed"), NOW)
-    teller.refused(ChangeNode(NodeChange(node="m2", uid="u"), "set role"), Conflict(what="changed"), NOW)
+    teller.refused(Evict("m1", pod("a"), "no PDB"), "m1", Conflict(what="changed"), NOW)
+    teller.refused(ChangeNode(NodeChange(node="m2", uid="u"), "set role"), "m2", Conflict(what="changed"), NOW)
     teller.ended(None, NOW)
     teller.ended(Stopped(what="stopped: SIGTERM"), NOW)
     assert listener.events == [

@@ -7,6 +7,7 @@ m1, m2, ... in the order in which they appear. Labels, direct looks and clearing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -38,9 +39,13 @@ VERBS = {
     "quarantine": "quarantine",
     "delete": "delete",
     "gone": "gone",
+    "cordon": "cordon",
+    "uncordon": "uncordon",
     "blocked": "blocked",
     "refused": "refused",
 }
+POOLS = {"web": "m", "api": "a"}  # name of a pool -> first letter of its machines' short names
+STANDS_ALONE = re.compile(r"n\d")  # a node without a machine
 PHASES = ("ready", "error", "not ready", "stopped")
 
 
@@ -70,6 +75,7 @@ class Scenario:
     domains: int = 0
     furnish: Callable[[Estate], object] = lambda _estate: None  # pods and budgets, before the first run
     faults: tuple[Fault, ...] = ()
+    node_suffix: str = ""  # nodes are named like their machines, with this behind it
     v2: Image = field(default_factory=lambda: Image("v2", "sha512:v2"))
     tolerates: str = ""  # "", "floor" or "ceiling"
     ends: str = "ok"  # code of the last run's end
@@ -103,6 +109,7 @@ def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
     """The story. Raises `Broken` where a guard was broken, or the end is not the one the row declares."""
     estate = Estate(profile=profile, seed=seed).domains(*("az1", "az2", "az3")[: scenario.domains])
     estate.world.state.images.put(scenario.v2.digest, scenario.v2)
+    estate.world.state.settings.node_suffix = scenario.node_suffix
     names: dict[str, str] = {}
     lines = [f"## {scenario.title}"]
     if scenario.began_with:
@@ -182,14 +189,16 @@ def _end(result: Result | None, after: timedelta, names: dict[str, str]) -> str:
 
 
 def _line(after: timedelta, verb: str, machine: str, text: str, names: dict[str, str]) -> str:
-    subject = alias(machine, names) if machine.startswith("web-") else ""
+    subject = alias(machine, names) if machine.split("-", maxsplit=1)[0] in POOLS or STANDS_ALONE.fullmatch(machine) else ""
     text = " ".join(alias(word, names) for word in text.split(" "))
     return f"{say_duration(after):<8}{verb:<11}{subject:<5}{text}".rstrip()
 
 
 def alias(word: str, names: dict[str, str]) -> str:
-    """A machine's short name, given when it is first told; other words as they are."""
-    bare = word.strip(",;:()")
-    if not bare.startswith("web-") or bare.count("-") != 2:
+    """A machine's short name, given when it is first told; what its node adds to the name stays; other words as they are."""
+    bare = word.strip(",;:()").partition(".")[0]
+    if bare.split("-")[0] not in POOLS or bare.count("-") != 2:
         return word
-    return word.replace(bare, names.setdefault(bare, f"m{len(names) + 1}"))
+    letter = POOLS[bare.split("-")[0]]
+    number = sum(1 for short in names.values() if short[0] == letter) + 1
+    return word.replace(bare, names.setdefault(bare, f"{letter}{number}"))

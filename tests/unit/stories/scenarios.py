@@ -29,6 +29,22 @@ SCENARIOS = (
         "3 machines with 6 pods whose PDB allows one at a time",
         furnish=lambda estate: estate.workload("cart", 6, max_unavailable="1"),
     ),
+    Scenario(
+        "other-names",
+        "3 machines whose nodes have full host names, 6 pods under a PDB that allows one at a time",
+        node_suffix=".corp",
+        furnish=lambda estate: estate.workload("cart", 6, max_unavailable="1"),
+    ),
+    Scenario(
+        "other-names-quarantine",
+        "FM8, FM9: nodes with full host names; killed in mid-drain; a pod that never ends: its machine is set aside",
+        (Run(killed_after=52), Run()),
+        node_suffix=".corp",
+        drain=SOON,
+        furnish=lambda estate: estate.workload("cart", 3),
+        faults=(Fault(kind="pod_sticks", target="web-0-*"),),
+        ends="blocked",
+    ),
     # Numbers and targets that change
     Scenario("provision", "no machine, 3 wanted", began_with=0),
     Scenario("unchanged", "3 machines, all as wanted: nothing is written, no lock is taken", (Run("v1"),)),
