@@ -171,7 +171,7 @@ def tell(events: list[Event], began_at: datetime, names: dict[str, str]) -> list
         verb = VERBS.get(kind, same[0].text)
         for text in texts:
             told = "" if kind in ("phase", "gone") else text
-            lines.append(_line(at - began_at, verb, machine, told, names))
+            lines.append(line(at - began_at, verb, machine, told, names))
     return lines
 
 
@@ -181,14 +181,15 @@ def _pods(count: int) -> str:
 
 def _end(result: Result | None, after: timedelta, names: dict[str, str]) -> str:
     if result is None:
-        return _line(after, "killed", "", "", names)
+        return line(after, "killed", "", "", names)
     if result.failure is None:
         text = f"{result.tally.up_to_date} up to date" if result.changed else "nothing to do"
-        return _line(after, "done", "", text, names)
-    return _line(after, result.failure.code, "", str(result.failure), names)
+        return line(after, "done", "", text, names)
+    return line(after, result.failure.code, "", str(result.failure), names)
 
 
-def _line(after: timedelta, verb: str, machine: str, text: str, names: dict[str, str]) -> str:
+def line(after: timedelta, verb: str, machine: str, text: str, names: dict[str, str]) -> str:
+    """One line of a story."""
     subject = alias(machine, names) if machine.split("-", maxsplit=1)[0] in POOLS or STANDS_ALONE.fullmatch(machine) else ""
     text = " ".join(alias(word, names) for word in text.split(" "))
     return f"{say_duration(after):<8}{verb:<11}{subject:<5}{text}".rstrip()

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.immutable.fleet.tests.unit.stories.drains import DRAINS, POOLS
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import RANDOM, Scenario, play
 from ansible_collections.immutable.fleet.tests.unit.stories.scenarios import SCENARIOS
+from ansible_collections.immutable.fleet.tests.unit.stories.side_by_side import Story, play_side_by_side
 
-GOLDEN = Path(__file__).parent / "golden" / "rollout"
+GOLDEN = Path(__file__).parent / "golden"
 FRESH_SEEDS = 3
 
+SIDE_BY_SIDE = [("drain", story) for story in DRAINS] + [("pools", story) for story in POOLS]
+
+every_story = pytest.mark.parametrize(("area", "story"), SIDE_BY_SIDE, ids=lambda value: getattr(value, "name", value))
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 
 
@@ -23,7 +28,18 @@ every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scena
 @every_scenario
 def test_the_story_is_the_one_reviewed(scenario: Scenario, request: pytest.FixtureRequest) -> None:
     """Whoever changes what a run does changes a story; floor and ceiling hold at every event of it."""
-    told, golden = play(scenario), GOLDEN / f"{scenario.name}.txt"
+    compare(play(scenario), GOLDEN / "rollout" / f"{scenario.name}.txt", request)
+
+
+@pytest.mark.golden
+@every_story
+def test_the_story_of_several_runs_is_the_one_reviewed(area: str, story: Story, request: pytest.FixtureRequest) -> None:
+    """The same for drains of existing nodes and for pools that share a cluster; no budget is broken at any event."""
+    compare(play_side_by_side(story), GOLDEN / area / f"{story.name}.txt", request)
+
+
+def compare(told: str, golden: Path, request: pytest.FixtureRequest) -> None:
+    """With the file, or with `--update` into the file."""
     if request.config.getoption("--update"):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(told, encoding="utf-8")
@@ -35,3 +51,10 @@ def test_the_story_is_the_one_reviewed(scenario: Scenario, request: pytest.Fixtu
 def test_the_same_holds_whatever_the_durations(scenario: Scenario, chance: int) -> None:
     """Under random durations the story differs, but the guards hold and the end is the same."""
     assert play(scenario, RANDOM, chance + 1)
+
+
+@every_story
+@pytest.mark.parametrize("chance", range(FRESH_SEEDS), ids=lambda number: f"seed{number}")
+def test_several_runs_end_the_same_whatever_the_durations(area: str, story: Story, chance: int) -> None:
+    """Their calls fall between each other's in another order each time."""
+    assert play_side_by_side(story, RANDOM, chance + 1)
