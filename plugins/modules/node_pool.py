@@ -201,8 +201,8 @@ machines:
       sample: 3
     phase:
       description:
-        - One of V(booting), V(available), V(not_ready), V(failed), V(quarantined); for a machine that leaves V(chosen), V(draining),
-          V(detaching), V(deleting), V(gone).
+        - One of V(building), V(booting), V(joining), V(ready), V(available), V(not ready), V(cordoned), V(stopped), V(error), V(failed);
+          for a machine that leaves V(draining), V(detaching), V(drained), V(deleting), V(quarantined).
       type: str
       sample: available
     revision:
