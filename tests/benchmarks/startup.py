@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure
+from ansible_collections.immutable.fleet.tests.shell import environment
 
-ROOT = Path(__file__).resolve().parents[2]
 PAIRS = 7
 GOAL_SECONDS = 1.0
 SPEED = 100  # the world's clock, so that the pool is soon there
@@ -50,23 +50,9 @@ def _cpu_seconds(folder: Path, tasks: list[Task]) -> float:
     book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     with (folder / "output").open("w") as output:
         argv = [sys.executable, "-m", "ansible", "playbook", str(book)]
-        process = subprocess.Popen(argv, env=_environment(folder), stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(argv, env=environment(folder), stdout=output, stderr=subprocess.STDOUT)
         _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError((folder / "output").read_text(encoding="utf-8"))
     return usage.ru_utime + usage.ru_stime
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """What a user's shell has, with no configuration of this machine's user."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    return kept | {
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections"),
-        "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "TMPDIR": str(folder),
-        "LC_ALL": "C.UTF-8",
-    }

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from ansible_collections.immutable.fleet.tests.shell import environment
+
 SPEED = 100  # seconds of the world per second; a turn of the loop takes 5 s of it
 TIMEOUT_SECONDS = 240  # of one ansible-playbook; a minute is what the slowest takes on a busy machine
 
@@ -82,7 +82,7 @@ class Site:
         book, _results = self.write(tasks, **play)
         return subprocess.Popen(
             [*_ansible(), str(book), *arguments],
-            env=_environment(self.folder),
+            env=environment(self.folder),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -101,7 +101,7 @@ class Site:
     def _run(self, book: str, results: Path, arguments: Sequence[str]) -> Run:
         done = subprocess.run(
             [*_ansible(), book, *arguments],
-            env=_environment(self.folder),
+            env=environment(self.folder),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_SECONDS,
@@ -115,21 +115,6 @@ class Site:
 
 def _ansible() -> list[str]:
     return [sys.executable, "-m", "ansible", "playbook"]
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """What a user's shell has, with no configuration of this machine's user."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    return kept | {
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections"),
-        "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "TMPDIR": str(folder),
-        "LC_ALL": "C.UTF-8",
-    }
 
 
 @pytest.fixture

@@ -121,11 +121,7 @@ class Calls:
         """One use of a fault; used up, it is gone."""
         for key, fault in self._state.faults.items():
             if fault.kind == kind and fault.target in ("", target) and fault.since is not None:
-                fault.count -= 1
-                self._state.faults.touch(key)
-                if fault.count <= 0:
-                    self._state.faults.drop(key)
-                return fault
+                return self._state.use_up(key, fault)
         return None
 
 

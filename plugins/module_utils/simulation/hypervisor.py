@@ -201,11 +201,7 @@ class Hypervisor:
         """Use up one fault of this kind that waits for a new machine."""
         for key, fault in self._state.faults.items():
             if fault.kind == kind and fault.since is not None and fnmatchcase(name, fault.target or "*"):
-                fault.count -= 1
-                self._state.faults.touch(key)
-                if fault.count <= 0:
-                    self._state.faults.drop(key)
-                return fault
+                return self._state.use_up(key, fault)
         return None
 
     def _stop(self, host: Host) -> None:

@@ -82,6 +82,14 @@ class State:
             "due": self.agenda,
         }
 
+    def use_up(self, key: str, fault: Fault) -> Fault:
+        """One use of a fault; used up, it is gone."""
+        fault.count -= 1
+        self.faults.touch(key)
+        if fault.count <= 0:
+            self.faults.drop(key)
+        return fault
+
     def next_serial(self) -> int:
         """A number that was never given before: for ids, versions and the order of events."""
         self.serial += 1

@@ -13,7 +13,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot, Troubles
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 from ansible_collections.immutable.fleet.tests.unit.builders import (
@@ -32,27 +31,9 @@ from ansible_collections.immutable.fleet.tests.unit.builders import (
     said,
     snapshot,
 )
+from ansible_collections.immutable.fleet.tests.unit.decide.rows import NEVER_BACK, NEW_A, OLD_A, decided, named, slots
 
 CART = "shop/cart"
-
-
-def decided(world: Snapshot, wanted: Pool) -> list[str]:
-    return said(Rollout(wanted).decide(world, NOW))
-
-
-def named(*kinds: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> list[Machine]:
-    """Machines m0, m1, ... of these revisions and kinds."""
-    return [machine(f"m{number}", row[0], row[1], **(row[2] if len(row) > 2 else {})) for number, row in enumerate(kinds)]
-
-
-AVAILABLE = "available"
-OLD_A, NEW_A = (OLD, AVAILABLE), (NEW, AVAILABLE)
-NEVER_BACK = {"ready_since": ago(2000)}
-
-
-def slots(*rows: tuple[str, str]) -> list[Machine]:
-    """Machines of these revisions and kinds in slots 0, 1, ..."""
-    return [machine(f"m{number}", *row, slot=number) for number, row in enumerate(rows)]
 
 
 LOST = Troubles(lost_new=3, since=ago(60))

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED, GOING, NOT_READY, QUARANTINED
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
+    BOOTING,
+    FAILED,
+    GOING,
+    NOT_READY,
+    QUARANTINED,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.tests.unit.builders import (
     HELD,
@@ -19,7 +24,6 @@ from ansible_collections.immutable.fleet.tests.unit.builders import (
     NOW,
     OLD,
     YOUNG,
-    ago,
     blocked,
     budget,
     creating,
@@ -29,22 +33,9 @@ from ansible_collections.immutable.fleet.tests.unit.builders import (
     said,
     snapshot,
 )
+from ansible_collections.immutable.fleet.tests.unit.decide.rows import NEVER_BACK, NEW_A, OLD_A, decided, named, slots
 
 CART = "shop/cart"
-
-
-def decided(world: Snapshot, wanted: Pool) -> list[str]:
-    return said(Rollout(wanted).decide(world, NOW))
-
-
-def named(*kinds: tuple[str, str] | tuple[str, str, dict[str, Any]]) -> list[Machine]:
-    """Machines m0, m1, ... of these revisions and kinds."""
-    return [machine(f"m{number}", row[0], row[1], **(row[2] if len(row) > 2 else {})) for number, row in enumerate(kinds)]
-
-
-AVAILABLE = "available"
-OLD_A, NEW_A = (OLD, AVAILABLE), (NEW, AVAILABLE)
-NEVER_BACK = {"ready_since": ago(2000)}
 
 
 @pytest.mark.parametrize(
@@ -145,11 +136,6 @@ SICK = {"max_unhealthy_total": "20%"}  # 1 of 3
 def test_rule_6_outdated_and_not_ready(machines: list[Machine], options: dict[str, Any], expected: list[str]) -> None:
     """Outdated and not ready goes early, but a sick environment is not mistaken for an old image."""
     assert decided(snapshot(*machines), pool(3, **SICK, **options)) == expected
-
-
-def slots(*rows: tuple[str, str]) -> list[Machine]:
-    """Machines of these revisions and kinds in slots 0, 1, ..."""
-    return [machine(f"m{number}", *row, slot=number) for number, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize(
