@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.tests.system.kubernetes_lab import clie
 
 Found = TypeVar("Found")
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120  # on a busy machine; most waits take a tenth of a second
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 

@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.tests.system.openstack_lab import CALL_
 
 Found = TypeVar("Found")
 
-PATIENCE_SECONDS = 120  # a server takes 4 s when the lab has the machine for itself
+PATIENCE_SECONDS = 300  # a server takes 4 s when the lab has the machine for itself
 TEMPLATE = {"cloud": "small", "image": "golden-v1", "flavor": "m1.tiny", "networks": [{"network": "small-net"}]}
 CALLS = {"create": "POST compute /servers", "delete": "DELETE compute /servers/"}
 

@@ -119,13 +119,13 @@ def test_FM1_a_refused_eviction_is_throttled(clusters: ClusterHarness) -> None:
     cluster = clusters.cluster()
     seen(clusters, cluster, name)
     prefix = clusters.run_pods(2, node=name, min_available=(2,))
-    pod, _other = pods_of(clusters, cluster, name, prefix, 2)
 
-    def look() -> bool | None:
+    def look() -> Pod | None:
+        pod, _other = pods_of(clusters, cluster, name, prefix, 2)
         budgets = [cluster.view().budgets.get(budget) for budget in pod.budgets]
-        return (len(budgets) == 1 and budgets[0] is not None and budgets[0].can_never_allow) or None
+        return pod if len(budgets) == 1 and budgets[0] is not None and budgets[0].can_never_allow else None
 
-    clusters.until(look, "the budget is in the view")
+    pod = clusters.until(look, "the budget is in the view")
     with pytest.raises(Throttled):
         cluster.evict(pod, None)
     assert pod.uid in [each.uid for each in cluster.view().nodes[name].pods if each.terminating_since is None]

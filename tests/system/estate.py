@@ -155,7 +155,7 @@ class Estate:
         """Everything, past the collection: also what a failed test left half done."""
         for server in self.servers():
             self.api.request("DELETE", COMPUTE, f"/servers/{server['id']}")
-        wait("no server", lambda: not self.servers(), 120, 0.5)
+        wait("no server", lambda: not self.servers(), 240, 0.5, self._standing)
         query = [("description", f"immutable.fleet.pool={self.name}")]
         for port in self.api.request("GET", NETWORK, "/ports", query=query)["ports"]:
             self.api.request("DELETE", NETWORK, f"/ports/{port['id']}")
@@ -164,6 +164,9 @@ class Estate:
         for token in self.tokens():
             self.kube.delete(f"{TOKENS}/{token}")
         self.kube.delete(LEASE + self.name)
+
+    def _standing(self) -> list[str]:
+        return [f"{server['name']} {server['status']}, {server['OS-EXT-STS:task_state']}" for server in self.servers()]
 
 
 @contextmanager

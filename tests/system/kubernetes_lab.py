@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Json,
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.site import Site
 
 AGENT = "immutable.fleet"  # of the adapter's calls in the audit log
+PATIENCE_SECONDS = 60  # most waits take a tenth of a second; a busy machine may take a hundred times that
 
 
 def now() -> datetime:
@@ -52,7 +53,7 @@ class Watched:
         self.changed = threading.Event()
         cluster.start(self.changed.set)
 
-    def until(self, what: str, test: Callable[[ClusterView], object], seconds: float = 20, every: float = 0.5) -> float:
+    def until(self, what: str, test: Callable[[ClusterView], object], seconds: float = PATIENCE_SECONDS, every: float = 0.5) -> float:
         """Seconds until the view is as `test` wants it."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
@@ -60,7 +61,10 @@ class Watched:
             if test(self.cluster.view()):
                 return time.monotonic() - began
             self.changed.wait(every)
-        raise AssertionError(f"not within {seconds} s: {what}; the last view: {self.cluster.view().error}")
+        view = self.cluster.view()
+        pods = {name: [pod.full_name for pod in node.pods] for name, node in view.nodes.items()}
+        facts = f"{view.error or 'no error'}, as of {view.as_of}, {pods}, budgets {list(view.budgets)}"
+        raise AssertionError(f"not within {seconds} s: {what}; the last view: {facts}")
 
     def node(self, name: str) -> Node:
         return self.cluster.view().nodes[name]

@@ -21,7 +21,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Ne
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
 from ansible_collections.immutable.fleet.tests.labs.openstack.site import Site
 
-CALL_TIMEOUT = timedelta(seconds=20)
+CALL_TIMEOUT = timedelta(seconds=60)  # Nova takes half a second when the lab has the machine for itself
+PATIENCE_SECONDS = 240
 TEMPLATE = {"cloud": "user", "image": "golden-v1", "flavor": "m1.tiny", "networks": [{"network": "lab-net"}]}
 NO_NETWORK: dict[str, Any] = {"networks": []}  # Neutron is most of a server's cost in the lab
 
@@ -97,7 +98,9 @@ class LabPool:
     def list(self, since: datetime | None = None) -> Listing:
         return self.cloud.list_vms(since, with_leftovers=True)
 
-    def until(self, what: str, test: Callable[[Listing], object], since: datetime | None = None, seconds: float = 90) -> Listing:
+    def until(
+        self, what: str, test: Callable[[Listing], object], since: datetime | None = None, seconds: float = PATIENCE_SECONDS
+    ) -> Listing:
         """The first listing that is as `test` wants it."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:

@@ -31,8 +31,10 @@ class Sampler:
         self.available_min = 10**6
         self.servers_max = 0
         self.budget_slack_min = 10**6  # healthy pods over those that a budget wants
-        self.emptied_at: dict[str, datetime] = {}  # node -> when its last pod or attachment was gone
+        self.emptied_at: dict[str, datetime] = {}  # node -> when its last pod or attachment was seen to be gone
+        self.left_at_delete: dict[str, list[str]] = {}  # server -> pods on its node, by a look once its delete had begun
         self.trouble = ""
+        self._namespace = namespace
         self._nodes: dict[str, Json] = {}
         self._places: dict[str, str] = {}  # uid of pod or attachment -> node
         self._stop = threading.Event()
@@ -109,8 +111,15 @@ class Sampler:
         query = [("name", f"^{self.estate.name}-")]
         while not self._stop.is_set():
             try:
-                count = len(self.estate.api.request("GET", COMPUTE, "/servers", query=query)["servers"])
-                self.servers_max = max(self.servers_max, count)
-            except FleetError as error:
+                servers = self.estate.api.request("GET", COMPUTE, "/servers/detail", query=query)["servers"]
+                self.servers_max = max(self.servers_max, len(servers))
+                for server in servers:
+                    if server["OS-EXT-STS:task_state"] == "deleting" and server["name"] not in self.left_at_delete:
+                        self.left_at_delete[server["name"]] = self._pods_on(server["name"])
+            except (FleetError, ApiError, OSError) as error:
                 self.trouble = repr(error)
             time.sleep(POLL_SECONDS)
+
+    def _pods_on(self, node: str) -> list[str]:
+        found = self.estate.kube.get(PODS.format(self._namespace), fieldSelector=f"spec.nodeName={node}")["items"]
+        return [pod["metadata"]["name"] for pod in found]

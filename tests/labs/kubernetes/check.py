@@ -23,11 +23,11 @@ def check(site: Site, say: Progress) -> None:
         workload.deployment("slow", 2, stop_seconds=2, max_unavailable=1)
         workload.stateful_set("disk", 1, volumes=True)
         say(f"pods run after {workload.wait_running():.1f} s")
-        wait("volume attached", workload.attached, 20)
+        wait("volume attached", workload.attached)
         mark = audit_mark(site.audit_log)
         ensure(evict(workload, "blocked") == 429, "a PDB that allows 0 evictions did not prevent one")
         ensure(evict(workload, "slow") == 201, "an eviction within the budget was refused")
-        gone = wait("eviction", lambda: len(workload.pods("slow")) == 2 and all(map(is_running, workload.pods("slow"))), 30)[1]
+        gone = wait("eviction", lambda: len(workload.pods("slow")) == 2 and all(map(is_running, workload.pods("slow"))))[1]
         say(f"evicted pod replaced after {gone:.1f} s")
         evictions = [call for call in audit_since(mark, site.audit_log) if call["objectRef"].get("subresource") == "eviction"]
         ensure(len(evictions) == 2, f"the audit log shows {len(evictions)} evictions, not 2")
