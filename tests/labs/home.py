@@ -22,6 +22,6 @@ def port_base(lab: str, default: int, environment: Mapping[str, str]) -> int:
 def only_one(directory: Path) -> Iterator[None]:
     """Two people who start the same lab at once wait for each other instead of starting it twice."""
     directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "lock", "w", encoding="ascii") as lock:
+    with (directory / "lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

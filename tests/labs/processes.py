@@ -45,7 +45,7 @@ def start_time(pid: int) -> str | None:
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        if fields[STATE] == "Z" and len(os.listdir(f"/proc/{pid}/task")) <= 1:
+        if fields[STATE] == "Z" and len(list(Path(f"/proc/{pid}/task").iterdir())) <= 1:
             return None
     except OSError:
         return None
@@ -75,7 +75,7 @@ class Processes:
         if self.pid(name):
             return
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OS_", "KUBE", "PYTHON"))}
-        with open(self.log / f"{name}.out", "ab") as out:
+        with (self.log / f"{name}.out").open("ab") as out:
             child = subprocess.Popen(
                 [str(word) for word in argv],
                 stdin=subprocess.DEVNULL,
@@ -121,7 +121,7 @@ class Processes:
             try:
                 if test():
                     return
-            except Exception as error:  # whatever a client library raises while its server starts  # pylint: disable=broad-except
+            except Exception as error:  # noqa: BLE001 - whatever a client library raises while its server starts  # pylint: disable=broad-except
                 answer = error
             for name in alive:
                 if not self.pid(name):

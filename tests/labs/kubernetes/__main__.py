@@ -6,7 +6,7 @@ import sys
 
 from ..home import only_one
 from ..processes import LabError, Progress
-from .check import check
+from .check import check, ensure
 from .control import Kubernetes
 from .install import install
 from .site import Site
@@ -25,8 +25,7 @@ def main() -> None:
         elif arguments.command == "status":
             print(lab.processes.table())
         elif arguments.command == "check":
-            if not lab.runs():
-                raise LabError("not up: lab up kubernetes")
+            ensure(lab.runs(), "not up: lab up kubernetes")
             check(site, say)
         else:
             with only_one(site.home):

@@ -43,7 +43,7 @@ class Kubelets:
                 },
             )
             path = f"{REQUESTS}/{made['metadata']['name']}"
-            signed, seconds = wait(
+            signed, _seconds = wait(
                 f"signature of {path}", lambda: bootstrap.get(path).get("status", {}).get("certificate"), SIGNING_SECONDS, 0.03
             )
         except (ApiError, TimeoutError) as error:

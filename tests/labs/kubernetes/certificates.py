@@ -58,8 +58,10 @@ def certificate(pki: Path, name: str, subject: str, extensions: str, signer: str
         extra.write_text(extensions)
         serial = f"0x{secrets.token_hex(16)}"
         run(
-            ["openssl", "x509", "-req", "-in", asked, *by, "-set_serial", serial, "-sha256"]
-            + ["-days", DAYS, "-extfile", extra, "-out", pki / f"{name}.crt"]
+            [
+                *("openssl", "x509", "-req", "-in", asked, *by, "-set_serial", serial, "-sha256"),
+                *("-days", DAYS, "-extfile", extra, "-out", pki / f"{name}.crt"),
+            ]
         )
 
 

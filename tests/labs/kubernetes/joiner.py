@@ -235,7 +235,7 @@ def main() -> None:
             try:
                 vms = [vm for vm in source.servers() if re.fullmatch(arguments.name, vm.name)]
                 joiner.look(vms, name)
-            except Exception as error:  # a cloud that does not answer has not lost its VMs  # pylint: disable=broad-except
+            except Exception as error:  # noqa: BLE001 - a cloud that does not answer has not lost its VMs  # pylint: disable=broad-except
                 say(f"{name}: {error!r:.300}; trying again")
         if not sources:
             joiner.step()

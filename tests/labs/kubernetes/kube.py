@@ -97,9 +97,7 @@ class Kube:
         connection.endheaders(data)
         return connection.getresponse()
 
-    def raw(
-        self, method: str, path: str, body: Any = None, kind: str = JSON, **query: Any
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def raw(self, method: str, path: str, body: Any = None, kind: str = JSON, **query: Any) -> tuple[int, http.client.HTTPMessage, bytes]:
         """(status, headers, body). A connection that the server has closed meanwhile is opened again once."""
         while True:
             connection = getattr(self.local, "connection", None)
@@ -224,7 +222,7 @@ def audit_since(mark: int, log: Path | None = None) -> list[Json]:
 
     The useful fields: userAgent, verb, requestURI, objectRef (resource, subresource, name), responseStatus (code).
     """
-    with open(log or Site.from_environment().audit_log, "rb") as file:
+    with (log or Site.from_environment().audit_log).open("rb") as file:
         file.seek(mark)
         return [json.loads(line) for line in file if line.endswith(b"\n")]
 

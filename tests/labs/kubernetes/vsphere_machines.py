@@ -25,7 +25,7 @@ class VSphereMachines:
         unverified = ssl._create_unverified_context()
         instance: Any = SmartConnect(host=host, port=int(port), user=user, pwd=password, sslContext=unverified)
         content, collector = instance.content, vmodl.query.PropertyCollector
-        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)  # noqa: FBT003
         traversal = collector.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)
         self.instance, self.collector = instance, content.propertyCollector
         self.filter = collector.FilterSpec(
@@ -36,9 +36,7 @@ class VSphereMachines:
     def servers(self) -> list[VM]:
         answers = self.collector.RetrieveContents([self.filter])
         machines = [{item.name: item.val for item in answer.propSet} for answer in answers]
-        return [
-            self.convert(machine) for machine in machines if machine.get("config.uuid") and not machine.get("config.template")
-        ]
+        return [self.convert(machine) for machine in machines if machine.get("config.uuid") and not machine.get("config.template")]
 
     def convert(self, machine: dict[str, Any]) -> VM:
         extra = {item.key: str(item.value) for item in machine.get("config.extraConfig") or []}

@@ -116,9 +116,7 @@ def create_databases(site: Site, *names: str) -> None:
     sql(site, *(f"create database if not exists {name} character set utf8mb3" for name in names))
 
 
-def start_api(
-    site: Site, processes: Processes, name: str, module: str, environment: Mapping[str, str], arguments: str = ""
-) -> None:
+def start_api(site: Site, processes: Processes, name: str, module: str, environment: Mapping[str, str], arguments: str = "") -> None:
     """Serves a WSGI application with uwsgi on the service's port."""
     argv = [site.bin / "uwsgi", "--http-socket", f"{IP}:{site.port(name)}", "--virtualenv", site.home / "venv"]
     argv += ["--module", module, "--enable-threads", "--threads", WSGI_THREADS, "--need-app", "--lazy-apps", "--die-on-term"]

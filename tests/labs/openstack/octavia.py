@@ -146,6 +146,8 @@ def make_authority(path: Path) -> None:
     """A CA, made once: Octavia's create flow signs a certificate for each amphora."""
     key = path.with_suffix(".key")
     run(
-        ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-subj", "/CN=lab", "-days", "3650", "-keyout", key, "-out", path]
+        [
+            *("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-subj", "/CN=lab", "-days", "3650", "-keyout", key, "-out", path),
+        ]
     )

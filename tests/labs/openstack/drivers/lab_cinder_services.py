@@ -11,9 +11,9 @@ them in a process only the last one would report that it lives.
 # autopep8: off
 import eventlet
 
-eventlet.monkey_patch()  # noqa
-import __original_module_threading as orig_threading  # noqa
-import threading  # noqa
+eventlet.monkey_patch()
+import __original_module_threading as orig_threading
+import threading
 
 orig_threading.current_thread.__globals__["_active"] = threading._active
 # autopep8: on

@@ -9,7 +9,7 @@ The same steps as nova.cmd.compute.main(), but one Service per host.
 # autopep8: off
 from nova import monkey_patch
 
-monkey_patch.patch()  # noqa
+monkey_patch.patch()
 # autopep8: on
 import os
 import shlex
@@ -37,7 +37,7 @@ CONF = nova.conf.CONF
 
 def main():
     hosts = sys.argv[1].split(",")
-    config.parse_args([sys.argv[0]] + sys.argv[2:])
+    config.parse_args([sys.argv[0], *sys.argv[2:]])
     logging.setup(CONF, "nova")
     priv_context.init(root_helper=shlex.split(utils.get_root_helper()))
     objects.register_all()
@@ -60,9 +60,7 @@ def main():
     launcher = oslo_service.ServiceLauncher(CONF)
     for host in hosts:
         launcher.launch_service(
-            service.Service.create(
-                binary="nova-compute", host=host, topic=compute_rpcapi.RPC_TOPIC, topic_alt=compute_rpcapi.RPC_TOPIC_ALT
-            )
+            service.Service.create(binary="nova-compute", host=host, topic=compute_rpcapi.RPC_TOPIC, topic_alt=compute_rpcapi.RPC_TOPIC_ALT)
         )
     launcher.wait()
 

@@ -72,8 +72,7 @@ def heartbeat(amp, updater, words):
     members = {
         m["id"]: m
         for m in rows(
-            "select m.id, m.name, m.ip_address, m.weight from member m join pool p "
-            "on p.id = m.pool_id where p.load_balancer_id = :lb",
+            "select m.id, m.name, m.ip_address, m.weight from member m join pool p on p.id = m.pool_id where p.load_balancer_id = :lb",
             lb=amp["load_balancer_id"],
         )
     }
@@ -120,7 +119,7 @@ def heartbeat(amp, updater, words):
 
 def beat(stop):
     updater = heartbeat_udp.UpdateHealthDb()
-    while not stop.wait(float(os.environ.get("LAB_LB_HEARTBEAT", 1))):
+    while not stop.wait(float(os.environ.get("LAB_LB_HEARTBEAT", "1"))):
         try:
             words = said()
             for amp in rows(

@@ -48,9 +48,9 @@ def _meta(instance, key, default=None):
 
 class LabDriver(fake.FakeDriver):
     capabilities = dict(fake.FakeDriver.capabilities, supports_image_type_qcow2=True, supports_migrate_to_same_host=True)
-    vcpus = int(os.environ.get("LAB_VCPUS", 4000))
-    memory_mb = int(os.environ.get("LAB_MEMORY_MB", 8000000))
-    local_gb = int(os.environ.get("LAB_DISK_GB", 600000))
+    vcpus = int(os.environ.get("LAB_VCPUS", "4000"))
+    memory_mb = int(os.environ.get("LAB_MEMORY_MB", "8000000"))
+    local_gb = int(os.environ.get("LAB_DISK_GB", "600000"))
 
     def get_nodenames_by_uuid(self, refresh=False):
         return {node_uuid(n): n for n in self.get_available_nodes()}
@@ -74,7 +74,7 @@ class LabDriver(fake.FakeDriver):
         power_on=True,
         accel_info=None,
     ):
-        delay = float(_meta(instance, "lab_build_delay", os.environ.get("LAB_BUILD_DELAY", 0)) or 0)
+        delay = float(_meta(instance, "lab_build_delay", os.environ.get("LAB_BUILD_DELAY", "0")) or 0)
         if delay:
             time.sleep(delay)
         fail = _meta(instance, "lab_fail")
@@ -84,9 +84,7 @@ class LabDriver(fake.FakeDriver):
             raise exception.BuildAbortException(instance_uuid=instance.uuid, reason="lab_fail=abort")
         if fail == "power":
             power_on = False
-        super().spawn(
-            context, instance, image_meta, injected_files, admin_password, allocations, network_info, block_device_info, power_on
-        )
+        super().spawn(context, instance, image_meta, injected_files, admin_password, allocations, network_info, block_device_info, power_on)
 
     def destroy(self, context, instance, *args, **kwargs):
         delay = float(_meta(instance, "lab_delete_delay", 0) or 0)

@@ -120,7 +120,8 @@ def haproxy_apply(lb, amphora):
     with locked(name):
         text = render(lb, amphora)
         if text is None:
-            return _stop(name)
+            _stop(name)
+            return
         cfg, own = DATA / f"{name}.cfg", RUN / f"{name}.own"
         state = DATA / lb.id / "servers-state"
         old = haproxies(name)
@@ -130,7 +131,7 @@ def haproxy_apply(lb, amphora):
             state.write_text("")
         cfg.write_text(text)
         r = subprocess.run(
-            [str(HAPROXY), "-D", "-f", str(cfg), "-p", str(own)] + (["-sf"] + old if old else []),
+            [str(HAPROXY), "-D", "-f", str(cfg), "-p", str(own), *(["-sf", *old] if old else [])],
             capture_output=True,
             text=True,
             check=False,
