@@ -49,4 +49,28 @@ options:
           - A percentage rounds up.
         type: str
         default: 20%
+      steps:
+        description:
+          - Canary ladder. How many machines may be of the new image before the next step, for example V([1, 10%, 50%]).
+          - A step ends when its machines were available, with ready pods, for as long as O(strategy.soak) says.
+            The last step is always the whole pool. A percentage rounds up.
+        type: list
+        elements: str
+        default: []
+      soak:
+        description: How long the machines of a step, and the pods on them, have to be ready before the next step, in seconds or as V(10m).
+        type: str
+        default: '0'
+      max_failed_new:
+        description:
+          - How many new machines may run and never become ready before their image is refused, at least 1. A percentage rounds down.
+          - By default V(1) in the first step, or in all where there are no steps, then V(5%).
+        type: str
+      on_breach:
+        description:
+          - What follows when an image is refused. V(pause) leaves the pool as it is, V(rollback) goes back to the image before.
+          - Later runs don't try it again until M(immutable.fleet.node_pool_control) resumes, or the image is another one.
+        type: str
+        choices: [pause, rollback]
+        default: pause
 """

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.event import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Look, Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 
 
@@ -38,11 +39,12 @@ class Cloud(Protocol):
     """Where VMs come from. One instance serves one pool; it holds the template (image, flavor, networks ...) it creates from."""
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
-        """The template with every name resolved to an id or digest, before anything is touched. Once per run.
+        """The template with every name resolved to an id or digest, before anything is touched. Again when an operator retargets.
 
-        `pinned` is the pool record's: where its "asked" is what the template asks for, its image is taken, whatever the
-        name means by now (FM37). The answer's `image` is what to pin. Raises `Invalid` (unknown image, two images of one
-        name, unknown flavor; `where` is the option's path), `Denied`. Reads only; `create` comes after it.
+        `pinned` is the pool record's or an override's: where its "asked" is what the template asks for, its image is taken,
+        whatever the name means by now (FM37): the one of its "id" and "digest", or the one that its "name" means. The
+        answer's `image` is what to pin. Raises `Invalid` (unknown image, two images of one name, unknown flavor; `where` is
+        the option's path), `Denied`. Reads only; `create` comes after it, and makes a machine of any revision resolved so far.
         """
 
     def watch(self, on_change: Callable[[], None]) -> bool:
@@ -143,10 +145,13 @@ class Lock(Protocol):
         """Take it and write `seen.record`, if nothing changed since `seen`; the token grows by one. `Conflict` if it did."""
 
     def renew(self, held: LockFact) -> LockFact:
-        """Say that the holder lives. `Conflict` when it is another's now."""
+        """Say that the holder lives, with `held.record` on it. `Conflict` when it is another's now."""
 
     def release(self, held: LockFact) -> None:
         """Give it back with `held.record` on it. A lock that is another's now is left alone."""
+
+    def steer(self, seen: LockFact, steering: Steering) -> LockFact:
+        """Write what operators ask of the pool, whoever holds it. `Conflict` when it changed since `seen`."""
 
 
 class Runtime(Protocol):

@@ -147,7 +147,7 @@ def main() -> None:
         request = parse.drain_request(module.params)
         kit = wiring.nodes_kit(module.params)
         job = jobs.drain_job(request)
-        result = jobs.run(job, kit, request.settings, face, check=module.check_mode)
+        result = jobs.run(job, kit, request.settings, face, check=module.check_mode, seen=jobs.seen_lock(kit.ports))
         face.conclude(answers.of_nodes(job, request, result, check=module.check_mode), result.failure)
 
 

@@ -240,6 +240,11 @@ plan:
   type: list
   elements: dict
   sample: [{"after": "0s", "verb": "create", "machine": "web-0-abcde", "reason": "6 exist < ceiling 8", "slot": 0}]
+pending:
+  description: Why the run ended well although machines are not as asked for, such as a pause.
+  returned: when that is so
+  type: str
+  sample: "paused by ops@bastion, since 2026-11-21T04:10:07Z: 4 machines are not as asked for"
 blockers:
   description: What prevents something, also where the run went well in the end.
   returned: always, unless an option was refused
@@ -294,8 +299,9 @@ def main() -> None:
     with faces.reporting(module, specs.NODE_POOL) as face:
         request = parse.pool_request(module.params)
         kit = wiring.pool_kit(module.params, request.pool, request.user_data, request.settings.call_timeout)
-        job = jobs.pool_job(request, kit.ports)
-        result = jobs.run(job, kit, request.settings, face, check=module.check_mode)
+        seen = jobs.seen_lock(kit.ports)
+        job = jobs.pool_job(request, kit.ports, seen)
+        result = jobs.run(job, kit, request.settings, face, check=module.check_mode, seen=seen)
         face.conclude(answers.of_pool(job, request, result, check=module.check_mode), result.failure)
 
 

@@ -100,7 +100,8 @@ def roll(count: int, surge: int, seed: int, *, blocks: str = NOT_BLOCKED, pods: 
 
 def pool_of(count: int, surge: int) -> Pool:
     """What is asked for. `force`: the pods have no controller, so that none comes back on another node and is moved twice."""
-    strategy = Strategy(max_surge=surge, min_ready=timedelta(0), max_blocked="10%")
+    # A create that is drawn longer than the timeout would be made twice, and the bound knows of one.
+    strategy = Strategy(max_surge=surge, min_ready=timedelta(0), max_blocked="10%", startup_timeout=timedelta(days=1))
     return Pool(name=POOL, replicas=count, revision=NEW, strategy=strategy, drain=DrainPolicy(timeout=DRAIN_TIMEOUT, force=True))
 
 

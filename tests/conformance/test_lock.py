@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Steering
 from ansible_collections.immutable.fleet.tests.conformance.harness import LockHarness
 
 TTL = timedelta(seconds=60)
+PAUSE = Steering(pause=Asked("ops@bastion", datetime(2026, 11, 21, 4, 10, 7, tzinfo=UTC)))
 
 
 def test_a_lock_that_was_never_made_is_free(locks: LockHarness) -> None:
@@ -72,6 +74,45 @@ def test_the_record_outlives_the_holder(locks: LockHarness) -> None:
     assert (held.record, locks.lock().read().record) == (record, record)
     one.release(replace(held, record=PoolRecord()))
     assert locks.lock().read().record == PoolRecord()
+
+
+def test_a_renewal_writes_the_record(locks: LockHarness) -> None:
+    """What the next run has to know does not wait for the end of this one."""
+    one = locks.lock()
+    held = one.acquire(one.read(), "one", TTL)
+    record = PoolRecord(climbing="r", passed=1)
+    assert one.renew(replace(held, record=record)).record == record
+    assert locks.lock().read().record == record
+
+
+def test_steering_needs_no_holder(locks: LockHarness) -> None:
+    """A pool may be steered before its first run; the lock stays free."""
+    lock = locks.lock()
+    fact = lock.steer(lock.read(), PAUSE)
+    assert (fact.steering, fact.holder, fact.token) == (PAUSE, "", 0)
+    held = lock.acquire(lock.read(), "one", TTL)
+    assert (held.steering, held.token) == (PAUSE, 1)
+
+
+def test_steering_takes_the_lock_from_nobody(locks: LockHarness) -> None:
+    """The holder sees it at its next look, goes on, and its record stays its own."""
+    one, other = locks.lock(), locks.lock()
+    record = PoolRecord(climbing="r", passed=1)
+    held = one.acquire(replace(one.read(), record=record), "one", TTL)
+    other.steer(other.read(), PAUSE)
+    renewed = one.renew(held)
+    assert (renewed.holder, renewed.steering, renewed.record) == ("one", PAUSE, record)
+    one.release(renewed)
+    assert other.read().steering == PAUSE
+
+
+def test_of_two_that_steer_one_looks_again(locks: LockHarness) -> None:
+    """So that neither loses what the other asked."""
+    lock = locks.lock()
+    seen = lock.read()
+    lock.steer(seen, PAUSE)
+    with pytest.raises(Conflict):
+        lock.steer(seen, Steering())
 
 
 def test_pools_have_locks_of_their_own(locks: LockHarness) -> None:

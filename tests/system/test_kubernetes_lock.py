@@ -78,16 +78,6 @@ def test_record_survives_release_and_the_next_holder(lock: KubernetesLock) -> No
     assert lock.acquire(free, "run-2", TTL).record == RECORD
 
 
-def test_stop_that_was_asked_is_seen_with_the_next_renewal_and_only_once(lock: KubernetesLock) -> None:
-    """Its annotation changes the Lease under the holder, who stays the holder."""
-    held = lock.acquire(lock.read(), "run-1", TTL)
-    lock.ask_stop(lock.read(), "alice")
-    renewed = lock.renew(held)
-    assert (renewed.stop_asked, renewed.holder) == ("alice", "run-1")
-    lock.release(held)
-    assert lock.acquire(lock.read(), "run-2", TTL).stop_asked == ""
-
-
 def test_lock_that_was_taken_over_is_left_alone(lock: KubernetesLock) -> None:
     """A holder that was silent too long can neither renew nor release it."""
     lost = lock.acquire(lock.read(), "run-1", TTL)

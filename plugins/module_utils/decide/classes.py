@@ -7,7 +7,7 @@ beside it, so that the loop can sleep until then and a census need not judge unc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -64,12 +64,15 @@ def _readiness(machine: Machine) -> tuple[bool, datetime]:
 class Census:
     """Every machine of one instant in its class; within a class outdated and up-to-date ones apart.
 
-    `memo` is handed on from turn to turn and may be lost: it only spares judging a machine that did not change.
+    `memo` is handed on from turn to turn and may be lost: it only spares judging a machine that did not change. `replaced`
+    are machines that count as outdated whatever they are made of, because an operator asked.
     """
 
     __slots__ = ("current", "fresh", "outdated", "wake_at")
 
-    def __init__(self, machines: Mapping[str, Machine], pool: Pool, now: datetime, memo: dict[str, Verdict]) -> None:
+    def __init__(
+        self, machines: Mapping[str, Machine], pool: Pool, now: datetime, memo: dict[str, Verdict], replaced: Collection[str] = ()
+    ) -> None:
         self.current: dict[str, list[Machine]] = _empty()
         self.outdated: dict[str, list[Machine]] = _empty()
         self.wake_at: datetime | None = None
@@ -79,7 +82,7 @@ class Census:
             judged, kind, until, is_outdated = memo.get(name, NOT_JUDGED)
             if judged is not machine or (until is not None and now >= until):
                 kind, until = classify(machine, pool, now)
-                is_outdated = wanted not in (machine.vm.revision, ANY.id)
+                is_outdated = wanted not in (machine.vm.revision, ANY.id) or name in replaced
                 self.fresh.append(name)
                 memo[name] = (machine, kind, until, is_outdated)
             if until is not None and (self.wake_at is None or until < self.wake_at):

@@ -23,6 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, FleetError, Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, DrainPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 CORDONED = "cordoned"
@@ -65,6 +66,9 @@ class DrainNodes:
     def __init__(self, nodes: tuple[str, ...], policy: DrainPolicy, state: str = DRAINED) -> None:
         self.nodes, self.policy, self.state = nodes, policy, state
         self._given_up: dict[str, Blocker] = {}
+
+    def retarget(self, revision: Revision) -> None:
+        """Existing nodes are made of nothing that could change."""
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """All nodes move at once; the end comes with the last pod, not at the next poll."""

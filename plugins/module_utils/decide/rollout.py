@@ -10,6 +10,7 @@ Sources: semantics section 3, whose rule numbers the methods carry; FM1, FM8, FM
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
@@ -18,7 +19,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress impor
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 
 
 class Rollout:
@@ -28,17 +31,28 @@ class Rollout:
         self.pool = pool
         self.policy = pool.drain
         self.limits = limits_of(pool)
+        self.asked = pool.revision  # by the variables, whatever is made instead
+        self._steering = Steering()
         self._verdicts: dict[str, Verdict] = {}
         self._undressed: set[str] = set()
+
+    def retarget(self, revision: Revision) -> None:
+        """Make `revision` from now on: an operator or a breach put it in the place of the one asked for."""
+        self.pool = replace(self.pool, revision=revision)
+        self._judge_anew()
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """Actions that may start now, most urgent first; when there are none, `blockers` and `wake_at` say why and until when.
 
         O(n log n) in machines. Asked about the world its actions produced, it repeats none of them.
         """
-        census = Census(snapshot.machines, self.pool, now, self._verdicts)
-        turn = Turn(self.pool, self.limits, snapshot, census)
+        if snapshot.steering != self._steering:
+            self._steering = snapshot.steering
+            self._judge_anew()
+        census = Census(snapshot.machines, self.pool, now, self._verdicts, snapshot.steering.replace)
+        turn = Turn(self.pool, self.limits, snapshot, census, self.asked)
         if "cluster" not in snapshot.stale:
+            turn.give_back()
             turn.push_those_going()
             turn.set_aside_the_overdue()
             if "cloud" not in snapshot.stale:
@@ -52,7 +66,11 @@ class Rollout:
                 turn.clear_leftovers()
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
-        return verdict.conclude(turn.decision(), self.pool, self.limits, snapshot, census, is_idle=not turn.actions)
+        return verdict.conclude(turn, is_idle=not turn.actions)
+
+    def _judge_anew(self) -> None:
+        self._verdicts.clear()
+        self._undressed.clear()
 
     def _dress(self, turn: Turn, now: datetime) -> list[Action]:
         """Labels and taints that are missing on nodes that stay; a node that was found in order is not compared again."""

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain, going, order
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake, drain, going, ladder, losses, order
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
     AVAILABLE,
     BOOTING,
@@ -16,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
     Census,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.withdrawal import withdrawals
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
@@ -31,9 +33,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
-LOST_NEW_MAX = 3  # machines of the wanted revision that never became ready, before the run gives up on it (FM18)
 SILENCE_SHOWS = timedelta(seconds=60)  # a dead kubelet's node is not ready any more: 40 s, since Kubernetes 1.32 50 s
 
 STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
@@ -42,8 +45,11 @@ STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
 class Turn:
     """The counts of one turn, falling and rising with each decision. A = available, E = existing, G = going."""
 
-    def __init__(self, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census) -> None:
-        self.pool, self.limits, self.snapshot, self.census = pool, limits, snapshot, census
+    def __init__(self, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census, asked: Revision) -> None:
+        self.pool, self.limits, self.snapshot, self.census, self.asked = pool, limits, snapshot, census, asked
+        self.brake = brake.brake(pool, asked, snapshot)
+        self.rung = ladder.rung(pool, snapshot, census)
+        self.record = self.rung.record
         self.actions: list[Action] = []
         self.blockers: list[Blocker] = []
         self.chosen_now: set[str] = set()
@@ -63,20 +69,37 @@ class Turn:
         self._unlisted = {node.name for node in snapshot.nodes.values() if node.ready and node.chosen is None}
         self.existing += len(self._unlisted)
         self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted)
+        self.old = sum(len(census.outdated[kind]) for kind in STAYING)
+        self._given_back: Collection[str] = ()
         self._push = going.Push()
+        self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
+        if self.brake is not None:
+            self.blockers.append(self.brake.blocker)
+        elif self.rung.waits_for:
+            self.blockers.append(Blocker(code="step", what=self.rung.waits_for))
+            if self.rung.soaks_until is not None and self.rung.soaks_until > snapshot.at:
+                self._wake(self.rung.soaks_until)
 
     @property
     def may_replace(self) -> bool:
         """Whether taking a machine away for the sake of a new one makes sense: not while creates are held back."""
         troubles = self.snapshot.troubles
-        if troubles.fatal or troubles.lost_new >= LOST_NEW_MAX:
+        if troubles.fatal or self.brake is not None:
             return False
         return troubles.after is None or self.snapshot.at >= troubles.after
+
+    # What operators take back ------------------------------------------------------------------------------------------
+    def give_back(self) -> None:
+        """Withdraw marks that operators took back."""
+        found = withdrawals(self.census.of(GOING) + self.census.of(QUARANTINED), self.snapshot.steering)
+        self._given_back = found.keys()
+        self.old += len(found)  # they serve again
+        self.actions += found.values()
 
     # Rules 2 and 3 --------------------------------------------------------------------------------------------------
     def push_those_going(self) -> None:
         """Rule 2: every machine that is going or set aside moves one step. Nothing ever stops this."""
-        machines = self.census.of(GOING) + self.census.of(QUARANTINED)
+        machines = [m for m in self.census.of(GOING) + self.census.of(QUARANTINED) if m.name not in self._given_back]
         self._push = going.push(machines, self.snapshot, self.pool.drain, self.left)
         self.actions += self._push.actions
         self.blockers += self._push.blockers
@@ -102,6 +125,8 @@ class Turn:
         for machine in self._not_held(self.census.of(FAILED)):
             vm = machine.vm
             fault = f": {vm.fault}" if vm.fault else ""
+            if not self._is_known_loss(machine):
+                continue
             if machine.node is None:
                 self._choose(machine, "failed and never joined" + fault)
             elif self.going < self.limits.going:
@@ -110,7 +135,8 @@ class Turn:
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
         for machine in self._not_held(self.census.outdated[BOOTING]):
-            self._choose_booting(machine, "outdated")
+            if self._may_leave_the_old:
+                self.old -= self._choose_booting(machine, "outdated")
 
     def mark_outdated_not_ready(self) -> None:
         """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
@@ -121,14 +147,15 @@ class Turn:
                 what = f"{sick} machines not ready > max_unhealthy_total {self.limits.unhealthy}"
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
                 return
-            if self.going < self.limits.going and self._can_leave(machine):
+            if self.going < self.limits.going and self._may_leave_the_old and self._can_leave(machine):
+                self.old -= 1
                 self._choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
 
     def mark_surplus(self) -> None:
         """Rule 7: too many of the wanted revision: those that serve least go first."""
         surplus = self._surplus
-        booting = self._not_held(self.census.current[BOOTING])
-        not_ready = self._not_held(self.census.current[NOT_READY])
+        booting = self._not_held(self._candidates(BOOTING))
+        not_ready = self._not_held(self._candidates(NOT_READY))
         never = [machine for machine in booting if not machine.was_ready]
         young = [machine for machine in booting if machine.was_ready]
         still_young = {machine.name for machine in young}
@@ -140,17 +167,18 @@ class Turn:
             elif gone := self._can_leave(machine):
                 self._choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
             surplus -= gone
-            self.staying -= gone
+            self._count_out(machine, gone)
 
     def mark_available(self) -> None:
         """Rule 8: outdated ones in order, then surplus, while one less still keeps the floor."""
         if self.available - 1 < self.limits.floor:
             return
         outdated = self.census.outdated[AVAILABLE] if self.may_replace else []
-        self._choose_available(outdated, "outdated", len(outdated))
-        surplus = self._surplus
-        if surplus > 0:
-            self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", surplus)
+        spare = self.old - (self.limits.replicas - self.rung.most)  # those that the ladder's step leaves
+        self.old -= self._choose_available(outdated, "outdated", min(len(outdated), spare))
+        if self.brake is not None:  # else they went as outdated
+            self.old -= self._choose_available(self.census.outdated[AVAILABLE], "surplus", self._surplus)
+        self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", self._surplus)
 
     # Rule 9 -----------------------------------------------------------------------------------------------------------
     def create(self) -> None:
@@ -159,13 +187,13 @@ class Turn:
         After a failed create one at a time, until one is available: Nova counts its quota again when a server is built, so that of
         two that want the last place each may refuse the other, however often they are sent together.
         """
-        missing = -self._surplus
+        missing = self._missing
         troubles = self.snapshot.troubles
         if missing <= 0 or self.existing >= self.limits.ceiling:
             return
-        if troubles.fatal or troubles.lost_new >= LOST_NEW_MAX:
+        if troubles.fatal or (self.brake is not None and not self.brake.creates):
             return
-        if not self.may_replace and troubles.after is not None:
+        if troubles.after is not None and self.snapshot.at < troubles.after:
             since = troubles.since
             self.blockers.append(Blocker(code="exhausted", what=troubles.what, since=since))
             self._wake(troubles.after)
@@ -240,10 +268,12 @@ class Turn:
             blockers=tuple(self.blockers),
             wake_at=self.wake_at,
             tally=tally,
+            record=self.record,
         )
 
     def _all_staying(self) -> list[Machine]:
-        return [m for kind in STAYING for m in self.census.current[kind] if m.name not in self.chosen_now]
+        kept = self.census.current if self.brake is None else {kind: self.census.of(kind) for kind in STAYING}
+        return [m for kind in STAYING for m in kept[kind] if m.name not in self.chosen_now]
 
     def _all_outdated(self) -> list[Machine]:
         return [m for kind in STAYING for m in self.census.outdated[kind]]
@@ -256,12 +286,44 @@ class Turn:
 
     @property
     def _surplus(self) -> int:
-        """Machines of the wanted revision that are too many; below 0: missing. Creates in flight count."""
+        """Machines of the wanted revision that are too many. Under a brake old ones count, and those that surge may stay."""
+        if self.brake is not None:
+            return self.staying + self.old + self.creating - self.limits.ceiling
         return self.staying + self.creating - self.limits.replicas
+
+    @property
+    def _missing(self) -> int:
+        """Machines of the wanted revision to make; no more than the ladder's step has room for. Creates in flight count."""
+        if self.brake is not None:
+            return self.limits.replicas - self.staying - self.old - self.creating
+        return self.rung.most - self.staying - self.creating
+
+    @property
+    def _may_leave_the_old(self) -> bool:
+        """Whether the ladder's step leaves one old machine more than it wants to keep."""
+        return self.old > self.limits.replicas - self.rung.most
+
+    def _candidates(self, kind: str) -> list[Machine]:
+        """Surplus of a class: those of the wanted revision; under a brake old ones, and these first."""
+        found = self.census.current[kind] if self.brake is None else self.census.of(kind)
+        return [machine for machine in found if machine.name not in self.chosen_now]
+
+    def _count_out(self, machine: Machine, gone: bool) -> None:
+        if self.brake is None or machine in self.census.current[NOT_READY] + self.census.current[BOOTING]:
+            self.staying -= gone
+        else:
+            self.old -= gone
+
+    def _is_known_loss(self, machine: Machine) -> bool:
+        """A loss that speaks against the image is on record before its machine goes; if not, it is put there now."""
+        if not losses.counts(machine, self.pool, self.snapshot):
+            return True
+        self.record = losses.with_loss(self.record or self.snapshot.record, machine, self.pool, self.snapshot)
+        return False
 
     def _choose_available(self, machines: list[Machine], why: str, most: int) -> int:
         """Mark up to `most` of `machines` in order while the floor is kept; how many were marked."""
-        if not machines:
+        if not machines or most <= 0:
             return 0
         busy = order.budgets_in_use(self.census.of(GOING))
         chosen = 0
@@ -276,6 +338,8 @@ class Turn:
 
     def _can_leave(self, machine: Machine) -> bool:
         """Whether a drain could succeed by what is known; if not, the reasons are blockers and it is not started."""
+        if self._is_protected(machine):
+            return False
         if machine.node is None or going.is_proven_dead(machine):
             return True
         found = drain.blockers_of(machine.node, self.snapshot.budgets, self.pool.drain)
@@ -285,8 +349,19 @@ class Turn:
     def _not_held(self, machines: list[Machine]) -> list[Machine]:
         """Those of `machines` that no person has cordoned; all of them with `include_cordoned`."""
         if self.pool.drain.include_cordoned:
-            return list(machines)
-        return [machine for machine in machines if machine.node is None or not machine.node.is_held]
+            return [machine for machine in machines if not self._is_protected(machine)]
+        return [m for m in machines if (m.node is None or not m.node.is_held) and not self._is_protected(m)]
+
+    def _is_protected(self, machine: Machine) -> bool:
+        """An operator wants it to stay for now."""
+        protection = self.snapshot.steering.protect.get(machine.name)
+        if protection is None or self.snapshot.at >= protection.until:
+            return False
+        what = f"protected until {say_instant(protection.until)} {protection.asked}"
+        self.blockers.append(Blocker(code="protected", what=what, where=machine.where, since=protection.asked.at))
+        self._wake(protection.until)
+        self.patient_until = max(self.patient_until or protection.until, protection.until)
+        return True
 
     def _choose_booting(self, machine: Machine, why: str) -> bool:
         if not machine.was_ready:

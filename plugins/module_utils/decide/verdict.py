@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
     AVAILABLE,
     BOOTING,
@@ -16,8 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
     Census,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import waiting_for
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import LOST_NEW_MAX
-from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
@@ -26,23 +27,26 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     FleetError,
     GivenUp,
     Stalled,
+    Stopped,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, Limits, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, ROLL_BACK, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 AGAIN = "run the same playbook again"
 BLOCKERS_SHOWN = 5
 
 
-def conclude(decision: Decision, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census, *, is_idle: bool) -> Decision:
-    """`decision` with its end, if this is one. A run ends only when no call is in flight and none is wanted.
+def conclude(turn: Turn, *, is_idle: bool) -> Decision:
+    """The turn's decision with its end, if this is one. A run ends only when no call is in flight and none is wanted.
 
     `is_idle` False: something is wanted, though it may be held off for a moment after a refusal.
     """
-    deadline = (snapshot.progressed_at or snapshot.began_at) + pool.strategy.progress_deadline
-    if snapshot.at >= deadline:
+    decision, pool, snapshot, census = turn.decision(), turn.pool, turn.snapshot, turn.census
+    progressed_at = snapshot.progressed_at or snapshot.began_at
+    deadline = max(progressed_at, turn.patient_until or progressed_at) + pool.strategy.progress_deadline
+    if snapshot.at >= deadline and turn.brake is None:
         return _over(decision, _stalled(decision, pool, snapshot, census))
     overdue = [blocker for blocker in decision.blockers if blocker.code == "overdue"]
     if overdue and pool.drain.on_timeout == FAIL:
@@ -50,30 +54,64 @@ def conclude(decision: Decision, pool: Pool, limits: Limits, snapshot: Snapshot,
 
     wake_at = deadline if decision.wake_at is None else min(decision.wake_at, deadline)
     waiting = replace(decision, wake_at=wake_at)
+    if decision.record is not None:
+        return waiting  # nothing rests on a record before it is written
     if not is_idle or snapshot.stale or not snapshot.is_settled or census.of(GOING):
         return waiting
     if any(machine.vm.status == vm_states.DELETING for machine in census.of(QUARANTINED)):
         return waiting  # its pods are gone, and it will be in a moment
-    if snapshot.troubles.fatal or snapshot.troubles.lost_new >= LOST_NEW_MAX:
-        return _over(decision, _given_up(pool, snapshot))
-    if _is_done(limits, snapshot, census):
-        aside = census.of(QUARANTINED)
-        return _over(decision, _quarantined(census, snapshot) if aside else None)
-    if decision.blockers and decision.wake_at is None and not snapshot.creating:
-        return _over(decision, _blocked(decision.blockers, "everything else is done"))
+    if snapshot.troubles.fatal:
+        return _over(decision, _exhausted(pool, snapshot))
+    if _is_done(turn):
+        return _well_done(turn, waiting)
+    if turn.brake is not None:
+        return _braked(turn, turn.brake, waiting, deadline)
+    lasting = [blocker for blocker in decision.blockers if blocker.code != "step"]
+    if lasting and decision.wake_at is None and not snapshot.creating:
+        return _over(decision, _blocked(lasting, "everything else is done"))
     return waiting
 
 
-def _is_done(limits: Limits, snapshot: Snapshot, census: Census) -> bool:
+def _is_done(turn: Turn) -> bool:
+    census = turn.census
     total = sum(len(census.of(kind)) for kind in (FAILED, NOT_READY, BOOTING, AVAILABLE))
-    return len(census.current[AVAILABLE]) == total == limits.replicas and not snapshot.creating
+    return len(census.current[AVAILABLE]) == total == turn.limits.replicas and not turn.snapshot.creating
+
+
+def _well_done(turn: Turn, waiting: Decision) -> Decision:
+    """All is as it should be, once the record says so, too: a pin that stays would hold the image's name to its old meaning."""
+    record, image = turn.snapshot.record, turn.pool.revision.image
+    has_changed = bool(record.current) and record.current.get("digest") != image.get("digest", record.current.get("digest"))
+    if record.pinned or record.lost or record.climbing or has_changed:
+        return replace(waiting, record=record.completed(image))
+    if turn.census.of(QUARANTINED):
+        return _over(waiting, _quarantined(turn))
+    refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
+    return _over(waiting, _refused(turn.pool, refusal) if refusal is not None else None)
+
+
+def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) -> Decision:
+    """Only the brake is in the way. One that was put on during the run may be lifted during the run."""
+    if on.blocker.code == brake.REFUSED:
+        refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
+        is_rolled_back = turn.pool.strategy.on_breach == ROLL_BACK and turn.snapshot.record.current
+        if refusal is None or is_rolled_back:
+            return waiting  # the loop is about to resolve the image to go back to
+        return _over(waiting, _refused(turn.pool, refusal))
+    if on.blocker.code == brake.ABORTED and not on.stood_before:
+        return _over(waiting, _aborted(turn.pool, on.blocker))
+    if on.stood_before or turn.snapshot.at >= deadline:
+        left = f"{turn.old} machines are not as asked for"
+        return replace(_over(waiting, None), pending=f"{on.blocker.what}: {left}")
+    return waiting
 
 
 def _over(decision: Decision, failure: FleetError | None) -> Decision:
     return replace(decision, finished=True, failure=failure, actions=(), wake_at=None)
 
 
-def _quarantined(census: Census, snapshot: Snapshot) -> FleetError:
+def _quarantined(turn: Turn) -> FleetError:
+    census, snapshot = turn.census, turn.snapshot
     parts, since = [], None
     for machine in census.of(QUARANTINED):
         note = machine.node.quarantined if machine.node else None
@@ -86,14 +124,8 @@ def _quarantined(census: Census, snapshot: Snapshot) -> FleetError:
         where=f"{names}; quarantined and cordoned by us",
         since=since,
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back=_release(census.of(QUARANTINED)[0]),
+        back=brake.control(turn.pool.name, f"released machine={census.of(QUARANTINED)[0].name}"),
     )
-
-
-def _release(machine: Machine) -> str:
-    """The command that gives a machine back to the pool: its marks go with the cordon, else the next run cordons it again."""
-    name = machine.node.name if machine.node is not None else machine.name
-    return f"kubectl annotate node {name} {marks.NODE_CHOSEN}- {marks.NODE_QUARANTINED}- && kubectl uncordon {name}"
 
 
 def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
@@ -111,17 +143,29 @@ def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
     )
 
 
-def _given_up(pool: Pool, snapshot: Snapshot) -> FleetError:
+def _refused(pool: Pool, refusal: Refusal) -> FleetError:
+    is_back = pool.strategy.on_breach == ROLL_BACK
+    return GivenUp(
+        what=refusal.what + ("; rolled back" if is_back else "; the rollout is paused"),
+        where=f"pool {pool.name}, image {refusal.image}",
+        since=refusal.at,
+        forward=f"mend the image and {AGAIN}; to try the same one again: {brake.control(pool.name, 'resumed')}",
+        back="it is on the previous image already" if is_back else brake.control(pool.name, "rolled_back") + f", then {AGAIN}",
+    )
+
+
+def _aborted(pool: Pool, blocker: Blocker) -> FleetError:
+    return Stopped(
+        what=blocker.what,
+        where=blocker.where,
+        since=blocker.since,
+        forward=f"{brake.control(pool.name, 'resumed')}, then {AGAIN}",
+        back=f"{brake.control(pool.name, 'rolled_back')}, then {AGAIN}",
+    )
+
+
+def _exhausted(pool: Pool, snapshot: Snapshot) -> FleetError:
     troubles = snapshot.troubles
-    if troubles.lost_new >= LOST_NEW_MAX:
-        image = pool.revision.fields.get("image", "")
-        return GivenUp(
-            what=f"{troubles.lost_new} new machines never became ready within {say_duration(pool.strategy.startup_timeout)}",
-            where=f"pool {pool.name}, revision {pool.revision.id}" + (f", image {image}" if image else ""),
-            since=troubles.since,
-            forward=f"mend the image or the user data, then {AGAIN}",
-            back="give the previous image and run the playbook: machines of it are kept",
-        )
     return Exhausted(
         what=f"gave up after {troubles.count} failed creates: {troubles.what}",
         where=f"pool {pool.name}",

@@ -91,15 +91,9 @@ def create_failed(world: World, what: str, now: datetime) -> None:
     )
 
 
-def new_one_lost(world: World, now: datetime) -> None:
-    """A machine of the wanted revision never became ready and is deleted for it."""
-    troubles = world.troubles
-    world.troubles = replace(troubles, lost_new=troubles.lost_new + 1, since=troubles.since or now)
-
-
 def create_worked(world: World) -> None:
     """A new machine runs, or became available: what went wrong before is over."""
-    if world.troubles.count or world.troubles.lost_new:
+    if world.troubles.count:
         world.troubles = Troubles()
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
     Denied,
@@ -31,11 +32,16 @@ SETTLE_PER_TTL = 0.5  # 30 s at the default TTL of 60 s: what a dead holder's la
 
 
 class Keeper:
-    """Reads, takes, renews and gives back one lock through the runtime. `failure` ends the run."""
+    """Reads, takes, renews and gives back one lock through the runtime. `failure` ends the run.
 
-    def __init__(self, lock: Lock, runtime: Runtime, *, holder: str, ttl: timedelta, call_timeout: timedelta, record: PoolRecord) -> None:
-        self._lock, self._runtime, self._record = lock, runtime, record
-        self._holder, self._ttl, self._call_timeout = holder, ttl, call_timeout
+    What the settings pin goes into the record as soon as the lock is ours.
+    """
+
+    def __init__(self, lock: Lock, runtime: Runtime, settings: RunSettings) -> None:
+        self._lock, self._runtime, self._pinned = lock, runtime, settings.pinned
+        self._record, self._look_every = settings.seen.record, settings.steering_look
+        self.steering = settings.seen.steering
+        self._holder, self._ttl, self._call_timeout = settings.holder, settings.lock_ttl, settings.call_timeout
         self._held: LockFact | None = None
         self._renewed_at: datetime | None = None
         self._sent_at = runtime.now()
@@ -44,6 +50,7 @@ class Keeper:
         self._other_since: datetime | None = None
         self.is_calling = False
         self._due: datetime | None = None
+        self._renew_at: datetime | None = None
         self._settled_at: datetime | None = None
         self.failure: FleetError | None = None
 
@@ -56,6 +63,16 @@ class Keeper:
         """Whether a write sent now would arrive while the lock is surely ours."""
         return self._held is not None and self._renewed_at is not None and now - self._renewed_at < self._ttl - self._call_timeout
 
+    @property
+    def record(self) -> PoolRecord:
+        """The pool's record as the lock has it."""
+        return self._held.record if self._held is not None else self._record
+
+    def write(self, record: PoolRecord) -> None:
+        """Put `record` on the lock with the next call, which is due at once."""
+        if self._held is not None and record.dump() != self._record.dump():
+            self._record, self._due = record, None
+
     def settles_at(self) -> datetime | None:
         """When creates are free again after a take-over."""
         return self._settled_at
@@ -66,20 +83,23 @@ class Keeper:
             return None
         if self._due is not None and now < self._due:
             return self._due
-        if self._held is None:
+        held = self._held
+        if held is None:
             self._call(self._lock.read, self._was_read)
+        elif self._record.dump() != held.record.dump() or self._renew_at is None or now >= self._renew_at:
+            wanted = replace(held, record=self._record)
+            self._call(lambda: self._lock.renew(wanted), self._was_renewed)
         else:
-            held = self._held
-            self._call(lambda: self._lock.renew(held), self._was_renewed)
+            self._call(self._lock.read, self._was_looked_at)
         return None
 
-    def release(self, record: PoolRecord) -> None:
-        """Give the lock back with `record` on it, if it is ours. A failure is no harm: the lock runs out after its TTL."""
+    def release(self) -> None:
+        """Give the lock back with the record on it, if it is ours. A failure is no harm: the lock runs out after its TTL."""
         held, self._held = self._held, None
         if held is None:
             return
         try:
-            self._lock.release(replace(held, record=record))
+            self._lock.release(replace(held, record=self._record))
         except PortError:
             return
 
@@ -105,6 +125,7 @@ class Keeper:
 
     def _was_read(self, fact: LockFact) -> None:
         now = self._runtime.now()
+        self.steering = fact.steering
         if fact.holder == self._holder:
             self._is_ours(fact)
         elif not fact.holder:
@@ -121,6 +142,7 @@ class Keeper:
             self._due = now + self._ttl / LOOKS_PER_TTL
 
     def _acquire(self, seen: LockFact) -> None:
+        self._record = replace(seen.record, pinned=self._pinned) if self._pinned else seen.record
         wanted = replace(seen, record=self._record)
         self._call(lambda: self._lock.acquire(wanted, self._holder, self._ttl), self._take)
 
@@ -133,12 +155,25 @@ class Keeper:
         """An answer of ours was lost. How old that renewal is nobody knows, so nothing is written before the next one."""
         if self.acquired_at is None:
             self.acquired_at = self._runtime.now()
-        self._held, self._due = fact, self._runtime.now()
+        self.steering = fact.steering
+        self._held, self._due, self._renew_at = fact, self._runtime.now(), None
 
     def _was_renewed(self, fact: LockFact) -> None:
         # The renewal counts from when it was sent: it may have waited anywhere on its way.
-        self._held, self._renewed_at = fact, self._sent_at
-        self._due = self._sent_at + self._ttl / RENEWALS_PER_TTL
+        self._held, self._renewed_at, self.steering = fact, self._sent_at, fact.steering
+        self._renew_at = self._sent_at + self._ttl / RENEWALS_PER_TTL
+        self._due = self._next_look(self._renew_at)
+
+    def _was_looked_at(self, fact: LockFact) -> None:
+        held = self._held
+        if held is None or (fact.holder, fact.token) != (held.holder, held.token):
+            self._lost_or_raced()
+            return
+        self._held, self.steering = replace(held, version=fact.version), fact.steering
+        self._due = self._next_look(self._renew_at or self._sent_at)
+
+    def _next_look(self, renew_at: datetime) -> datetime:
+        return renew_at if self._look_every is None else min(renew_at, self._sent_at + self._look_every)
 
     def _lost_or_raced(self) -> None:
         """A conditional write failed: read who holds it now. A lost answer of our own renewal looks the same."""
@@ -162,12 +197,12 @@ class Keeper:
         self._call(self._lock.read, read)
 
     def _held_by(self, fact: LockFact) -> LockHeld:
-        stop = f", asked to stop by {fact.stop_asked}" if fact.stop_asked else ""
         return LockHeld(
-            what=f"another run holds the pool: {fact.holder}, since {fact.since}{stop}; it is alive",
+            what=f"another run holds the pool: {fact.holder}, since {fact.since}; it is alive",
             where="lock of the pool",
             since=_instant(fact.since),
-            forward=f"wait for it to end; a dead holder is replaced after {say_duration(self._ttl)} of silence",
+            forward="wait for it to end, or end it with node_pool_control, state aborted; "
+            f"a dead holder is replaced after {say_duration(self._ttl)} of silence",
             back="nothing was touched",
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import answers
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.course import Course
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.handlers import call_of
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.polling import Polling
@@ -33,7 +34,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Denied,
     FleetError,
-    GivenUp,
     Invalid,
     PortError,
     Stalled,
@@ -91,14 +91,16 @@ class _Loop:
         )
         self._polling = Polling(pushes=False)
         self._teller = Teller(reporter, job.pool)
+        self._course = Course(job, ports.cloud, runtime, self._teller.retargeted)
         self._keeper: Keeper | None = None
+        self._record, self._steering = settings.seen.record, settings.seen.steering
         self._steps: list[Step] = []
         self._decision = Decision()
         self._snapshot: Snapshot | None = None
         self._progressed_at = self._began_at
         self._progress: Tally = Tally()
         self._wrote_at: datetime | None = None
-        self._lost: set[str] = set()  # names of new machines that were given up
+        self._lost: set[str] = set()  # names of machines whose ERROR was counted
         self._turns = 0
         self._lives_on: str | None = None
         self._fatal: FleetError | None = None
@@ -120,11 +122,12 @@ class _Loop:
             self._turns += 1
             now = self._runtime.now()
             self._observe(now)
+            is_set = self._course.is_set(self._record, self._steering, now)
             failure = self._reason_to_end(now)
             if failure is not None:
                 return failure
             wake_at = None
-            if self._world.has_facts:
+            if self._world.has_facts and is_set:
                 decision = self._decide(now)
                 if self._is_over(decision, now):
                     return decision.failure
@@ -141,14 +144,12 @@ class _Loop:
         while (self._flying() or (self._keeper is not None and self._keeper.is_calling)) and self._runtime.now() < deadline:
             self._runtime.wait(deadline)
         if self._keeper is not None:
-            # A rollout that ended, or that gave its image up, is over: the next run asks anew what the name means (FM37).
-            is_over = failure is None or isinstance(failure, GivenUp)
-            kept = {} if is_over else self._settings.pinned
-            self._keeper.release(PoolRecord(pinned=kept))
+            self._keeper.release()
         if self._ports.cluster is not None:
             self._ports.cluster.stop()
         now = self._runtime.now()
-        self._teller.ended(failure, now)
+        pending = self._decision.pending if failure is None else ""
+        self._teller.ended(failure, pending, now)
         return Result(
             changed=self._wrote_at is not None,
             duration=now - self._began_at,
@@ -157,6 +158,7 @@ class _Loop:
             blockers=self._decision.blockers,
             tally=self._decision.tally,
             machines=self._snapshot.machines if self._snapshot is not None else {},
+            pending=pending,
             failure=failure,
         )
 
@@ -173,6 +175,10 @@ class _Loop:
             if due is not None and due <= now:
                 self._list(now)
         self._world.settle()
+        if self._keeper is not None:
+            self._record = self._keeper.record
+            self._teller.steered(self._steering, self._keeper.steering, now)
+            self._steering = self._keeper.steering
 
     def _list(self, now: datetime) -> None:
         cloud = self._ports.cloud
@@ -215,6 +221,8 @@ class _Loop:
             settled_at=self._keeper.settles_at() if self._keeper is not None else None,
             own_node=self._own_node(),
             progressed_at=self._progressed_at,
+            record=self._record,
+            steering=self._steering,
         )
         decision = self._job.decide(snapshot, now)
         if decision.tally != self._progress:
@@ -245,8 +253,8 @@ class _Loop:
         return False
 
     def _reason_to_end(self, now: datetime) -> FleetError | None:
-        if self._fatal is not None:
-            return self._fatal
+        if self._fatal is not None or self._course.failure is not None:
+            return self._fatal or self._course.failure
         if self._keeper is not None and self._keeper.failure is not None:
             return self._keeper.failure
         why = self._stop() if self._stop is not None else ""
@@ -261,7 +269,11 @@ class _Loop:
     # Act --------------------------------------------------------------------------------------------------------------------
     def _act(self, decision: Decision, now: datetime) -> None:
         if self._ports.lock is not None and self._keeper is None:
-            self._keeper = self._new_keeper()  # to wait, too: what is waited for may be another run's work
+            self._keeper = Keeper(
+                self._ports.lock, self._runtime, self._settings
+            )  # to wait, too: what is waited for may be another run's work
+        if decision.record is not None:
+            self._note_record(decision.record)
         if not decision.actions or not self._may_write(now):
             return
         for action in decision.actions:
@@ -270,18 +282,13 @@ class _Loop:
                 continue  # a failed machine's delete, just sent, began it: it was not known when this was decided
             self._send(action, now)
 
-    def _new_keeper(self) -> Keeper:
-        lock = self._ports.lock
-        if lock is None:
-            raise Stopped(what="no lock")
-        return Keeper(
-            lock,
-            self._runtime,
-            holder=self._settings.holder,
-            ttl=self._settings.lock_ttl,
-            call_timeout=self._settings.call_timeout,
-            record=PoolRecord(pinned=self._settings.pinned),
-        )
+    def _note_record(self, record: PoolRecord) -> None:
+        """What the next run has to know goes on the lock before anything rests on it; a job without a lock remembers it."""
+        if self._keeper is None:
+            self._record = record
+            self._runtime.wake()
+        else:
+            self._keeper.write(record)
 
     def _may_write(self, now: datetime) -> bool:
         """The lock is surely ours, and the cloud was listed after it became so: another run may have ended just before."""
@@ -340,7 +347,7 @@ class _Loop:
     def _note(self, action: Action, name: str, now: datetime) -> None:
         """Remember what is being done: for the plan, the events, and the counts of what went wrong."""
         if isinstance(action, Choose | Delete):
-            self._count_loss(action.machine, now)
+            self._count_error(action.machine, now)
         if isinstance(action, LookAt):
             return
         self._wrote_at = now
@@ -357,17 +364,12 @@ class _Loop:
         )
         self._teller.acted(action, name, now)
 
-    def _count_loss(self, machine: Machine, now: datetime) -> None:
-        """A new machine is given up: in ERROR, or not ready in time. Each counts once, whatever way it goes."""
-        vm, pool = machine.vm, self._job.pool
-        if machine.was_ready or machine.name in self._lost or pool is None:
+    def _count_error(self, machine: Machine, now: datetime) -> None:
+        """A new machine that the cloud put to ERROR is trouble with creates, and counts once, whatever way it goes."""
+        if machine.was_ready or machine.name in self._lost or machine.vm.status != vm_states.ERROR:
             return
-        if vm.status == vm_states.ERROR:
-            self._lost.add(machine.name)
-            answers.create_failed(self._world, vm.fault or "the cloud put the machine to ERROR", now)
-        elif vm.revision == pool.revision.id and now - vm.created_at >= pool.strategy.startup_timeout:
-            self._lost.add(machine.name)
-            answers.new_one_lost(self._world, now)
+        self._lost.add(machine.name)
+        answers.create_failed(self._world, machine.vm.fault or "the cloud put the machine to ERROR", now)
 
     def _flying(self) -> bool:
         return any(sent.answered_at is None for sent in self._world.calls.values())

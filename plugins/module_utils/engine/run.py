@@ -12,8 +12,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, Lock
+
+STEERING_LOOK = timedelta(seconds=4)
 
 
 class Job(Protocol):
@@ -29,6 +33,9 @@ class Job(Protocol):
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The pure function this project is about."""
+
+    def retarget(self, revision: Revision) -> None:
+        """Make `revision` from now on. Asked only of a job whose pool is made of something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,9 @@ class RunSettings:
     timeout: timedelta | None = None  # of the whole run
     wait: bool = True  # False: one turn, its calls answered, and out
     own_pod: str = ""  # the pod this run lives in, where it lives in one: its node goes last (FM42)
-    pinned: Mapping[str, str] = field(default_factory=dict)  # the resolved image, kept in the pool record until the end (FM37)
+    pinned: Image = field(default_factory=dict)  # the resolved image, kept in the pool record until the end (FM37)
+    seen: LockFact = field(default_factory=LockFact)  # the pool's lock as it was read before the run
+    steering_look: timedelta | None = STEERING_LOOK  # how old an operator's wish may get unseen; None: nobody can have one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +86,6 @@ class Result:
     steps: tuple[Step, ...] = ()
     blockers: tuple[Blocker, ...] = ()
     tally: Tally = field(default_factory=Tally)
+    pending: str = ""  # why it ended well with machines that are not as asked for: paused, outside of a window
     machines: Mapping[str, Machine] = field(default_factory=dict)
     failure: FleetError | None = None

@@ -20,7 +20,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering, changes
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
 
 SUMMARY_EVERY = timedelta(seconds=10)  # at most; whoever shows them may thin them out further
@@ -106,10 +108,22 @@ class Teller:
         data = {"verb": verb_of(action), "code": error.code}
         self._tell(Event(at=now, kind="refused", machine=name, text=f"{verb_of(action)}: {error}", data=data))
 
-    def ended(self, failure: FleetError | None, now: datetime) -> None:
-        """The run is over."""
+    def steered(self, before: Steering, after: Steering, now: datetime) -> None:
+        """Operators asked for something, or took it back."""
+        for text in changes(before, after) if before != after else ():
+            self._tell(Event(at=now, kind="steering", text=text))
+
+    def retargeted(self, revision: Revision, now: datetime) -> None:
+        """Machines are made of something else from now on."""
+        image = revision.image.get("asked", "")
+        text = f"revision {revision.id}, image {revision.fields.get('image', image)}"
+        self._tell(Event(at=now, kind="retarget", text=text, data={"revision": revision.id}))
+
+    def ended(self, failure: FleetError | None, pending: str, now: datetime) -> None:
+        """The run is over; `pending` says why it leaves machines that are not as asked for."""
         if self._reporter is not None:
-            text = "done" if failure is None else str(failure)
+            done = f"done for now: {pending}" if pending else "done"
+            text = done if failure is None else str(failure)
             self._tell(Event(at=now, kind="end", text=text, data={"code": failure.code if failure else "ok"}))
 
     def _changed(self, name: str, machine: Machine, now: datetime) -> None:

@@ -34,7 +34,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot, Troubles
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing
 
@@ -50,6 +52,7 @@ class Sent:
     is_unknown: bool = False
 
 
+NO_RECORD, NO_STEERING = PoolRecord(), Steering()
 TRIES_KEPT = 256  # evictions remembered before those of pods that are gone are looked for
 
 
@@ -213,6 +216,8 @@ class World:
         settled_at: datetime | None,
         own_node: str,
         progressed_at: datetime,
+        record: PoolRecord = NO_RECORD,
+        steering: Steering = NO_STEERING,
     ) -> Snapshot:
         """The world at `now`, unchanged machines being the same objects as in the snapshot before. O(machines)."""
         view = self.view
@@ -236,6 +241,8 @@ class World:
             settled_at=settled_at,
             is_settled=not self.calls,
             progressed_at=progressed_at,
+            record=record,
+            steering=steering,
         )
 
     def _overlay(self) -> Overlay:

@@ -41,12 +41,12 @@ def forecast(job: Job, ports: Ports, settings: RunSettings, runtime: Runtime) ->
     )
     session = VirtualSession(world)
     rehearsed = Ports(
-        cloud=SimulatedCloud(session, pool, "") if ports.cloud is not None else None,
+        cloud=SimulatedCloud(session, pool, "", resolver=ports.cloud.resolve) if ports.cloud is not None else None,
         cluster=SimulatedCluster(session, pool) if ports.cluster is not None else None,
         lock=SimulatedLock(session, pool) if ports.lock is not None else None,
     )
     virtual = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout)
-    result = loop.run(job, rehearsed, virtual, None, replace(settings, wait=True))
+    result = loop.run(job, rehearsed, virtual, None, replace(settings, wait=True, steering_look=None))
     return replace(result, blockers=(*_held_by_another(seen), *result.blockers))
 
 

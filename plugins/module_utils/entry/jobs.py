@@ -17,6 +17,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.event import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 
@@ -38,6 +40,10 @@ class Watched:
         """As the job's."""
         return self._job.policy
 
+    def retarget(self, revision: Revision) -> None:
+        """As the job's."""
+        self._job.retarget(revision)
+
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision."""
         self.first = self.first or snapshot
@@ -49,11 +55,20 @@ class ScaleGuard:
     """A pool's job that refuses, at its first look, to take more machines away than one run may."""
 
     def __init__(self, job: Job, pool: Pool, limit: int | str) -> None:
-        self.pool = pool
         self.policy = job.policy
+        self._replicas = pool.replicas
         self._job = job
         self._limit = limit
         self._has_looked = False
+
+    @property
+    def pool(self) -> Pool | None:
+        """As the job's."""
+        return self._job.pool
+
+    def retarget(self, revision: Revision) -> None:
+        """As the job's."""
+        self._job.retarget(revision)
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision, once it is clear that it may."""
@@ -67,7 +82,7 @@ class ScaleGuard:
     def _too_many_to_go(self, machines: Mapping[str, Machine]) -> Refused | None:
         """Slots are counted, not machines: in the middle of a rollout a slot may have two."""
         slots = {machine.vm.slot for machine in machines.values() if not machine.is_going}
-        present, wanted = len(slots - {None}), self.pool.replicas
+        present, wanted = len(slots - {None}), self._replicas
         allowed = count_of(self._limit, present, round_up=True, option="max_scale_down")
         if present - wanted <= allowed:
             return None
@@ -80,8 +95,11 @@ class ScaleGuard:
         )
 
 
-def pool_job(request: PoolRequest, ports: Ports) -> Watched:
-    """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched."""
+def pool_job(request: PoolRequest, ports: Ports, seen: LockFact) -> Watched:
+    """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched.
+
+    `seen` is the pool's lock: a rollout that is under way goes on with the image it began with.
+    """
     pool = request.pool
     if request.is_absent:
         from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
@@ -90,8 +108,7 @@ def pool_job(request: PoolRequest, ports: Ports) -> Watched:
     from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 
     if ports.cloud is not None:
-        pinned = ports.lock.read().record.pinned if ports.lock is not None else None
-        pool = replace(pool, revision=ports.cloud.resolve(pinned))
+        pool = replace(pool, revision=ports.cloud.resolve(seen.record.pinned))
     return Watched(ScaleGuard(Rollout(pool), pool, request.max_scale_down))
 
 
@@ -102,9 +119,15 @@ def drain_job(request: DrainRequest) -> Watched:
     return Watched(DrainNodes(request.nodes, request.policy, request.state))
 
 
-def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool) -> Result:
+def seen_lock(ports: Ports) -> LockFact:
+    """The pool's lock and record before the run; a job without a lock finds it free."""
+    return ports.lock.read() if ports.lock is not None else LockFact()
+
+
+def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, seen: LockFact) -> Result:
     """Do it, or in check mode find out what would be done."""
     face.now = kit.runtime.now
+    settings = replace(settings, seen=seen)
     if job.pool is not None:
         settings = replace(settings, pinned=job.pool.revision.image)
     if check:

@@ -32,6 +32,7 @@ LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 OF_THE_MACHINE = frozenset({"machine_name", "slot", "failure_domain"})  # what user data may ask for
 OF_THE_CLUSTER = frozenset({"bootstrap_token", "api_server", "ca_hash"})
+STEPS_OF = 100  # machines that a percentage is tried on
 TTL_PER_CALL = 2  # a holder has to be able to renew while its slowest call runs
 
 
@@ -67,7 +68,7 @@ class DrainRequest:
 
 def pool_request(params: Params) -> PoolRequest:
     """The request of `node_pool`. Raises `Invalid`."""
-    _exactly_one(params, "openstack", "simulated")
+    exactly_one(params, "openstack", "simulated")
     _needs_a_cluster(params)
     _rules_need_a_cluster(params)
     is_absent = params["state"] == "absent"
@@ -99,7 +100,7 @@ def pool_request(params: Params) -> PoolRequest:
 
 def info_request(params: Params) -> InfoRequest:
     """The request of `node_pool_info`. Raises `Invalid`."""
-    _exactly_one(params, "openstack", "simulated")
+    exactly_one(params, "openstack", "simulated")
     provider = params.get("openstack") or params.get("simulated") or {}
     return InfoRequest(
         pool=Pool(name=pool_name(params["name"]), replicas=0, revision=revision_of({})),
@@ -110,7 +111,7 @@ def info_request(params: Params) -> InfoRequest:
 
 def drain_request(params: Params) -> DrainRequest:
     """The request of `node_drain`. Raises `Invalid`."""
-    _exactly_one(params, "kubernetes", "simulated")
+    exactly_one(params, "kubernetes", "simulated")
     _rules_need_a_cluster(params)
     nodes = _distinct(params["nodes"], "nodes")
     if not nodes:
@@ -162,12 +163,23 @@ def holder(environment: Mapping[str, str]) -> str:
 
     The end is chance: in containers host name and process id come again, and a run must not take a dead namesake for itself.
     """
+    return f"{_user()}@{socket.gethostname()} pid {os.getpid()} ({os.urandom(2).hex()}){_awx_job(environment)}"
+
+
+def who(environment: Mapping[str, str]) -> str:
+    """Who asks for something: "ops@bastion", with the AWX job where there is one."""
+    return f"{_user()}@{socket.gethostname()}{_awx_job(environment)}"
+
+
+def _user() -> str:
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):  # a container's user without an entry in passwd
-        user = f"uid {os.getuid()}"
-    job = f", AWX job {environment['JOB_ID']}" if "AWX_HOST" in environment and "JOB_ID" in environment else ""
-    return f"{user}@{socket.gethostname()} pid {os.getpid()} ({os.urandom(2).hex()}){job}"
+        return f"uid {os.getuid()}"
+
+
+def _awx_job(environment: Mapping[str, str]) -> str:
+    return f", AWX job {environment['JOB_ID']}" if "AWX_HOST" in environment and "JOB_ID" in environment else ""
 
 
 def _rules_need_a_cluster(params: Params) -> None:
@@ -204,7 +216,24 @@ def _strategy(params: Params) -> Strategy:
         min_ready=duration(params["min_ready"], "strategy.min_ready"),
         startup_timeout=_positive(params["startup_timeout"], "strategy.startup_timeout"),
         progress_deadline=_positive(params["progress_deadline"], "strategy.progress_deadline"),
+        steps=_steps(params["steps"]),
+        soak=duration(params["soak"], "strategy.soak"),
+        max_failed_new=_lost_at_most(params["max_failed_new"]),
+        on_breach=params["on_breach"],
     )
+
+
+def _steps(given: list[str]) -> tuple[str, ...]:
+    for index, step in enumerate(given):
+        if count_of(step, STEPS_OF, round_up=True, option=f"strategy.steps[{index}]") == 0:
+            raise Invalid(what="a step of 0 machines is none; expected 1 or more, or a percentage", where=f"strategy.steps[{index}]")
+    return tuple(given)
+
+
+def _lost_at_most(given: str | None) -> str | None:
+    if given is not None and count_of(given, STEPS_OF, round_up=True, option="strategy.max_failed_new") == 0:
+        raise Invalid(what="0 would refuse an image that lost no machine; expected 1 or more", where="strategy.max_failed_new")
+    return given
 
 
 def _replicas(params: Params) -> int:
@@ -253,7 +282,7 @@ def _taint(given: Params, path: str) -> Taint:
     return Taint(given["key"], given["value"], given["effect"])
 
 
-def _exactly_one(params: Params, *names: str) -> None:
+def exactly_one(params: Params, *names: str) -> None:
     """Ansible counts an option that is given as null; a template that comes out empty is such a one."""
     if sum(params.get(name) is not None for name in names) != 1:
         raise Invalid(what="expected exactly one of them", where=", ".join(names))

@@ -224,6 +224,10 @@ STRATEGY = Spec(
                 "progress_deadline": _text(default="30m"),
                 "max_blocked": _text(default="5%"),
                 "max_unhealthy_total": _text(default="20%"),
+                "steps": _texts(default=[]),
+                "soak": _text(default="0"),
+                "max_failed_new": _text(),
+                "on_breach": _text(choices=["pause", "rollback"], default="pause"),
             },
         },
     },
@@ -272,6 +276,20 @@ NODES = Spec(
     },
 )
 
+CONTROL = Spec(
+    {
+        "name": _text(required=True, aliases=["pool"]),
+        "state": _text(
+            required=True,
+            choices=["paused", "resumed", "aborted", "retargeted", "rolled_back", "released", "replaced", "protected"],
+        ),
+        "machine": _text(),
+        "image": _text(),
+        "lasts": _text(default="1h"),
+    },
+    required_if=[("state", state, ["machine"]) for state in ("released", "replaced", "protected")],
+)
+
 INFO = Spec({"name": _text(required=True, aliases=["pool"]), "user_data": _text(no_log=True, aliases=["userdata"])})
 
 WORLD = Spec(
@@ -301,6 +319,7 @@ _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_o
 
 NODE_POOL = POOL + STRATEGY + DRAIN + OPENSTACK + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
 NODE_POOL_INFO = INFO + OPENSTACK + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
+NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)
 
 

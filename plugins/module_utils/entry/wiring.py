@@ -53,6 +53,20 @@ def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta
     return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
 
 
+def pool_lock(params: Params) -> tuple[Lock, datetime]:
+    """A pool's lock by itself, and the time by the clock that its world has. Makes no call."""
+    if params["simulated"] is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
+
+        session = _world(params["simulated"]["world"])
+        return SimulatedLock(session, params["name"]), session.now()
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
+
+    runtime = ThreadsRuntime()
+    client = _client(params["kubernetes"], runtime.now)
+    return KubernetesLock(client, pool=params["name"], namespace=params["kubernetes"]["lock_namespace"]), runtime.now()
+
+
 def nodes_kit(params: Params) -> Kit:
     """What existing nodes need: their cluster. No pool, so nothing that two runs could both create, and no lock."""
     if params["simulated"] is not None:

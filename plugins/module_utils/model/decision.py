@@ -14,6 +14,7 @@ from typing import TypeAlias
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange, Pod
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 
 
@@ -148,7 +149,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One turn's answer. `finished` True ends the run: well, or with `failure`."""
+    """One turn's answer. `finished` True ends the run: well, or with `failure`.
+
+    `record` is what the pool's record should say; None leaves it as it is. `pending` says why a run that ends well leaves
+    machines that are not as asked for.
+    """
 
     actions: tuple[Action, ...] = ()
     blockers: tuple[Blocker, ...] = ()
@@ -156,3 +161,5 @@ class Decision:
     finished: bool = False
     failure: FleetError | None = None
     tally: Tally = field(default_factory=Tally)
+    record: PoolRecord | None = None
+    pending: str = ""

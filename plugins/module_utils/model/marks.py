@@ -32,7 +32,7 @@ NODE_READY_AT = PREFIX + "/ready-at"  # annotation: it was ready once, so "not r
 NODE_OUTDATED = PREFIX + "/outdated"  # taint PreferNoSchedule: a pod should move once, to a machine that stays
 TOKEN_MACHINE = PREFIX + "/machine"  # annotation of a bootstrap token: the machine it was minted for
 LOCK_RECORD = PREFIX + "/record"  # annotation of the pool's Lease: PoolRecord
-LOCK_STOP_ASKED = PREFIX + "/stop-asked"  # annotation of the pool's Lease: who asked its holder to stop
+LOCK_STEERING = PREFIX + "/steering"  # annotation of the pool's Lease: Steering, what operators asked of the pool
 
 NAME_SUFFIX_LENGTH = 5
 _SUFFIX = f"[a-z0-9]{{{NAME_SUFFIX_LENGTH}}}"

@@ -40,6 +40,7 @@ class Pod:
     order: int = 0  # lower groups leave first
     grace: timedelta = timedelta(seconds=30)
     terminating_since: datetime | None = None
+    is_ready: bool = True
     is_replicated: bool = True  # a controller brings it back elsewhere
     has_empty_dir: bool = False
     wait_completed: bool = False  # leaves by ending, is never evicted

@@ -15,6 +15,9 @@ SKIP = "skip"
 FAIL = "fail"
 FORCE = "force"
 
+PAUSE = "pause"
+ROLL_BACK = "rollback"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
@@ -27,6 +30,10 @@ class Strategy:
     min_ready: timedelta = timedelta(seconds=30)
     startup_timeout: timedelta = timedelta(minutes=20)
     progress_deadline: timedelta = timedelta(minutes=30)
+    steps: tuple[int | str, ...] = ()  # canary ladder: new machines at most, before soak and gate of each are passed
+    soak: timedelta = timedelta(0)  # how long a step's machines and their pods are ready before the next
+    max_failed_new: int | str | None = None  # None: 1 in the first step, or in all where there are none; then 5%
+    on_breach: str = PAUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,34 +1,114 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What belongs to the pool and to no single machine, and outlives runs: kept on the lock object."""
+"""What belongs to the pool and to no single machine, and outlives runs: kept on the lock object.
+
+Two texts with one writer each, so that neither overwrites the other: the record is the lock holder's, the steering is the
+operators' (model/steering.py). Keys are never renamed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
+
+# A resolved image, as `Revision.image` says it: {"asked", "id", "digest"}.
+Image = Mapping[str, str]
+REVISIONS_KEPT = 20  # refused ones; the oldest are forgotten, an annotation has no room for all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A new machine of a revision that ran and never became ready."""
+
+    machine: str
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A revision that broke its budget: no run makes a machine of it again until an operator resumes."""
+
+    at: datetime
+    what: str
+    image: str  # as asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRecord:
-    """`pinned` is the resolved image of a rollout under way: `{"asked", "id", "digest", "since"}`; empty between rollouts."""
+    """What a run leaves to the next.
 
-    pinned: Mapping[str, str] = field(default_factory=dict)
+    `pinned` is the image of a rollout under way, empty between rollouts; `given_up` that of one whose revision was refused.
+    `current` is the image of the last rollout that was completed, `previous` the one before it. `lost` and `refused` go by
+    revision id. `passed` is how many steps of the ladder the revision `climbing` has behind it.
+    """
+
+    pinned: Image = field(default_factory=dict)
+    given_up: Image = field(default_factory=dict)
+    current: Image = field(default_factory=dict)
+    previous: Image = field(default_factory=dict)
+    lost: Mapping[str, tuple[Lost, ...]] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    climbing: str = ""
+    passed: int = 0
 
     def dump(self) -> str:
-        """JSON text for an annotation; keys are never renamed."""
-        return json.dumps({"pinned": dict(self.pinned)}, sort_keys=True, separators=(",", ":"))
+        """JSON text for an annotation, without what is empty."""
+        raw: dict[str, Any] = {
+            "pinned": dict(self.pinned),
+            "given_up": dict(self.given_up),
+            "current": dict(self.current),
+            "previous": dict(self.previous),
+            "lost": {revision: [_say_lost(one) for one in lost] for revision, lost in self.lost.items()},
+            "refused": {revision: _say_refusal(one) for revision, one in self.refused.items()},
+            "climbing": self.climbing,
+            "passed": self.passed,
+        }
+        return json.dumps({key: value for key, value in raw.items() if value}, sort_keys=True, separators=(",", ":"))
+
+    def refusing(self, revision: str, refusal: Refusal) -> PoolRecord:
+        """The record with one more refused revision; its lost machines are told by the refusal."""
+        kept = {**self.refused, revision: refusal}
+        newest = sorted(kept, key=lambda name: kept[name].at)[-REVISIONS_KEPT:]
+        lost = {name: machines for name, machines in self.lost.items() if name != revision}
+        given_up = self.pinned or {"asked": refusal.image}
+        # The name is asked for its meaning anew by the next run, else a rebuilt image would never be tried.
+        return replace(self, refused={name: kept[name] for name in newest}, lost=lost, pinned={}, given_up=given_up)
+
+    def completed(self, image: Image) -> PoolRecord:
+        """The record after a rollout to `image` was completed: nothing is under way."""
+        previous = self.previous if self.current.get("digest") in (image.get("digest"), None) else self.current
+        kept = dict(image) if image else self.current
+        return replace(self, pinned={}, given_up={}, current=kept, previous=previous, lost={}, climbing="", passed=0)
 
 
 def load_record(text: str | None) -> PoolRecord:
-    """The record in `text`; an empty or foreign text is an empty record, since everything in it can be decided anew."""
+    """The record in `text`. What is empty or foreign counts as absent, since everything in it can be decided anew."""
+    raw = load_object(text)
+    return PoolRecord(
+        pinned=_image(raw.get("pinned")),
+        given_up=_image(raw.get("given_up")),
+        current=_image(raw.get("current")),
+        previous=_image(raw.get("previous")),
+        lost={name: lost for name, found in _items(raw.get("lost")) if (lost := _lost(found))},
+        refused={name: refusal for name, found in _items(raw.get("refused")) if (refusal := _refusal(found))},
+        climbing=str(raw.get("climbing") or ""),
+        passed=raw["passed"] if isinstance(raw.get("passed"), int) else 0,
+    )
+
+
+def load_object(text: str | None) -> dict[str, Any]:
+    """The JSON object in `text`, empty where there is none."""
     try:
         raw: Any = json.loads(text or "{}")
     except ValueError:
-        raw = {}
-    pinned = raw.get("pinned") if isinstance(raw, dict) else None
-    return PoolRecord(pinned={str(k): str(v) for k, v in pinned.items()} if isinstance(pinned, dict) else {})
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,4 +125,34 @@ class LockFact:
     ttl: timedelta = timedelta(seconds=60)
     version: str = ""
     record: PoolRecord = field(default_factory=PoolRecord)
-    stop_asked: str = ""  # who asked the holder to stop
+    steering: Steering = field(default_factory=Steering)
+
+
+def _say_lost(one: Lost) -> dict[str, str]:
+    return {"machine": one.machine, "at": say_instant(one.at), "what": one.what}
+
+
+def _say_refusal(one: Refusal) -> dict[str, str]:
+    return {"at": say_instant(one.at), "what": one.what, "image": one.image}
+
+
+def _image(raw: Any) -> Image:
+    return {str(key): str(value) for key, value in _items(raw)}
+
+
+def _items(raw: Any) -> list[tuple[str, Any]]:
+    return [(str(key), value) for key, value in raw.items()] if isinstance(raw, dict) else []
+
+
+def _lost(raw: Any) -> tuple[Lost, ...]:
+    try:
+        return tuple(Lost(machine=str(one["machine"]), at=parse_instant(one["at"]), what=str(one["what"])) for one in raw)
+    except (KeyError, TypeError, ValueError):
+        return ()
+
+
+def _refusal(raw: Any) -> Refusal | None:
+    try:
+        return Refusal(at=parse_instant(raw["at"]), what=str(raw["what"]), image=str(raw["image"]))
+    except (KeyError, TypeError, ValueError):
+        return None

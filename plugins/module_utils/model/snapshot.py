@@ -9,6 +9,8 @@ from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Look, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 
 
@@ -33,7 +35,6 @@ class Troubles:
     what: str = ""
     since: datetime | None = None
     count: int = 0
-    lost_new: int = 0  # machines of the wanted revision that never became ready and were deleted for it
     fatal: bool = False
 
 
@@ -64,6 +65,8 @@ class Snapshot:
     settled_at: datetime | None = None  # after a lock was taken over: no create before then, a dead holder's may still arrive
     is_settled: bool = True  # no call in flight and no answer waiting to be seen
     progressed_at: datetime | None = None  # when this run last came nearer to its end, for progress_deadline
+    record: PoolRecord = field(default_factory=PoolRecord)  # what earlier runs left, and this one wrote
+    steering: Steering = field(default_factory=Steering)  # what operators asked
 
     @property
     def may_create(self) -> bool:

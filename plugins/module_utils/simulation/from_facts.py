@@ -163,4 +163,4 @@ def _count_others(world: World, view: ClusterView) -> None:
 
 
 def _lease(lock: LockFact) -> Lease:
-    return Lease(holder="", token=lock.token, ttl=lock.ttl, record=lock.record.dump())
+    return Lease(holder="", token=lock.token, ttl=lock.ttl, record=lock.record.dump(), steering=lock.steering.dump())

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, load_record
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, load_object, load_record
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering, load_steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Lease, Token
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER, State
@@ -34,21 +35,22 @@ class Leases:
             ttl=lease.ttl,
             version=str(lease.version),
             record=load_record(lease.record),
-            stop_asked=lease.stop_asked,
+            steering=load_steering(load_object(lease.steering)),
         )
 
     def acquire(self, pool: str, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
         """Take it, with `seen.record` on it. Raises `Conflict` when it is not as `seen`."""
         lease = self._as_seen(pool, seen)
-        lease.holder, lease.since, lease.ttl, lease.stop_asked = holder, say_instant(self._state.now), ttl, ""
+        lease.holder, lease.since, lease.ttl = holder, say_instant(self._state.now), ttl
         lease.record = seen.record.dump()
         lease.token += 1
         lease.renewals += 1
         return self._written(pool, lease)
 
     def renew(self, pool: str, held: LockFact) -> LockFact:
-        """Say that the holder lives. Raises `Conflict` when it is another's."""
+        """Say that the holder lives, with `held.record` on it. Raises `Conflict` when it is another's."""
         lease = self._held(pool, held)
+        lease.record = held.record.dump()
         lease.renewals += 1
         return self._written(pool, lease)
 
@@ -56,16 +58,15 @@ class Leases:
         """Give it back, with `held.record` on it; another's is left alone."""
         lease = self._state.leases.get(pool)
         if lease is not None and (lease.holder, lease.token) == (held.holder, held.token):
-            lease.holder = lease.since = lease.stop_asked = ""
+            lease.holder = lease.since = ""
             lease.record = held.record.dump()
             self._written(pool, lease)
 
-    def ask_to_stop(self, pool: str, who: str) -> None:
-        """Leave a request for the holder; nothing happens to a free lock."""
-        lease = self._state.leases.get(pool)
-        if lease is not None and lease.holder:
-            lease.stop_asked = who
-            self._written(pool, lease)
+    def steer(self, pool: str, seen: LockFact, steering: Steering) -> LockFact:
+        """Write what operators ask, whoever holds it. Raises `Conflict` when it is not as `seen`."""
+        lease = self._as_seen(pool, seen)
+        lease.steering = steering.dump()
+        return self._written(pool, lease)
 
     def _as_seen(self, pool: str, seen: LockFact) -> Lease:
         lease = self._state.leases.get(pool)
@@ -77,7 +78,7 @@ class Leases:
         return lease
 
     def _held(self, pool: str, held: LockFact) -> Lease:
-        """By holder and token, not by version: a request to stop is no loss of the lock."""
+        """By holder and token, not by version: a pool that was steered is no loss of the lock."""
         lease = self._state.leases.get(pool)
         if lease is None or (lease.holder, lease.token) != (held.holder, held.token):
             holder = lease.holder if lease is not None and lease.holder else "nobody"

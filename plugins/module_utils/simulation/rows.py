@@ -220,7 +220,7 @@ class Token:
 
 @dataclass(slots=True)
 class Lease:
-    """A lock object: one per pool. `record` is PoolRecord's text."""
+    """A lock object: one per pool. `record` is PoolRecord's text, `steering` Steering's."""
 
     holder: str = ""
     since: str = ""
@@ -229,7 +229,7 @@ class Lease:
     ttl: timedelta = timedelta(seconds=60)
     version: int = 0
     record: str = ""
-    stop_asked: str = ""
+    steering: str = ""
 
 
 @dataclass(slots=True)

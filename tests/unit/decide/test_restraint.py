@@ -36,7 +36,6 @@ from ansible_collections.immutable.fleet.tests.unit.decide.rows import NEVER_BAC
 CART = "shop/cart"
 
 
-LOST = Troubles(lost_new=3, since=ago(60))
 SHORT = Troubles(after=later(5), what="No valid host was found.", since=ago(2), count=1)
 PROBING = Troubles(after=ago(1), what="Quota exceeded", since=ago(6), count=1)
 GIVEN_UP = Troubles(after=ago(5), what="No valid host was found.", since=ago(300), count=5, fatal=True)
@@ -53,11 +52,10 @@ GIVEN_UP = Troubles(after=ago(5), what="No valid host was found.", since=ago(300
             id="the back-off is over",
         ),
         pytest.param(GIVEN_UP, [], id="given up"),
-        pytest.param(LOST, [], id="FM18 new machines never become ready"),
     ],
 )
 def test_nothing_is_taken_away_for_machines_that_cannot_be_made(troubles: Troubles, expected: list[str]) -> None:
-    """Exhausted, and an image that never becomes ready, stop rule 9, and 5 to 8 for the sake of new machines."""
+    """Exhausted stops rule 9, and 5 to 8 for the sake of new machines."""
     assert decided(snapshot(*slots(OLD_A, OLD_A, OLD_A), troubles=troubles), pool(3, 1, 1)) == expected
 
 

@@ -12,7 +12,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Exhausted, FleetError, GivenUp, Stalled
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Exhausted, FleetError, Stalled
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot, Troubles
@@ -113,7 +113,7 @@ def test_FM08_with_machines_set_aside_the_end_is_blocked() -> None:
         where="machine q1; quarantined and cordoned by us",
         since=ago(30),
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back="kubectl annotate node q1 immutable.fleet/chosen- immutable.fleet/quarantined- && kubectl uncordon q1",
+        back="ansible localhost -m immutable.fleet.node_pool_control -a 'name=web state=released machine=q1'",
     )
 
 
@@ -133,17 +133,6 @@ SHORT = Troubles(after=ago(5), what="No valid host was found.", since=ago(300), 
                 back="nothing is half done: no machine was taken away for one that could not be made",
             ),
             id="FM27 out of resources",
-        ),
-        pytest.param(
-            Troubles(lost_new=3, since=ago(4000)),
-            GivenUp(
-                what="3 new machines never became ready within 20m",
-                where="pool web, revision new, image sha512:new",
-                since=ago(4000),
-                forward=f"mend the image or the user data, then {AGAIN}",
-                back="give the previous image and run the playbook: machines of it are kept",
-            ),
-            id="FM18 a bad image",
         ),
     ],
 )

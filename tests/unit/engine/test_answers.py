@@ -120,7 +120,7 @@ def test_creates_that_failed_together_count_as_one() -> None:
 def test_what_works_ends_the_trouble() -> None:
     """A new machine that serves: what went wrong before is over."""
     world, _key = sent(CREATE)
-    world.troubles = Troubles(count=4, lost_new=2)
+    world.troubles = Troubles(count=4)
     answers.create_worked(world)
     assert world.troubles == Troubles()
 

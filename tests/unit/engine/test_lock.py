@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Steady
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import LockHeld, Stopped
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
@@ -18,8 +19,7 @@ PIN = PoolRecord(pinned={"asked": "v1"})
 
 def keeper(estate: Estate, holder: str) -> Keeper:
     """One process's keeper of the pool's lock."""
-    call_timeout = timedelta(seconds=20)
-    return Keeper(estate.ports().lock, estate.runtime, holder=holder, ttl=TTL, call_timeout=call_timeout, record=PIN)
+    return Keeper(estate.ports().lock, estate.runtime, RunSettings(holder=holder, lock_ttl=TTL, pinned=PIN.pinned))
 
 
 def drive(estate: Estate, seconds: float, *keepers: Keeper) -> float:
@@ -137,7 +137,7 @@ def test_a_released_lock_is_free_and_keeps_the_record() -> None:
     estate = Estate()
     ours = keeper(estate, "us")
     drive(estate, 1, ours)
-    ours.release(PIN)
+    ours.release()
     fact = estate.ports().lock.read()
     assert (ours.is_held, fact.holder, fact.record) == (False, "", PIN)
 
@@ -148,5 +148,5 @@ def test_a_release_that_fails_is_no_harm() -> None:
     ours = keeper(estate, "us")
     drive(estate, 1, ours)
     estate.world.inject(Fault(kind="unreachable", target="lock"))
-    ours.release(PIN)
+    ours.release()
     assert not ours.is_held

@@ -151,8 +151,8 @@ def test_actions_refusals_and_the_end_are_told() -> None:
     teller.acted(create, "web-2-aaaaa", NOW)
     teller.refused(Evict("m1", pod("a"), "no PDB"), "m1", Conflict(what="changed"), NOW)
     teller.refused(ChangeNode(NodeChange(node="m2", uid="u"), "set role"), "m2", Conflict(what="changed"), NOW)
-    teller.ended(None, NOW)
-    teller.ended(Stopped(what="stopped: SIGTERM"), NOW)
+    teller.ended(None, "", NOW)
+    teller.ended(Stopped(what="stopped: SIGTERM"), "", NOW)
     assert listener.events == [
         Event(at=NOW, kind="create", machine="web-2-aaaaa", text="3 exist < ceiling 4", data={"slot": 2, "failure_domain": "az1"}),
         Event(at=NOW, kind="refused", machine="m1", text="evict: changed", data={"verb": "evict", "code": "conflict"}),

@@ -65,7 +65,7 @@ class OpenStackCloud:
         self._template = options.template
         self._now = now
         self._transport: Transport = transport or Client(options.connection, call_timeout, now)
-        self._resolved: Resolved | None = None
+        self._resolved: dict[str, Resolved] = {}  # by revision id: a run that is retargeted has several
         self._group_lock = threading.Lock()
         self._group_id = ""
         self._alive: dict[str, str] | None = None  # {server id: name} as of the last listing; None before the first
@@ -75,9 +75,11 @@ class OpenStackCloud:
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
         """As `Cloud.resolve`. Two to eight calls, all at once."""
-        self._resolved = resolve(self._transport, self._template, pinned or {})
-        self._group_id = self._resolved.server_group_id
-        return revision(self._template, self._resolved)
+        resolved = resolve(self._transport, self._template, pinned or {})
+        self._group_id = resolved.server_group_id
+        found = revision(self._template, resolved)
+        self._resolved[found.id] = resolved
+        return found
 
     def watch(self, on_change: Callable[[], None]) -> bool:
         """As `Cloud.watch`: Nova tells nobody, it has to be polled."""
@@ -111,9 +113,9 @@ class OpenStackCloud:
 
     def create(self, machine: NewMachine) -> None:
         """As `Cloud.create`. Two calls; a refusal of the second takes the ports back, an unknown answer leaves them to the list."""
-        resolved = self._resolved
+        resolved = self._resolved.get(machine.revision)
         if resolved is None:
-            raise InvariantViolated(what="create before resolve")
+            raise InvariantViolated(what=f"create of a revision that was not resolved: {machine.revision}")
         user_data = render(self._template.user_data, machine.values)
         group_id = self._server_group()
         port_ids: list[str] = []

@@ -135,20 +135,22 @@ def _image(transport: Transport, template: Template, pinned: Mapping[str, str]) 
     asked = template.image_asked
     if not asked:
         raise Invalid(what="missing; expected the name or ID of an image, or image_properties", where=where)
-    wanted = pinned.get("id", "") if pinned.get("asked") == asked else ""
-    if wanted or _ID.fullmatch(asked):
+    instead = pinned if pinned.get("asked") == asked else {}
+    wanted, named = instead.get("id", ""), instead.get("name", "")
+    if wanted or _ID.fullmatch(named or asked):
         try:
-            found = [transport.request("GET", IMAGE, f"/images/{wanted or asked}")]
+            found = [transport.request("GET", IMAGE, f"/images/{wanted or named or asked}")]
         except NotFound as exc:
             why = f", which this rollout pinned for {asked}, is gone" if wanted else " does not exist"
-            raise Invalid(what=f"the image {wanted or asked}{why}", where=where) from exc
+            raise Invalid(what=f"the image {wanted or named or asked}{why}", where=where) from exc
     else:
-        query = (("name", asked),) if template.image else tuple(sorted(template.image_properties.items()))
+        by_name = bool(named or template.image)
+        query = (("name", named or asked),) if by_name else tuple(sorted(template.image_properties.items()))
         found = list(every(transport, IMAGE, "/images", "images", query))
     usable = [image for image in found if image.get("status") == "active"]
     if found and not usable:
-        raise Invalid(what=f"the image {asked} is {found[0].get('status')}; expected active", where=where)
-    return _only(usable, "image", asked, where)
+        raise Invalid(what=f"the image {named or asked} is {found[0].get('status')}; expected active", where=where)
+    return _only(usable, "image", named or asked, where)
 
 
 def _digest(image: Found) -> str:

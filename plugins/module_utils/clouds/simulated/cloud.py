@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state i
 class SimulatedCloud:
     """One pool's cloud. `fields` is what a machine is made of beside its image, for the revision: `{"flavor": "m1", ...}`.
 
-    `revision`: what the real cloud resolved, for a world that was made from its facts.
+    `resolver`: the real cloud's, for a world that was made from its facts.
     """
 
     def __init__(
@@ -27,22 +27,22 @@ class SimulatedCloud:
         pool: str,
         image: str,
         fields: Mapping[str, str] | None = None,
-        revision: Revision | None = None,
+        resolver: Callable[[Mapping[str, str] | None], Revision] | None = None,
     ) -> None:
         self._session = session
         self._pool = pool
         self._image = image
         self._fields = dict(fields or {})
-        self._revision = revision
+        self._resolver = resolver
         self._stop_watching: Callable[[], None] | None = None
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
         """See ports.Cloud."""
+        if self._resolver is not None:
+            return self._resolver(pinned)
         with self._session.world() as world, world.calls.around(CLOUD, "resolve"):
-            digest = pinned["digest"] if pinned and pinned.get("asked") == self._image else ""
-            if self._revision is not None:
-                return self._revision
-            image = world.hypervisor.image(digest, self._image)
+            instead = pinned if pinned and pinned.get("asked") == self._image else {}
+            image = world.hypervisor.image(instead.get("digest", ""), instead.get("name", self._image))
             pin = {"asked": self._image, "id": image.digest, "digest": image.digest}
             return revision_of({**self._fields, "image": image.digest}, pin)
 

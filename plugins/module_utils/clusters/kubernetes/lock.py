@@ -2,8 +2,8 @@
 """The pool's lock and record on one coordination.k8s.io Lease.
 
 `leaseTransitions` is the fencing token: each change of holder makes it one more. Every write names the resourceVersion it rests
-on. A refusal (409) need not mean that the lock is lost: somebody may have asked us to stop, in an annotation. So the holder looks
-who holds it now, and writes again if it is still itself.
+on. A refusal (409) need not mean that the lock is lost: an operator may have steered the pool, in an annotation of its own. So the
+holder looks who holds it now, and writes again if it is still itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, NotFound
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, load_record
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, load_object, load_record
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering, load_steering
 
 NAME_PREFIX = "immutable-fleet-"
 NAMESPACE_DEFAULT = "kube-system"
@@ -41,8 +42,7 @@ class KubernetesLock:
 
     def acquire(self, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
         now = _micro_time(self._client.now())
-        # A stop that was asked of the holder before is not asked of this one.
-        annotations = {marks.LOCK_RECORD: seen.record.dump(), marks.LOCK_STOP_ASKED: None}
+        annotations = {marks.LOCK_RECORD: seen.record.dump()}
         spec = {
             "holderIdentity": holder,
             "leaseDurationSeconds": max(1, round(ttl.total_seconds())),
@@ -52,24 +52,31 @@ class KubernetesLock:
         }
         if seen.version:
             return self._patch(seen.version, {"metadata": {"annotations": annotations}, "spec": spec})
-        metadata = {"name": self._name, "annotations": {marks.LOCK_RECORD: annotations[marks.LOCK_RECORD]}}
-        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        return fact_of(self._client.call("POST", self._leases, body=lease, where=self._where))
+        return self._make(annotations, spec)
 
     def renew(self, held: LockFact) -> LockFact:
-        return self._write_held(held, {"spec": {"renewTime": _micro_time(self._client.now())}})
+        annotations = {marks.LOCK_RECORD: held.record.dump()}
+        spec = {"renewTime": _micro_time(self._client.now())}
+        return self._write_held(held, {"metadata": {"annotations": annotations}, "spec": spec})
 
     def release(self, held: LockFact) -> None:
-        annotations = {marks.LOCK_RECORD: held.record.dump(), marks.LOCK_STOP_ASKED: None}
+        annotations = {marks.LOCK_RECORD: held.record.dump()}
         patch = {"metadata": {"annotations": annotations}, "spec": {"holderIdentity": None}}
         try:
             self._write_held(held, patch)
         except (Conflict, NotFound):
             return  # another's now, or nobody's
 
-    def ask_stop(self, seen: LockFact, who: str) -> None:
-        """Ask the holder to stop; it sees that with its next renewal. `Conflict` when the lock changed since `seen`."""
-        self._patch(seen.version, {"metadata": {"annotations": {marks.LOCK_STOP_ASKED: who}}})
+    def steer(self, seen: LockFact, steering: Steering) -> LockFact:
+        annotations = {marks.LOCK_STEERING: steering.dump()}
+        if not seen.version:
+            return self._make(annotations, {})
+        return self._patch(seen.version, {"metadata": {"annotations": annotations}})
+
+    def _make(self, annotations: Mapping[str, str], spec: Mapping[str, Any]) -> LockFact:
+        metadata = {"name": self._name, "annotations": annotations}
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        return fact_of(self._client.call("POST", self._leases, body=lease, where=self._where))
 
     def _write_held(self, held: LockFact, patch: Mapping[str, Any]) -> LockFact:
         """Write, as long as the lock is `held`'s. Raises `Conflict` when it is another's, also if the Lease is gone."""
@@ -103,7 +110,7 @@ def fact_of(lease: Mapping[str, Any]) -> LockFact:
         ttl=timedelta(seconds=spec.get("leaseDurationSeconds") or 0),
         version=metadata["resourceVersion"],
         record=load_record(annotations.get(marks.LOCK_RECORD)),
-        stop_asked=annotations.get(marks.LOCK_STOP_ASKED, ""),
+        steering=load_steering(load_object(annotations.get(marks.LOCK_STEERING))),
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import LOCK
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session
 
@@ -36,3 +37,8 @@ class SimulatedLock:
         """See ports.Lock."""
         with self._session.world() as world, world.calls.around(LOCK, "release"):
             world.leases.release(self._pool, held)
+
+    def steer(self, seen: LockFact, steering: Steering) -> LockFact:
+        """See ports.Lock."""
+        with self._session.world() as world, world.calls.around(LOCK, "steer"):
+            return world.leases.steer(self._pool, seen, steering)

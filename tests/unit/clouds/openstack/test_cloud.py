@@ -51,7 +51,7 @@ def cloud_on(transport: FakeTransport, user_data: str = "", **options: Any) -> O
 def ready_to_create(answers: dict[str, Any], **options: Any) -> tuple[OpenStackCloud, FakeTransport]:
     transport = FakeTransport({**LOOKED_UP, MAKE_PORTS: {"ports": [{"id": "p0"}]}, MAKE_SERVER: {"server": {"id": "s1"}}, **answers})
     cloud = cloud_on(transport, **options)
-    cloud.resolve()
+    cloud._resolved["r"] = cloud._resolved[cloud.resolve().id]
     transport.calls.clear()
     transport.bodies.clear()
     return cloud, transport

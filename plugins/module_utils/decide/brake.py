@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds a rollout back while everything else goes on: a pause, an abort, a refused revision.
+
+A brake stops what is done for the sake of new machines. Machines that are going go on to their end, failed ones are removed,
+missing ones are made, fewer replicas are taken away (semantics section 3). Which commands lift it stands beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override, standing_refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+PAUSED = "paused"
+ABORTED = "aborted"
+REFUSED = "refused"
+
+CODES = (PAUSED, ABORTED, REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brake:
+    """Why no machine is replaced now. `stood_before` the run began; `creates` is whether missing machines are made all the same."""
+
+    blocker: Blocker
+    stood_before: bool = True
+    creates: bool = True
+
+
+def brake(pool: Pool, asked: Revision, snapshot: Snapshot) -> Brake | None:
+    """The brake that is on; None where the rollout may go on."""
+    steering, where = snapshot.steering, f"pool {pool.name}"
+    if steering.abort is not None:
+        since = steering.abort.at
+        blocker = Blocker(code=ABORTED, what=f"aborted {steering.abort}", where=where, since=since)
+        return Brake(blocker=blocker, stood_before=since < snapshot.began_at)
+    if steering.pause is not None:
+        since = steering.pause.at
+        blocker = Blocker(code=PAUSED, what=f"paused {steering.pause}", where=where, since=since)
+        return Brake(blocker=blocker, stood_before=since < snapshot.began_at)
+    refusal = refusal_of(pool, asked, snapshot)
+    if refusal is not None and pool.revision.id == asked.id:
+        return Brake(blocker=Blocker(code=REFUSED, what=refusal.what, where=where, since=refusal.at), creates=False)
+    return None
+
+
+def refusal_of(pool: Pool, asked: Revision, snapshot: Snapshot) -> Refusal | None:
+    """Why the revision that the variables ask for is not made, where no operator overrides it."""
+    if standing_override(snapshot.steering, asked) is not None:
+        return standing_refusal(snapshot.record, snapshot.steering, pool.revision.id)
+    return standing_refusal(snapshot.record, snapshot.steering, asked.id)
+
+
+def say_loss(machine: str, startup_timeout: timedelta, pool: Pool, now: datetime) -> str:
+    """Of a machine that ran and never became ready: what is kept in the record."""
+    image = pool.revision.image.get("asked") or pool.revision.fields.get("image", "")
+    what = f"machine {machine} of image {image} was not ready {say_duration(startup_timeout)} after its creation"
+    return f"{what}, at {say_instant(now)}"
+
+
+def control(pool: str, state: str) -> str:
+    """The command that an operator runs, as a line for a shell."""
+    return f"ansible localhost -m immutable.fleet.node_pool_control -a 'name={pool} state={state}'"

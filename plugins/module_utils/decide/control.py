@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator's wish makes of the steering of a pool. Pure: the lock as read in, the steering to write out.
+
+A wish that holds already changes nothing, so it may be said twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import control
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
+    RETARGET,
+    ROLLBACK,
+    Asked,
+    Override,
+    Protection,
+    Steering,
+)
+
+WISHES_KEPT = timedelta(days=30)  # for single machines: names never come again, so an old wish is about nobody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """`state` is what the pool, or `machine`, should be. `image` "" retargets back to what the variables ask for."""
+
+    pool: str
+    state: str  # paused | resumed | aborted | retargeted | rolled_back | released | replaced | protected
+    asked: Asked
+    machine: str = ""
+    image: str = ""
+    lasts: timedelta = timedelta(hours=1)  # of a protection
+
+
+def steered(seen: LockFact, wish: Wish) -> Steering:
+    """The steering with the wish in it. Raises `Refused` where the pool's record does not know what is asked."""
+    now, steering = wish.asked.at, _without_the_old(seen.steering, wish.asked.at)
+    if wish.state == "paused":
+        return replace(steering, pause=steering.pause or wish.asked)
+    if wish.state == "resumed":
+        return _resumed(seen.record, steering, wish.asked)
+    if wish.state == "aborted":
+        return replace(steering, abort=steering.abort or wish.asked)
+    if wish.state == "retargeted":
+        return replace(steering, override=_retarget(seen.record, steering, wish), abort=None)
+    if wish.state == "rolled_back":
+        return replace(steering, override=_rollback(seen.record, steering, wish), abort=None)
+    if wish.state == "replaced":
+        return replace(steering, replace={wish.machine: wish.asked, **steering.replace})
+    protect = {**steering.protect, wish.machine: Protection(now + wish.lasts, wish.asked)}
+    if not wish.lasts:
+        del protect[wish.machine]
+    release = {**steering.release, wish.machine: wish.asked} if wish.state == "released" else steering.release
+    return replace(steering, protect=protect, release=release)
+
+
+def _resumed(record: PoolRecord, steering: Steering, asked: Asked) -> Steering:
+    """Neither paused nor aborted, and what was refused is tried again; a retarget or a rollback stays."""
+    last = steering.resumed
+    is_refused = any(last is None or refusal.at > last.at for refusal in record.refused.values())
+    if steering.pause is None and steering.abort is None and not is_refused:
+        return steering
+    return replace(steering, pause=None, abort=None, resumed=asked)
+
+
+def _retarget(record: PoolRecord, steering: Steering, wish: Wish) -> Override | None:
+    if not wish.image:
+        return None
+    image = {"asked": _asked_image(record, wish.pool), "name": wish.image}
+    return _unless_held(steering, Override(kind=RETARGET, image=image, asked=wish.asked))
+
+
+def _rollback(record: PoolRecord, steering: Steering, wish: Wish) -> Override:
+    asked, is_under_way = _asked_image(record, wish.pool), bool(record.pinned or record.given_up)
+    if steering.override is not None and steering.override.kind == ROLLBACK:
+        return steering.override  # twice would be forward again
+    before: Image = record.current if is_under_way else record.previous
+    if not before:
+        raise Refused(
+            what="the pool's record knows no image from before",
+            where=f"pool {wish.pool}",
+            forward=f"name the image to go back to: {control(wish.pool, 'retargeted image=NAME')}",
+            back="nothing was changed",
+        )
+    return Override(kind=ROLLBACK, image={**before, "asked": asked}, asked=wish.asked)
+
+
+def _asked_image(record: PoolRecord, pool: str) -> str:
+    """What the variables ask for, as the last run saw them: an override holds while they ask for the same."""
+    for image in (record.pinned, record.given_up, record.current):
+        if image.get("asked"):
+            return image["asked"]
+    raise Refused(
+        what="no rollout of this pool is on record, so there is nothing to retarget",
+        where=f"pool {pool}",
+        forward="run node_pool once: it records which image the pool is made of",
+        back="nothing was changed",
+    )
+
+
+def _unless_held(steering: Steering, override: Override) -> Override:
+    held = steering.override
+    return held if held is not None and (held.kind, held.image) == (override.kind, override.image) else override
+
+
+def _without_the_old(steering: Steering, now: datetime) -> Steering:
+    def young(wishes: Mapping[str, Asked]) -> dict[str, Asked]:
+        return {name: asked for name, asked in wishes.items() if now - asked.at < WISHES_KEPT}
+
+    protect = {name: one for name, one in steering.protect.items() if one.until > now}
+    return replace(steering, replace=young(steering.replace), release=young(steering.release), protect=protect)
