@@ -92,7 +92,8 @@ class Estate:
 
     def pool(self, replicas: int, **options: Any) -> Pool:
         """The pool as a playbook would declare it now."""
-        revision = revision_of({"image": self.world.hypervisor.image("", self.image).digest})
+        digest = self.world.hypervisor.image("", self.image).digest
+        revision = revision_of({"image": digest}, {"asked": self.image, "id": digest, "digest": digest})
         domains = tuple(key for key, row in self.world.state.domains.items())
         return Pool(name=self.name, replicas=replicas, revision=revision, failure_domains=domains, **options)
 
@@ -100,7 +101,9 @@ class Estate:
         """One run of the real loop, from a fresh process's memory to its end; None when it was killed at `dies_at`."""
         self.runs += 1
         job = Rollout(job) if isinstance(job, Pool) else job
-        given = replace(RunSettings(holder=f"run-{self.runs}"), **settings)
+        pinned = job.pool.revision.image if job.pool is not None else {}
+        seen = self.world.leases.read(self.name)
+        given = replace(RunSettings(holder=f"run-{self.runs}", pinned=pinned, seen=seen), **settings)
         runtime = Mortal(self.runtime, dies_at) if dies_at is not None else self.runtime
         try:
             return loop.run(job, self.watched(self.ports()), runtime, reporter, given)

@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broke
 
 RUNS_WITH_FAULTS = 4
 RUNS_TO_CONVERGE = 8
+NEVER_REFUSED = 1000
 KNOWN_LATE = timedelta(seconds=200)  # so long after a machine fault the run may not know yet what it took
 
 CONTROL_FAULTS = ("stale cloud", "stale cluster", "cloud away", "cluster away", "lock away", "dies half way", "fails")
@@ -76,6 +77,7 @@ def strategy(chance: random.Random) -> Strategy:
         min_ready=timedelta(seconds=chance.choice((0, 10, 30))),
         startup_timeout=timedelta(minutes=chance.choice((3, 6))),
         progress_deadline=timedelta(minutes=20),
+        max_failed_new=NEVER_REFUSED,  # machines that never join are a fault of the world here, not of the image
     )
 
 
