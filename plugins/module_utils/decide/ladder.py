@@ -14,7 +14,7 @@ from datetime import datetime
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, GOING, NOT_READY, Census
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -54,12 +54,13 @@ def rung(pool: Pool, snapshot: Snapshot, census: Census) -> Rung:
     step = f"step {behind + 1} of {len(steps)}"
     there = census.current[AVAILABLE]
     old = sum(len(census.outdated[kind]) for kind in (GOING, NOT_READY, BOOTING, AVAILABLE))
-    if len(there) < size or old > pool.replicas - size:
+    if len(there) < size:
         return Rung(most=size, waits_for=f"{step}: {len(there)} of {size} new machines available")
+    if old > pool.replicas - size:
+        return Rung(most=size, waits_for=f"{step}: {size} new machines available, {old - pool.replicas + size} old still leave")
     until = max(map(_available_since, there)) + pool.strategy.soak
     if snapshot.at < until:
-        left = say_duration(until - snapshot.at)
-        return Rung(most=size, waits_for=f"{step}: its machines soak for {left} more", soaks_until=until)
+        return Rung(most=size, waits_for=f"{step}: its machines soak until {say_instant(until)}", soaks_until=until)
     unready = [pod.full_name for machine in there if machine.node is not None for pod in machine.node.pods if not pod.is_ready]
     if unready:
         more = f" and {len(unready) - PODS_NAMED} more" if len(unready) > PODS_NAMED else ""

@@ -71,11 +71,12 @@ class Turn:
         self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted)
         self.old = sum(len(census.outdated[kind]) for kind in STAYING)
         self._given_back: Collection[str] = ()
+        self._is_losing = False  # a loss goes on record first: it may be the one too many
         self._push = going.Push()
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
         if self.brake is not None:
             self.blockers.append(self.brake.blocker)
-        elif self.rung.waits_for:
+        elif self.rung.waits_for and self.staying + self.creating >= self.rung.most:
             self.blockers.append(Blocker(code="step", what=self.rung.waits_for))
             if self.rung.soaks_until is not None and self.rung.soaks_until > snapshot.at:
                 self._wake(self.rung.soaks_until)
@@ -131,6 +132,10 @@ class Turn:
                 self._choose(machine, "failed and never joined" + fault)
             elif self.going < self.limits.going:
                 self._choose(machine, f"failed{fault}; {self.going} going < {self.limits.going}")
+        if self.brake is not None and not self.brake.creates:
+            for machine in self._not_held(self.census.current[BOOTING]):
+                if not machine.was_ready:
+                    self._choose(machine, "its revision is refused, and it was never ready")
 
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
@@ -191,7 +196,7 @@ class Turn:
         troubles = self.snapshot.troubles
         if missing <= 0 or self.existing >= self.limits.ceiling:
             return
-        if troubles.fatal or (self.brake is not None and not self.brake.creates):
+        if troubles.fatal or self._is_losing or (self.brake is not None and not self.brake.creates):
             return
         if troubles.after is not None and self.snapshot.at < troubles.after:
             since = troubles.since
@@ -318,6 +323,7 @@ class Turn:
         """A loss that speaks against the image is on record before its machine goes; if not, it is put there now."""
         if not losses.counts(machine, self.pool, self.snapshot):
             return True
+        self._is_losing = True
         self.record = losses.with_loss(self.record or self.snapshot.record, machine, self.pool, self.snapshot)
         return False
 

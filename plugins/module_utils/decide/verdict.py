@@ -92,13 +92,16 @@ def _well_done(turn: Turn, waiting: Decision) -> Decision:
 
 def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) -> Decision:
     """Only the brake is in the way. One that was put on during the run may be lifted during the run."""
+    is_aborted = on.blocker.code == brake.ABORTED and not on.stood_before
+    if (turn.census.of(BOOTING) or turn.snapshot.creating) and not is_aborted:
+        return waiting
     if on.blocker.code == brake.REFUSED:
         refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
         is_rolled_back = turn.pool.strategy.on_breach == ROLL_BACK and turn.snapshot.record.current
         if refusal is None or is_rolled_back:
             return waiting  # the loop is about to resolve the image to go back to
         return _over(waiting, _refused(turn.pool, refusal))
-    if on.blocker.code == brake.ABORTED and not on.stood_before:
+    if is_aborted:
         return _over(waiting, _aborted(turn.pool, on.blocker))
     if on.stood_before or turn.snapshot.at >= deadline:
         left = f"{turn.old} machines are not as asked for"

@@ -186,7 +186,7 @@ def test_a_soak_ends_by_the_clock() -> None:
     """It wakes the loop, and is no lack of progress."""
     decision = decide(on_step(fresh(1, ready_since=ago(100)), 3), pool(4, 2, **CANARY), progressed_at=ago(7200))
     assert (decision.finished, decision.wake_at) == (False, later(200))
-    assert blocked(decision) == ["step : step 1 of 3: its machines soak for 3m20s more"]
+    assert blocked(decision) == ["step : step 1 of 3: its machines soak until 2026-11-21T04:13:27Z"]
 
 
 def test_FM14_a_step_waits_for_the_pods_on_its_machines() -> None:

@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, steered
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
 from ansible_collections.immutable.fleet.tests.simulation.estate import PLAIN, Estate
@@ -29,6 +31,7 @@ RANDOM = Profile(
 )
 BETWEEN_RUNS = timedelta(seconds=10)
 WIDTH = 150
+ASK = "operator"  # an event of the world's agenda
 
 # kind of event -> verb of the story; the others are noise here.
 VERBS = {
@@ -43,10 +46,24 @@ VERBS = {
     "uncordon": "uncordon",
     "blocked": "blocked",
     "refused": "refused",
+    "release": "release",
+    "steering": "asked",
+    "retarget": "target",
 }
 POOLS = {"web": "m", "api": "a"}  # name of a pool -> first letter of its machines' short names
 STANDS_ALONE = re.compile(r"n\d")  # a node without a machine
 PHASES = ("ready", "error", "not ready", "stopped")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An operator's wish, so many seconds after a run began. `machine` is the number in its name, as the story has it."""
+
+    after: float
+    state: str
+    image: str = ""
+    machine: int = 0
+    lasts: float = 3600
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,7 @@ class Run:
     stopped_after: float | None = None
     killed_after: float | None = None
     removes: bool = False
+    asks: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +97,25 @@ class Scenario:
     v2: Image = field(default_factory=lambda: Image("v2", "sha512:v2"))
     tolerates: str = ""  # "", "floor" or "ceiling"
     ends: str = "ok"  # code of the last run's end
+
+
+class Operator:
+    """Another process, which steers the pool through its lock at an instant of the world's own time."""
+
+    def __init__(self, estate: Estate, ask: Ask, machines: dict[str, str]) -> None:
+        self._estate, self._ask, self._machines = estate, ask, machines
+
+    def __call__(self, _key: str) -> None:
+        ask, leases, name = self._ask, self._estate.world.leases, self._estate.name
+        wish = Wish(
+            pool=name,
+            state=ask.state,
+            asked=Asked("ana@laptop", self._estate.world.now.replace(microsecond=0)),
+            machine=self._machines.get(f"m{ask.machine}", ""),
+            image=ask.image,
+            lasts=timedelta(seconds=ask.lasts),
+        )
+        leases.steer(name, leases.read(name), steered(leases.read(name), wish))
 
 
 class Watch:
@@ -131,9 +168,14 @@ def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
     code = "killed" if result is None else result.failure.code if result.failure is not None else "ok"
     if code != scenario.ends:
         raise Broken(f"ends as {code}, not as {scenario.ends}:\n" + "\n".join(lines))
-    if code == "ok" and (wrong := witness.converged()):
+    if code == "ok" and not result.pending and not steered_away(estate) and (wrong := witness.converged()):
         raise Broken(f"not converged: {wrong}\n" + "\n".join(lines))
     return "\n".join(lines) + "\n"
+
+
+def steered_away(estate: Estate) -> bool:
+    """Whether the pool is made of something else than its variables say, because an operator wanted so."""
+    return estate.world.leases.read(estate.name).steering.override is not None
 
 
 def pool_of(scenario: Scenario, estate: Estate, replicas: int) -> Pool:
@@ -150,6 +192,10 @@ def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: 
     watch.begin()
     if len(scenario.runs) > 1:
         lines.append("-- run: " + ("remove" if run.removes else f"{run.replicas} of {run.image}"))
+    for number, ask in enumerate(run.asks):
+        operator = Operator(estate, ask, {alias: name for name, alias in names.items()})
+        estate.world._handlers[f"{ASK} {number}"] = operator
+        estate.world.state.plan(timedelta(seconds=ask.after), f"{ASK} {number}", "")
     result = estate.run(
         removal(pool) if run.removes else pool,
         watch,
@@ -183,7 +229,7 @@ def _end(result: Result | None, after: timedelta, names: dict[str, str]) -> str:
     if result is None:
         return line(after, "killed", "", "", names)
     if result.failure is None:
-        text = f"{result.tally.up_to_date} up to date" if result.changed else "nothing to do"
+        text = result.pending or (f"{result.tally.up_to_date} up to date" if result.changed else "nothing to do")
         return line(after, "done", "", text, names)
     return line(after, result.failure.code, "", str(result.failure), names)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
-from ansible_collections.immutable.fleet.tests.unit.stories.runner import Run, Scenario
+from ansible_collections.immutable.fleet.tests.unit.stories.runner import Ask, Run, Scenario
 
 SHORT = {"startup_timeout": timedelta(minutes=5)}
 SOON = {"timeout": timedelta(minutes=2)}
@@ -71,7 +71,7 @@ SCENARIOS = (
     Scenario("quota", "FM27: quota for 3 machines, surge asks for a fourth", faults=(Fault(kind="quota", count=3),), ends="exhausted"),
     Scenario(
         "never-joins",
-        "FM18: an image whose machines never join: given up after 3, all old ones serve",
+        "FM18: an image whose machines never join: refused after 1, all old ones serve",
         strategy=SHORT,
         v2=Image("v2", "sha512:v2", joins=False),
         ends="refused",
@@ -223,5 +223,76 @@ SCENARIOS = (
         "lost-answer",
         "FM26: the answer of a create is lost: the machine is found by its name",
         faults=(Fault(kind="fail", target="create", after_effect=True),),
+    ),
+    # The ladder and what a bad image may cost
+    Scenario(
+        "ladder",
+        "8 machines, steps 1 and 50%, soak 1m: one canary, then up to four, then all",
+        (Run(replicas=8),),
+        began_with=8,
+        surge=2,
+        strategy={"steps": (1, "50%"), "soak": timedelta(minutes=1)},
+    ),
+    Scenario(
+        "ladder-killed-in-its-soak",
+        "5 machines, steps 1: killed in the soak; the next run does not begin anew",
+        (Run(replicas=5, killed_after=100), Run(replicas=5)),
+        began_with=5,
+        strategy={"steps": (1,), "soak": timedelta(minutes=1)},
+    ),
+    Scenario(
+        "bad-image-on-a-ladder",
+        "FM18: 20 machines, an image whose machines never join: one is lost, and a scheduled rerun does not try again",
+        (Run(replicas=20), Run(replicas=20)),
+        began_with=20,
+        surge=5,
+        strategy={**SHORT, "steps": (1, "20%", "100%")},
+        v2=Image("v2", "sha512:v2", joins=False),
+        ends="refused",
+    ),
+    Scenario(
+        "bad-image-rolls-back",
+        "FM18: the same with max_unavailable 1 and on_breach rollback: the lost one is replaced from the image before, and it stays so",
+        (Run(replicas=4), Run(replicas=4)),
+        began_with=4,
+        surge=0,
+        unavailable=1,
+        strategy={**SHORT, "steps": (1, "100%"), "on_breach": "rollback"},
+        v2=Image("v2", "sha512:v2", joins=False),
+        ends="refused",
+    ),
+    # Operators
+    Scenario(
+        "paused-and-resumed",
+        "paused in mid-roll: what goes goes on, nothing new begins; resumed, it goes on",
+        (Run(asks=(Ask(60, "paused"), Ask(600, "resumed"))),),
+    ),
+    Scenario(
+        "paused-before",
+        "a run that finds a pause makes what is missing, rolls nothing, and that is no failure",
+        (Run("v1", asks=(Ask(1, "paused"),)), Run(replicas=4)),
+    ),
+    Scenario(
+        "aborted",
+        "aborted in mid-drain: the machine is given back, the run ends",
+        (Run(asks=(Ask(55, "aborted"),)),),
+        furnish=lambda estate: estate.workload("cart", 6, max_unavailable="1"),
+        ends="stopped",
+    ),
+    Scenario("retargeted", "retargeted to v3 in mid-roll", (Run(asks=(Ask(65, "retargeted", image="v3"),)),)),
+    Scenario(
+        "rolled-back",
+        "rolled back in mid-roll: newest first, and the next scheduled run stays there",
+        (Run(asks=(Ask(65, "rolled_back"),)), Run()),
+    ),
+    Scenario(
+        "replaced",
+        "one machine is replaced, with surge, though it is up to date",
+        (Run("v1", asks=(Ask(0, "replaced", machine=2),)), Run("v1")),
+    ),
+    Scenario(
+        "protected",
+        "one machine is protected for 10 minutes: it goes last",
+        (Run(asks=(Ask(0.1, "protected", machine=1, lasts=600),)),),
     ),
 )
