@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Look, Node, NodeChange, Pod
@@ -19,6 +19,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.record impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+
+if TYPE_CHECKING:  # few pools have gates
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,3 +189,14 @@ class Reporter(Protocol):
 
     def tell(self, event: Event) -> None:
         """One event, at once. Must not fail and must not wait."""
+
+
+class Probe(Protocol):
+    """A gate or a hook of the user's."""
+
+    def ask(self, question: Question) -> tuple[bool, str]:
+        """`(passed, what was said)` for a person: one line, short, without secrets. Never raises for a gate that does not pass.
+
+        That includes one that cannot be run or reached, or takes longer than the call timeout. Repeatable: asked until it
+        passes, at the most every 10 s, and again after a run was killed.
+        """

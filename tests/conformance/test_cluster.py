@@ -83,6 +83,19 @@ def test_none_removes_and_the_rest_stays(clusters: ClusterHarness) -> None:
     assert cluster.view().nodes[name].labels["fleet-b"] == "2"
 
 
+def test_annotations_of_cluster_api_are_facts(clusters: ClusterHarness) -> None:
+    """Delete-first marks and hooks, which others write and take away while we look."""
+    name = clusters.add_node()
+    cluster = clusters.cluster()
+    node = seen(clusters, cluster, name)
+    hook = f"{marks.PRE_DRAIN_HOOK}/move-vips"
+    cluster.change(NodeChange(node=name, uid=node.uid, annotations={hook: "vip-operator", marks.DELETE_FIRST: ""}))
+    clusters.until(lambda: cluster.view().nodes[name].annotations.get(hook) == "vip-operator" or None, "the hook is seen")
+    assert marks.DELETE_FIRST in cluster.view().nodes[name].annotations
+    cluster.change(NodeChange(node=name, uid=node.uid, annotations={hook: None}))
+    clusters.until(lambda: hook not in cluster.view().nodes[name].annotations or None, "it is seen to be gone")
+
+
 def test_a_change_somebody_preceded_is_refused(clusters: ClusterHarness) -> None:
     """By version, and by UID even where no version is named. Nothing is written."""
     name = clusters.add_node()

@@ -1,35 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which machine goes next, among those that may.
 
-Longest predicted drain first, so that the last token is not spent on the slowest node; round-robin over failure domains, so
-that no domain pays for all; nodes that share a tight budget with a drain under way after those that do not (they would
-only wait for each other); the node this run lives on last of all (FM42).
+Longest predicted drain first, so that the last token is not spent on the slowest node (or, where asked for, the oldest or
+the newest first); round-robin over failure domains, so that no domain pays for all; nodes that share a tight budget with a
+drain under way after those that do not (they would only wait for each other). What Cluster API's annotation names comes
+before all of these; the node this run lives on comes last of all (FM42).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import predicted_drain
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
+
+# (own node, not to go first, shares a tight budget), (by the order asked for, name)
+_Rank = tuple[tuple[bool, bool, bool], tuple[float, str]]
 
 
-def in_order(candidates: Iterable[Machine], budgets: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str) -> list[Machine]:
+def in_order(
+    candidates: Iterable[Machine],
+    budgets: Mapping[str, Budget],
+    busy_budgets: AbstractSet[str],
+    own_node: str,
+    order: str = LONGEST_DRAIN,
+) -> list[Machine]:
     """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of the candidates."""
-    by_domain: dict[str, list[tuple[tuple[bool, bool, float, str], Machine]]] = {}
+    by_domain: dict[str, list[tuple[_Rank, Machine]]] = {}
     for machine in candidates:
-        rank = _rank(machine, budgets, busy_budgets, own_node)
+        rank = _standing(machine, budgets, busy_budgets, own_node), (_urgency(machine, budgets, order), machine.name)
         by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
-    ranked: list[tuple[bool, bool, int, float, str, Machine]] = []
+    ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, str], Machine]] = []
     for members in by_domain.values():
         members.sort(key=lambda pair: pair[0])
         # A domain's k-th machine from the end has turn -k: the fullest domain leads until all are level.
-        for index, ((is_own, shares, length, name), machine) in enumerate(members):
-            ranked.append((is_own, shares, index - len(members), length, name, machine))
-    ranked.sort(key=lambda row: row[:5])
-    return [row[5] for row in ranked]
+        for index, ((standing, urgency), machine) in enumerate(members):
+            ranked.append((standing, index - len(members), urgency, machine))
+    ranked.sort(key=lambda row: row[:3])
+    return [row[3] for row in ranked]
+
+
+def unprotected(
+    candidates: Iterable[Machine], protected: Mapping[str, datetime], now: datetime
+) -> tuple[list[Machine], list[Blocker], datetime | None]:
+    """Those of `candidates` that nobody protects now, a blocker for each other one, and when the first protection ends."""
+    free: list[Machine] = []
+    blockers: list[Blocker] = []
+    ends: datetime | None = None
+    for machine in candidates:
+        until = protected.get(machine.name)
+        if until is None or until <= now:
+            free.append(machine)
+            continue
+        blockers.append(Blocker(code="protected", what=f"protected until {say_instant(until)}", where=machine.where))
+        ends = until if ends is None else min(ends, until)
+    return free, blockers, ends
+
+
+def goes_first(machine: Machine) -> bool:
+    """Whether somebody wrote Cluster API's annotation on its node; as there, its presence counts and not its value."""
+    return machine.node is not None and marks.DELETE_FIRST in machine.node.annotations
 
 
 def budgets_in_use(going: Iterable[Machine]) -> set[str]:
@@ -44,11 +81,21 @@ def is_tight(budget: Budget | None, node: Node) -> bool:
     return budget.allowed <= sum(1 for pod in node.pods if budget.name in pod.budgets)
 
 
-def _rank(machine: Machine, budgets: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str) -> tuple[bool, bool, float, str]:
+def _standing(machine: Machine, budgets: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str) -> tuple[bool, bool, bool]:
+    """What comes before failure domains and the order asked for."""
     node = machine.node
     shares = False
     if node is not None and busy_budgets:
         used = {name for pod in node.pods for name in pod.budgets}
         shares = any(is_tight(budgets.get(name), node) for name in used & busy_budgets)
     is_own = node is not None and node.name == own_node
-    return is_own, shares, -predicted_drain(node, budgets), machine.name
+    return is_own, not goes_first(machine), shares
+
+
+def _urgency(machine: Machine, budgets: Mapping[str, Budget], order: str) -> float:
+    """The less, the earlier."""
+    if order == OLDEST:
+        return machine.vm.created_at.timestamp()
+    if order == NEWEST:
+        return -machine.vm.created_at.timestamp()
+    return -predicted_drain(machine.node, budgets)

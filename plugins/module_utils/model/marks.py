@@ -34,6 +34,12 @@ TOKEN_MACHINE = PREFIX + "/machine"  # annotation of a bootstrap token: the mach
 LOCK_RECORD = PREFIX + "/record"  # annotation of the pool's Lease: PoolRecord
 LOCK_STEERING = PREFIX + "/steering"  # annotation of the pool's Lease: Steering, what operators asked of the pool
 
+# Cluster API's annotations, here on the Node: read and never written. Their values name who put them there.
+DELETE_FIRST = "cluster.x-k8s.io/delete-machine"
+PRE_DRAIN_HOOK = "pre-drain.delete.hook.machine.cluster.x-k8s.io"  # begin of the key, as Cluster API compares it
+PRE_TERMINATE_HOOK = "pre-terminate.delete.hook.machine.cluster.x-k8s.io"
+READ_ON_NODES = (PREFIX, DELETE_FIRST, PRE_DRAIN_HOOK, PRE_TERMINATE_HOOK)  # annotations whose keys begin so are facts
+
 NAME_SUFFIX_LENGTH = 5
 _SUFFIX = f"[a-z0-9]{{{NAME_SUFFIX_LENGTH}}}"
 

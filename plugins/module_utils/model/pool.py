@@ -6,10 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+
+if TYPE_CHECKING:  # a task without windows or gates need not compile their classes
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
 
 SKIP = "skip"
 FAIL = "fail"
@@ -17,6 +22,10 @@ FORCE = "force"
 
 PAUSE = "pause"
 ROLL_BACK = "rollback"
+# Which machine goes first.
+LONGEST_DRAIN = "longest_drain"
+OLDEST = "oldest"
+NEWEST = "newest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +43,13 @@ class Strategy:
     soak: timedelta = timedelta(0)  # how long a step's machines and their pods are ready before the next
     max_failed_new: int | str | None = None  # None: 1 in the first step, or in all where there are none; then 5%
     on_breach: str = PAUSE
+    windows: tuple[Window, ...] = ()  # when replacements may begin; none: always
+    budgets: tuple[ReplacementBudget, ...] = ()
+    max_age: timedelta | None = None
+    order: str = LONGEST_DRAIN
+    gate: Gate | None = None  # asked between two steps
+    before_drain: Gate | None = None  # asked for each machine
+    before_delete: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,11 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import order
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.tests.unit.builders import OLD, budget, creating, machine, pod
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import DELETE_FIRST
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, OLD, ago, budget, creating, later, machine, pod
 
 CART, SHOP = "shop/cart", "shop/all"
 
@@ -74,6 +77,73 @@ def test_who_goes_first(candidates: list[Machine], busy: set[str], own_node: str
     """Longest predicted drain first, round-robin over failure domains, shared tight PDBs late, own node last."""
     budgets = {CART: budget(CART, 1), SHOP: budget(SHOP, 2)}
     assert [each.name for each in order.in_order(candidates, budgets, busy, own_node)] == expected
+
+
+def made(name: str, hours_ago: float, domain: str = "", **more: Any) -> Machine:
+    return machine(name, OLD, created_at=ago(hours_ago * 3600), failure_domain=domain, **more)
+
+
+MARKED = {"annotations": {DELETE_FIRST: ""}}
+
+
+@pytest.mark.parametrize(
+    ("candidates", "asked", "own_node", "expected"),
+    [
+        pytest.param([made("m1", 1, pods=slow(90)), made("m2", 3), made("m3", 2)], OLDEST, "", ["m2", "m3", "m1"], id="oldest"),
+        pytest.param([made("m1", 1), made("m2", 3, pods=slow(90)), made("m3", 2)], NEWEST, "", ["m1", "m3", "m2"], id="newest"),
+        pytest.param([made("m2", 2), made("m1", 2)], OLDEST, "", ["m1", "m2"], id="of the same age by name"),
+        pytest.param(
+            [made("m1", 9, "az1"), made("m2", 8, "az1"), made("m3", 1, "az2")],
+            OLDEST,
+            "",
+            ["m1", "m2", "m3"],
+            id="the fullest domain leads",
+        ),
+        pytest.param(
+            [made("m1", 9, "az1"), made("m2", 8, "az1"), made("m3", 2, "az2"), made("m4", 1, "az2")],
+            OLDEST,
+            "",
+            ["m1", "m3", "m2", "m4"],
+            id="domains take turns in every order",
+        ),
+        pytest.param([made("m1", 9), made("m2", 1, **MARKED)], OLDEST, "", ["m2", "m1"], id="a delete-first mark comes first"),
+        pytest.param(
+            [made("m1", 9, pods=slow(90)), made("m2", 1, **MARKED)], LONGEST_DRAIN, "", ["m2", "m1"], id="before the longest drain as well"
+        ),
+        pytest.param(
+            [made("m1", 9, "az1"), made("m2", 8, "az1"), made("m3", 1, "az2", **MARKED)],
+            OLDEST,
+            "",
+            ["m3", "m1", "m2"],
+            id="before a fuller domain",
+        ),
+        pytest.param(
+            [made("m1", 1, pods=slow(30, CART), **MARKED), made("m2", 1)],
+            LONGEST_DRAIN,
+            "",
+            ["m1", "m2"],
+            id="though it shares a tight PDB",
+        ),
+        pytest.param([made("m1", 9, **MARKED), made("m2", 1)], OLDEST, "m1", ["m2", "m1"], id="FM42 the node of this run still goes last"),
+    ],
+)
+def test_the_order_that_was_asked_for(candidates: list[Machine], asked: str, own_node: str, expected: list[str]) -> None:
+    """Within a domain; what Cluster API's annotation names before all."""
+    budgets = {CART: budget(CART, 1)}
+    assert [each.name for each in order.in_order(candidates, budgets, {CART}, own_node, asked)] == expected
+
+
+def test_protected_machines_are_left_out_until_their_time() -> None:
+    """Each is a blocker; the loop wakes when the first protection ends. A mark to go first does not help against it."""
+    machines = [machine("m1", **MARKED), machine("m2"), machine("m3", failure_domain="az1"), machine("m4")]
+    protected = {"m1": later(60), "m3": later(30), "m4": NOW, "gone": later(5)}
+    free, blockers, ends = order.unprotected(machines, protected, NOW)
+    assert [each.name for each in free] == ["m2", "m4"]
+    assert blockers == [
+        Blocker(code="protected", what="protected until 2026-11-21T04:11:07Z", where="machine m1"),
+        Blocker(code="protected", what="protected until 2026-11-21T04:10:37Z", where="machine m3, failure domain az1"),
+    ]
+    assert ends == later(30)
 
 
 def test_budgets_in_use_are_those_of_pods_still_to_leave() -> None:

@@ -91,11 +91,13 @@ def version_of(raw: Mapping[str, Any]) -> str:
 
 
 def read_node(raw: Mapping[str, Any], shift: timedelta, kept_annotations: Collection[str] = ()) -> NodeFact:
-    """Labels are kept all, annotations only ours and `kept_annotations`: others may be long and change often."""
+    """Labels are kept all; annotations ours, Cluster API's and `kept_annotations`: others may be long and change often."""
     metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     labels = _interned(metadata.get("labels"))
     annotations = {
-        key: text for key, text in (metadata.get("annotations") or {}).items() if key.startswith(marks.PREFIX) or key in kept_annotations
+        key: text
+        for key, text in (metadata.get("annotations") or {}).items()
+        if key.startswith(marks.READ_ON_NODES) or key in kept_annotations
     }
     ready = _condition(status, "Ready")
     taints = spec.get("taints") or ()

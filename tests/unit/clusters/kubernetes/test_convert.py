@@ -72,6 +72,18 @@ def test_annotations_that_were_asked_for_are_kept() -> None:
     assert made.quarantined == Note(datetime(1970, 1, 1, tzinfo=UTC), "by hand")
 
 
+def test_annotations_of_cluster_api_are_kept() -> None:
+    """Delete-first marks and hooks steer us; all else of Cluster API's is its own business."""
+    raw = node("n1")
+    kept = {
+        "cluster.x-k8s.io/delete-machine": "",
+        "pre-drain.delete.hook.machine.cluster.x-k8s.io/move-vips": "vip-operator",
+        "pre-terminate.delete.hook.machine.cluster.x-k8s.io": "wiper",
+    }
+    raw["metadata"]["annotations"] = {"cluster.x-k8s.io/machine": "web-1", "cluster.x-k8s.io/owner-kind": "MachineSet", **kept}
+    assert convert.read_node(raw, NO_SHIFT).node.annotations == kept
+
+
 def test_pod_with_all_that_is_used() -> None:
     """Of a StatefulSet, terminating since its deletion was asked for, not since its grace is over."""
     fact = convert.read_pod(recorded("pod-terminating"), AHEAD)
