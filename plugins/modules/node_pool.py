@@ -302,6 +302,8 @@ def main() -> None:
         seen = jobs.seen_lock(kit.ports)
         job = jobs.pool_job(request, kit.ports, seen)
         result = jobs.run(job, kit, request.settings, face, check=module.check_mode, seen=seen)
+        job = jobs.pool_job(request, kit.ports, kit.runtime.now())
+        result = jobs.run(job, kit, request.settings, face, check=module.check_mode)
         face.conclude(answers.of_pool(job, request, result, check=module.check_mode), result.failure)
 
 

@@ -99,12 +99,20 @@ def pool_job(request: PoolRequest, ports: Ports, seen: LockFact) -> Watched:
     """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched.
 
     `seen` is the pool's lock: a rollout that is under way goes on with the image it began with.
+def pool_job(request: PoolRequest, ports: Ports, now: datetime) -> Watched:
+    """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched.
+
+    `now` is the run's clock, around which windows are known.
     """
     pool = request.pool
     if request.is_absent:
         from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
 
         return Watched(removal(pool))
+    if pool.strategy.windows or pool.strategy.budgets:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import schedules
+
+        pool = replace(pool, strategy=schedules.resolved(pool.strategy, now))
     from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 
     if ports.cloud is not None:

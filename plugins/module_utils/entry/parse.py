@@ -33,6 +33,7 @@ LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 OF_THE_MACHINE = frozenset({"machine_name", "slot", "failure_domain"})  # what user data may ask for
 OF_THE_CLUSTER = frozenset({"bootstrap_token", "api_server", "ca_hash"})
 STEPS_OF = 100  # machines that a percentage is tried on
+OF_THE_POOL = frozenset({"pool", "step", "revision"})  # what the URL of a gate may ask for; that of a hook also for the machine
 TTL_PER_CALL = 2  # a holder has to be able to renew while its slowest call runs
 
 
@@ -234,6 +235,50 @@ def _lost_at_most(given: str | None) -> str | None:
     if given is not None and count_of(given, STEPS_OF, round_up=True, option="strategy.max_failed_new") == 0:
         raise Invalid(what="0 would refuse an image that lost no machine; expected 1 or more", where="strategy.max_failed_new")
     return given
+
+
+        order=params["order"],
+        **_calendar(params),
+        **_gates(params),
+    )
+
+
+def _calendar(params: Params) -> dict[str, Any]:
+    """When machines may be replaced, how many, and how old they may get."""
+    given: dict[str, Any] = {}
+    if params["windows"] or params["budgets"]:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import schedules
+
+        given["windows"] = tuple(schedules.window(each, f"strategy.windows[{i}]") for i, each in enumerate(params["windows"]))
+        given["budgets"] = tuple(schedules.budget(each, f"strategy.budgets[{i}]") for i, each in enumerate(params["budgets"]))
+    if params["max_age"] is not None:
+        given["max_age"] = _positive(params["max_age"], "strategy.max_age")
+        if given["max_age"] <= duration(params["startup_timeout"]):
+            raise Invalid(
+                what=f"{params['max_age']} is over before a machine has to be ready (startup_timeout {params['startup_timeout']}); "
+                "expected more, such as 30d",
+                where="strategy.max_age",
+            )
+    return given
+
+
+def _gates(params: Params) -> dict[str, Any]:
+    """Who is asked before the run goes on."""
+    hooks = params["hooks"] or {}
+    asked = {"gate": params["gate"], "before_drain": hooks.get("before_drain"), "before_delete": hooks.get("before_delete")}
+    if not any(each is not None for each in asked.values()):
+        return {}
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry import gates
+
+    between_steps = OF_THE_POOL
+    of_a_machine = OF_THE_POOL | {"machine_name"}
+    return {
+        name: gates.gate(each, "strategy.gate", between_steps)
+        if name == "gate"
+        else gates.gate(each, f"strategy.hooks.{name}", of_a_machine)
+        for name, each in asked.items()
+        if each is not None
+    }
 
 
 def _replicas(params: Params) -> int:

@@ -211,6 +211,9 @@ DRAIN = Spec(
     },
 )
 
+_SCHEDULE: Options = {"cron": _text(), "duration": _text(), "timezone": _text(default="UTC")}
+_GATE: Options = {"command": _texts(), "url": _text()}
+
 STRATEGY = Spec(
     {
         "strategy": {
@@ -228,6 +231,25 @@ STRATEGY = Spec(
                 "soak": _text(default="0"),
                 "max_failed_new": _text(),
                 "on_breach": _text(choices=["pause", "rollback"], default="pause"),
+                "windows": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {**_SCHEDULE, "cron": _text(required=True), "duration": _text(required=True)},
+                },
+                "budgets": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {"count": _text(required=True), **_SCHEDULE},
+                },
+                "max_age": _text(),
+                "order": _text(choices=["longest_drain", "oldest", "newest"], default="longest_drain"),
+                "gate": {"type": "dict", "options": _GATE},
+                "hooks": {
+                    "type": "dict",
+                    "options": {"before_drain": {"type": "dict", "options": _GATE}, "before_delete": {"type": "dict", "options": _GATE}},
+                },
             },
         },
     },

@@ -22,6 +22,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.ports import Clust
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
+    from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
 Params = Mapping[str, Any]
@@ -144,6 +146,17 @@ def drain_rules(params: Params) -> list[DrainRule]:
         namespaces = frozenset(given["namespaces"])
         rules.append(DrainRule(behaviour=given["behavior"], selector=selector, namespaces=namespaces, order=given["order"]))
     return rules
+
+
+def probe_of(gate: Gate, call_timeout: timedelta, redact: Callable[[str], str]) -> Probe:
+    """Who asks `gate`. `redact` takes secrets out of what it says."""
+    if gate.url:
+        from ansible_collections.immutable.fleet.plugins.module_utils.probes.http import HttpProbe
+
+        return HttpProbe(gate.url, call_timeout, redact)
+    from ansible_collections.immutable.fleet.plugins.module_utils.probes.command import CommandProbe
+
+    return CommandProbe(gate.command, call_timeout, redact)
 
 
 def _client(options: Params, now: Callable[[], datetime]) -> Client:

@@ -11,8 +11,10 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import parse
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy, Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
 
 DRAIN: dict[str, Any] = {
     "timeout": "15m",
@@ -49,6 +51,12 @@ POOL: dict[str, Any] = {
         "soak": "0",
         "max_failed_new": None,
         "on_breach": "pause",
+        "windows": [],
+        "budgets": [],
+        "max_age": None,
+        "order": "longest_drain",
+        "gate": None,
+        "hooks": None,
     },
     "drain": DRAIN,
     "simulated": {"world": "world.sqlite", "image": "v1", "flavor": None, "networks": None},
@@ -96,6 +104,34 @@ def test_a_grace_period_of_zero_is_honoured() -> None:
     assert parse.pool_request(with_option("drain.grace_period", 0)).pool.drain.grace_period == 0
 
 
+def test_a_strategy_with_all_that_is_optional() -> None:
+    """Windows are as declared: their intervals are known once the run's clock is."""
+    strategy = parse.pool_request(
+        with_option(
+            "strategy",
+            POOL["strategy"]
+            | {
+                "windows": [{"cron": "0 22 * * 1-5", "duration": "6h", "timezone": "Europe/Berlin"}],
+                "budgets": [{"count": "10%", "cron": None, "duration": None, "timezone": "UTC"}],
+                "max_age": "30d",
+                "order": "oldest",
+                "gate": {"command": ["true"], "url": None},
+                "hooks": {"before_drain": {"command": None, "url": "https://vips.example/${machine_name}"}, "before_delete": None},
+            },
+        )
+    ).pool.strategy
+    assert strategy == Strategy(
+        max_surge="1",
+        max_unavailable="0",
+        windows=(Window(cron="0 22 * * 1-5", duration=timedelta(hours=6), timezone="Europe/Berlin"),),
+        budgets=(ReplacementBudget(count="10%"),),
+        max_age=timedelta(days=30),
+        order="oldest",
+        gate=Gate(command=("true",)),
+        before_drain=Gate(url="https://vips.example/${machine_name}"),
+    )
+
+
 REFUSED = [
     ("replicas", 0, "replicas", "allow_scale_to_zero: true"),
     ("replicas", -1, "replicas", "expected 0 or more"),
@@ -109,6 +145,28 @@ REFUSED = [
     ("strategy.min_ready", "soon", "strategy.min_ready", "expected seconds or a text such as 90s"),
     ("strategy.startup_timeout", "0", "strategy.startup_timeout", "expected more"),
     ("strategy.progress_deadline", "1 hour", "strategy.progress_deadline", "expected seconds"),
+    ("strategy.max_age", "a month", "strategy.max_age", "expected seconds"),
+    ("strategy.max_age", "20m", "strategy.max_age", "expected more, such as 30d"),
+    ("strategy.windows", [{"cron": "0 22 * *", "duration": "1h", "timezone": "UTC"}], "strategy.windows[0].cron", "expected five fields"),
+    (
+        "strategy.budgets",
+        [{"count": "1", "cron": None, "duration": None, "timezone": "UTC"}, {"count": "few", "cron": None, "duration": None}],
+        "strategy.budgets[1].count",
+        "expected a number or a percentage",
+    ),
+    ("strategy.gate", {"command": None, "url": None}, "strategy.gate.command, strategy.gate.url", "exactly one"),
+    (
+        "strategy.gate",
+        {"command": None, "url": "https://gate.example/${machine_name}"},
+        "strategy.gate.url",
+        "expected ${pool}, ${revision}, ${step}",
+    ),
+    (
+        "strategy.hooks",
+        {"before_drain": None, "before_delete": {"command": ["./bye"], "url": None}},
+        "strategy.hooks.before_delete.command",
+        "expected a name or an absolute path",
+    ),
     ("drain.timeout", "15 minutes", "drain.timeout", "expected seconds"),
     ("drain.grace_period", -5, "drain.grace_period", "expected 0 or more seconds"),
     ("drain.volume_detach_timeout", "", "drain.volume_detach_timeout", "expected seconds"),
