@@ -300,10 +300,8 @@ def main() -> None:
         request = parse.pool_request(module.params)
         kit = wiring.pool_kit(module.params, request.pool, request.user_data, request.settings.call_timeout)
         seen = jobs.seen_lock(kit.ports)
-        job = jobs.pool_job(request, kit.ports, seen)
+        job = jobs.pool_job(request, kit.ports, seen, kit.runtime.now())
         result = jobs.run(job, kit, request.settings, face, check=module.check_mode, seen=seen)
-        job = jobs.pool_job(request, kit.ports, kit.runtime.now())
-        result = jobs.run(job, kit, request.settings, face, check=module.check_mode)
         face.conclude(answers.of_pool(job, request, result, check=module.check_mode), result.failure)
 
 

@@ -95,14 +95,11 @@ class ScaleGuard:
         )
 
 
-def pool_job(request: PoolRequest, ports: Ports, seen: LockFact) -> Watched:
+def pool_job(request: PoolRequest, ports: Ports, seen: LockFact, now: datetime) -> Watched:
     """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched.
 
-    `seen` is the pool's lock: a rollout that is under way goes on with the image it began with.
-def pool_job(request: PoolRequest, ports: Ports, now: datetime) -> Watched:
-    """The job of `node_pool`. Resolves the template, so that an unknown image or flavor is refused before anything is touched.
-
-    `now` is the run's clock, around which windows are known.
+    `seen` is the pool's lock: a rollout that is under way goes on with the image it began with. `now` is the run's clock, around
+    which windows are known.
     """
     pool = request.pool
     if request.is_absent:

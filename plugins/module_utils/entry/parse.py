@@ -221,6 +221,9 @@ def _strategy(params: Params) -> Strategy:
         soak=duration(params["soak"], "strategy.soak"),
         max_failed_new=_lost_at_most(params["max_failed_new"]),
         on_breach=params["on_breach"],
+        order=params["order"],
+        **_calendar(params),
+        **_gates(params),
     )
 
 
@@ -235,12 +238,6 @@ def _lost_at_most(given: str | None) -> str | None:
     if given is not None and count_of(given, STEPS_OF, round_up=True, option="strategy.max_failed_new") == 0:
         raise Invalid(what="0 would refuse an image that lost no machine; expected 1 or more", where="strategy.max_failed_new")
     return given
-
-
-        order=params["order"],
-        **_calendar(params),
-        **_gates(params),
-    )
 
 
 def _calendar(params: Params) -> dict[str, Any]:
