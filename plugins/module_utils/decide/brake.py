@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds a rollout back while everything else goes on: a pause, an abort, a refused revision.
+"""What holds a rollout back while everything else goes on: a pause, an abort, a refused revision, a closed window.
 
 A brake stops what is done for the sake of new machines. Machines that are going go on to their end, failed ones are removed,
 missing ones are made, fewer replicas are taken away (semantics section 3). Which commands lift it stands beside it.
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.calendar import is_open, most_at_once
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override, standing_refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -21,8 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot imp
 PAUSED = "paused"
 ABORTED = "aborted"
 REFUSED = "refused"
-
-CODES = (PAUSED, ABORTED, REFUSED)
+CLOSED = "window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,20 @@ def brake(pool: Pool, asked: Revision, snapshot: Snapshot) -> Brake | None:
     refusal = refusal_of(pool, asked, snapshot)
     if refusal is not None and pool.revision.id == asked.id:
         return Brake(blocker=Blocker(code=REFUSED, what=refusal.what, where=where, since=refusal.at), creates=False)
-    return None
+    what = _closed(pool, snapshot.at)
+    return Brake(blocker=Blocker(code=CLOSED, what=what, where=where)) if what else None
+
+
+def _closed(pool: Pool, now: datetime) -> str:
+    """Why no replacement may begin by the calendar; what has begun goes on, and the next run in the window with it."""
+    strategy = pool.strategy
+    open_now, changes_at = is_open(strategy.windows, now)
+    if not open_now:
+        return "outside of strategy.windows" + (f"; the next opens at {say_instant(changes_at)}" if changes_at else "")
+    most, changes_at = most_at_once(strategy.budgets, pool.replicas, now)
+    if most == 0:
+        return "strategy.budgets allow no replacement now" + (f"; that changes at {say_instant(changes_at)}" if changes_at else "")
+    return ""
 
 
 def refusal_of(pool: Pool, asked: Revision, snapshot: Snapshot) -> Refusal | None:

@@ -12,19 +12,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.gates import passage_of_machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
+    AskGate,
     Blocker,
     ChangeNode,
     Choose,
     Delete,
     LookAt,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, FORCE, DrainPolicy, Taint
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, FORCE, DrainPolicy, Pool, Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 LOOK_IS_FRESH = timedelta(seconds=10)  # an older direct read is no proof any more
@@ -49,9 +52,9 @@ class Push:
             self.wake_at = instant
 
 
-def push(machines: list[Machine], snapshot: Snapshot, policy: DrainPolicy, left: drain.Allowances) -> Push:
+def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Allowances) -> Push:
     """One step for each machine of `machines` (going or quarantined)."""
-    turn = Push()
+    turn, policy = Push(), pool.drain
     rests_on_cloud = "cloud" not in snapshot.stale
     for machine in machines:
         if machine.choosing or machine.deleting:
@@ -60,27 +63,51 @@ def push(machines: list[Machine], snapshot: Snapshot, policy: DrainPolicy, left:
             deadline = (machine.emptied_at or snapshot.at) + policy.delete_timeout
             _until(turn, machine, deadline, snapshot.at, "the cloud still deletes the VM")
         elif machine.node is None:
-            if rests_on_cloud:
+            if rests_on_cloud and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
                 turn.actions.append(Delete(machine, "has no node, so nothing runs on it"))
         else:
-            _before_delete(turn, machine, machine.node, snapshot, policy, left)
+            _before_delete(turn, machine, machine.node, snapshot, pool, left)
     return turn
 
 
-def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot, policy: DrainPolicy, left: drain.Allowances) -> None:
-    now = snapshot.at
+def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot, pool: Pool, left: drain.Allowances) -> None:
+    now, policy = snapshot.at, pool.drain
     if not node.is_cordoned_by_us:
         why = node.chosen.why if node.chosen else "its delete was asked for"
         turn.actions.append(Choose(machine, why if node.chosen is None else f"cordon again: {why}"))
         return
-    started = max(node.chosen.at, snapshot.began_at) if node.chosen else snapshot.began_at
+    if not _passes(turn, machine, BEFORE_DRAIN, pool, snapshot):
+        return
+    started = _started(machine, node, snapshot)
     if node.pods:
         _drain(turn, machine, node, snapshot, policy, left, started)
     elif node.attachments:
         emptied = machine.emptied_at or now
         _until(turn, machine, emptied + policy.volume_detach_timeout, now, f"{len(node.attachments)} volumes still attached")
-    elif "cloud" not in snapshot.stale:
+    elif "cloud" not in snapshot.stale and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
         _delete_once_proven_empty(turn, machine, node, snapshot)
+
+
+def _passes(turn: Push, machine: Machine, step: str, pool: Pool, snapshot: Snapshot) -> bool:
+    """Whether the user's hook, and hooks that others left on the node, let the machine go on."""
+    gate = pool.strategy.before_drain if step == BEFORE_DRAIN else pool.strategy.before_delete
+    found = passage_of_machine(machine.node, step, gate, snapshot.gates.get((step, machine.name)), snapshot.at)
+    if found.is_free:
+        return True
+    if found.ask:
+        question = Question(pool=pool.name, step=step, machine=machine.name, revision=pool.revision.id)
+        turn.actions.append(AskGate(question, step.replace("_", " ")))
+    if found.ask_at is not None:
+        turn.wake(found.ask_at)
+    turn.blockers.append(Blocker(code="hook", what=f"{step.replace('_', ' ')}: {found.what}", where=machine.where))
+    return False
+
+
+def _started(machine: Machine, node: Node, snapshot: Snapshot) -> datetime:
+    """When its drain began: with its mark, or with this run, or when the hook before it passed."""
+    look = snapshot.gates.get((BEFORE_DRAIN, machine.name))
+    began = max(node.chosen.at, snapshot.began_at) if node.chosen else snapshot.began_at
+    return max(began, look.at) if look is not None else began
 
 
 def _delete_once_proven_empty(turn: Push, machine: Machine, node: Node, snapshot: Snapshot) -> None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, GOING, NOT_READY, Census
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.gates import passage
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import AskGate
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_instant
@@ -30,6 +33,8 @@ class Rung:
     waits_for: str = ""
     soaks_until: datetime | None = None
     record: PoolRecord | None = None
+    ask: AskGate | None = None
+    wake_at: datetime | None = None
 
 
 def sizes(pool: Pool) -> list[int]:
@@ -66,6 +71,11 @@ def rung(pool: Pool, snapshot: Snapshot, census: Census) -> Rung:
         more = f" and {len(unready) - PODS_NAMED} more" if len(unready) > PODS_NAMED else ""
         names = ", ".join(unready[:PODS_NAMED]) + more
         return Rung(most=size, waits_for=f"{step}: pods on its machines are not ready: {names}", soaks_until=until)
+    question = Question(pool=pool.name, step=str(behind + 1), revision=pool.revision.id)
+    gate = passage(pool.strategy.gate, snapshot.gates.get((question.step, "")), snapshot.at)
+    if not gate.is_free:
+        ask = AskGate(question, f"{step} has soaked") if gate.ask else None
+        return Rung(most=size, waits_for=f"{step}: its gate does not pass: {gate.what}", soaks_until=until, ask=ask, wake_at=gate.ask_at)
     return Rung(most=size, record=replace(snapshot.record, climbing=pool.revision.id, passed=behind + 1))
 
 

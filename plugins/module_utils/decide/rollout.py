@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.age import outdated_by_age
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
@@ -21,7 +22,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 
 
 class Rollout:
@@ -32,7 +32,7 @@ class Rollout:
         self.policy = pool.drain
         self.limits = limits_of(pool)
         self.asked = pool.revision  # by the variables, whatever is made instead
-        self._steering = Steering()
+        self._last_replaced: frozenset[str] = frozenset()
         self._verdicts: dict[str, Verdict] = {}
         self._undressed: set[str] = set()
 
@@ -46,10 +46,11 @@ class Rollout:
 
         O(n log n) in machines. Asked about the world its actions produced, it repeats none of them.
         """
-        if snapshot.steering != self._steering:
-            self._steering = snapshot.steering
+        replaced = self._replaced(snapshot, now)
+        if replaced != self._last_replaced:
+            self._last_replaced = replaced
             self._judge_anew()
-        census = Census(snapshot.machines, self.pool, now, self._verdicts, snapshot.steering.replace)
+        census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced)
         turn = Turn(self.pool, self.limits, snapshot, census, self.asked)
         if "cluster" not in snapshot.stale:
             turn.give_back()
@@ -67,6 +68,18 @@ class Rollout:
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
         return verdict.conclude(turn, is_idle=not turn.actions)
+
+    def _replaced(self, snapshot: Snapshot, now: datetime) -> frozenset[str]:
+        """Machines that count as outdated whatever they are made of: an operator asked, or they are too old."""
+        asked = frozenset(snapshot.steering.replace)
+        max_age, wanted = self.pool.strategy.max_age, self.pool.revision.id
+        if max_age is None:
+            return asked
+        machines = snapshot.machines.values()
+        left_out = {name for name, one in snapshot.steering.protect.items() if now < one.until}
+        left_out |= {machine.name for machine in machines if machine.node is not None and machine.node.is_held}
+        up_to_date = (machine for machine in machines if machine.vm.revision == wanted)
+        return asked | outdated_by_age(up_to_date, max_age, self.pool.replicas, now, left_out).names
 
     def _judge_anew(self) -> None:
         self._verdicts.clear()

@@ -4,9 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake, drain, going, ladder, losses, order
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
+    brake,
+    drain,
+    going,
+    ladder,
+    leftovers,
+    losses,
+    order,
+    untouchable,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.calendar import most_at_once
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
     AVAILABLE,
     BOOTING,
@@ -17,27 +27,25 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
     Census,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.withdrawal import withdrawals
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     Blocker,
     Choose,
-    Clear,
     Create,
     Decision,
     Delete,
-    DeleteNode,
     Tally,
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import NEWEST, Limits, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-
-SILENCE_SHOWS = timedelta(seconds=60)  # a dead kubelet's node is not ready any more: 40 s, since Kubernetes 1.32 50 s
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import ROLLBACK
 
 STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
 
@@ -72,6 +80,11 @@ class Turn:
         self.old = sum(len(census.outdated[kind]) for kind in STAYING)
         self._given_back: Collection[str] = ()
         self._is_losing = False  # a loss goes on record first: it may be the one too many
+        # Budgets of the calendar: so many old ones may be on their way out, and so many new ones surge.
+        self.at_once, _changes_at = most_at_once(pool.strategy.budgets, pool.replicas, snapshot.at)
+        self._leaving = len(census.outdated[GOING])
+        surge = limits.surge if self.at_once is None or not self.old else min(limits.surge, self.at_once)
+        self._ceiling = limits.replicas + surge
         self._push = going.Push()
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
         if self.brake is not None:
@@ -80,6 +93,9 @@ class Turn:
             self.blockers.append(Blocker(code="step", what=self.rung.waits_for))
             if self.rung.soaks_until is not None and self.rung.soaks_until > snapshot.at:
                 self._wake(self.rung.soaks_until)
+            self._wake(self.rung.wake_at)
+            if self.rung.ask is not None:
+                self.actions.append(self.rung.ask)
 
     @property
     def may_replace(self) -> bool:
@@ -101,7 +117,7 @@ class Turn:
     def push_those_going(self) -> None:
         """Rule 2: every machine that is going or set aside moves one step. Nothing ever stops this."""
         machines = [m for m in self.census.of(GOING) + self.census.of(QUARANTINED) if m.name not in self._given_back]
-        self._push = going.push(machines, self.snapshot, self.pool.drain, self.left)
+        self._push = going.push(machines, self.snapshot, self.pool, self.left)
         self.actions += self._push.actions
         self.blockers += self._push.blockers
         self._wake(self._push.wake_at)
@@ -141,7 +157,7 @@ class Turn:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
         for machine in self._not_held(self.census.outdated[BOOTING]):
             if self._may_leave_the_old:
-                self.old -= self._choose_booting(machine, "outdated")
+                self._count_old_out(self._choose_booting(machine, "outdated"))
 
     def mark_outdated_not_ready(self) -> None:
         """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
@@ -153,7 +169,7 @@ class Turn:
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
                 return
             if self.going < self.limits.going and self._may_leave_the_old and self._can_leave(machine):
-                self.old -= 1
+                self._count_old_out(1)
                 self._choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
 
     def mark_surplus(self) -> None:
@@ -179,8 +195,7 @@ class Turn:
         if self.available - 1 < self.limits.floor:
             return
         outdated = self.census.outdated[AVAILABLE] if self.may_replace else []
-        spare = self.old - (self.limits.replicas - self.rung.most)  # those that the ladder's step leaves
-        self.old -= self._choose_available(outdated, "outdated", min(len(outdated), spare))
+        self._count_old_out(self._choose_available(outdated, "outdated", min(len(outdated), self._spare)))
         if self.brake is not None:  # else they went as outdated
             self.old -= self._choose_available(self.census.outdated[AVAILABLE], "surplus", self._surplus)
         self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", self._surplus)
@@ -194,7 +209,7 @@ class Turn:
         """
         missing = self._missing
         troubles = self.snapshot.troubles
-        if missing <= 0 or self.existing >= self.limits.ceiling:
+        if missing <= 0 or self.existing >= self._ceiling:
             return
         if troubles.fatal or self._is_losing or (self.brake is not None and not self.brake.creates):
             return
@@ -210,46 +225,26 @@ class Turn:
         if troubles.count and self._is_building:
             return
         places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating)
-        while missing > 0 and self.existing < self.limits.ceiling:
+        while missing > 0 and self.existing < self._ceiling:
             slot, domain = places.take()
-            reason = f"{self.existing} exist < ceiling {self.limits.ceiling}"
+            reason = f"{self.existing} exist < ceiling {self._ceiling}"
             self.actions.append(Create(slot, domain, 1 + troubles.count, reason))
             self.existing += 1
             self.creating += 1
             missing = 0 if troubles.count else missing - 1
 
     def clear_leftovers(self) -> None:
-        """What carries our mark and belongs to no machine and to no create in flight, at once: we hold the lock."""
-        if not self.snapshot.may_create:
+        """What carries our mark and belongs to no machine, at once: we hold the lock."""
+        if self.snapshot.may_create:
+            self.actions += leftovers.clear(self.snapshot, self._unlisted)
+        else:
             self._wake(self.snapshot.settled_at)
-            return
-        alive = self.snapshot.machines.keys() | {sent.name for sent in self.snapshot.creating}
-        for leftover in self.snapshot.leftovers:
-            owner = self.snapshot.machines.get(leftover.machine)
-            joined = leftover.kind == "token" and owner is not None and owner.was_ready
-            if leftover.machine not in alive or joined:
-                why = "its machine has joined" if joined else f"belongs to no machine ({leftover.machine} is gone)"
-                self.actions.append(Clear(leftover, why))
-        for node in self.snapshot.nodes.values():
-            if node.name not in self._unlisted:
-                self.actions.append(DeleteNode(node, "its VM is gone"))
 
     def name_the_untouchable(self) -> None:
-        """Say which machines are somebody else's business: not available, or not ours, and left as they are (FM10, FM25)."""
-        for kind in (FAILED, NOT_READY, BOOTING):
-            for machine in self.census.of(kind):
-                if machine.node is not None and machine.node.is_held and machine.name not in self.chosen_now:
-                    what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
-                    self.blockers.append(Blocker(code="person", what=what, where=machine.where))
-        heard_out_at = (self.snapshot.progressed_at or self.snapshot.began_at) + SILENCE_SHOWS
-        if self._unlisted and self.snapshot.at < heard_out_at:
-            self._wake(heard_out_at)  # a kubelet that has just died still counts as ready
-        for name in sorted(self._unlisted):
-            what = "is ready, and yet its VM is in no list of the cloud: neither replaced nor removed"
-            self.blockers.append(Blocker(code="unlisted", what=what, where=f"node {name}"))
-        for name in self.snapshot.half_owned:
-            what = "carries only one of our marks: counted, never touched (restore them or delete it)"
-            self.blockers.append(Blocker(code="half_owned", what=what, where=f"machine {name}"))
+        """Say which machines are somebody else's business."""
+        found, heard_out_at = untouchable.name(self.census, self.snapshot, self.chosen_now, self._unlisted)
+        self.blockers += found
+        self._wake(heard_out_at)
 
     # ------------------------------------------------------------------------------------------------------------------
     def decision(self) -> Decision:
@@ -304,9 +299,18 @@ class Turn:
         return self.rung.most - self.staying - self.creating
 
     @property
+    def _spare(self) -> int:
+        """Old machines that may begin to leave: those that the ladder's step does not keep, as far as budgets allow."""
+        beyond_the_step = self.old - (self.limits.replicas - self.rung.most)
+        return beyond_the_step if self.at_once is None else min(beyond_the_step, self.at_once - self._leaving)
+
+    @property
     def _may_leave_the_old(self) -> bool:
-        """Whether the ladder's step leaves one old machine more than it wants to keep."""
-        return self.old > self.limits.replicas - self.rung.most
+        return self._spare > 0
+
+    def _count_old_out(self, count: int) -> None:
+        self.old -= count
+        self._leaving += count
 
     def _candidates(self, kind: str) -> list[Machine]:
         """Surplus of a class: those of the wanted revision; under a brake old ones, and these first."""
@@ -333,7 +337,7 @@ class Turn:
             return 0
         busy = order.budgets_in_use(self.census.of(GOING))
         chosen = 0
-        for machine in order.in_order(machines, self.snapshot.budgets, busy, self.snapshot.own_node):
+        for machine in order.in_order(machines, self.snapshot.budgets, busy, self.snapshot.own_node, self._order):
             if chosen >= most or self.available - 1 < self.limits.floor:
                 break
             if self._can_leave(machine):
@@ -341,6 +345,13 @@ class Turn:
                 self.available -= 1
                 chosen += 1
         return chosen
+
+    @property
+    def _order(self) -> str:
+        """A rollback takes the newest first: they are what it goes back from."""
+        override = standing_override(self.snapshot.steering, self.asked)
+        is_back = override is not None and override.kind == ROLLBACK
+        return NEWEST if is_back else self.pool.strategy.order
 
     def _can_leave(self, machine: Machine) -> bool:
         """Whether a drain could succeed by what is known; if not, the reasons are blockers and it is not started."""
@@ -354,9 +365,8 @@ class Turn:
 
     def _not_held(self, machines: list[Machine]) -> list[Machine]:
         """Those of `machines` that no person has cordoned; all of them with `include_cordoned`."""
-        if self.pool.drain.include_cordoned:
-            return [machine for machine in machines if not self._is_protected(machine)]
-        return [m for m in machines if (m.node is None or not m.node.is_held) and not self._is_protected(m)]
+        all_of_them = self.pool.drain.include_cordoned
+        return [m for m in machines if (all_of_them or m.node is None or not m.node.is_held) and not self._is_protected(m)]
 
     def _is_protected(self, machine: Machine) -> bool:
         """An operator wants it to stay for now."""
@@ -365,8 +375,9 @@ class Turn:
             return False
         what = f"protected until {say_instant(protection.until)} {protection.asked}"
         self.blockers.append(Blocker(code="protected", what=what, where=machine.where, since=protection.asked.at))
-        self._wake(protection.until)
-        self.patient_until = max(self.patient_until or protection.until, protection.until)
+        if protection.until - self.snapshot.at <= self.pool.strategy.progress_deadline:  # later is another run's business
+            self._wake(protection.until)
+            self.patient_until = max(self.patient_until or protection.until, protection.until)
         return True
 
     def _choose_booting(self, machine: Machine, why: str) -> bool:

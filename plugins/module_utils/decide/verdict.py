@@ -67,6 +67,8 @@ def conclude(turn: Turn, *, is_idle: bool) -> Decision:
     if turn.brake is not None:
         return _braked(turn, turn.brake, waiting, deadline)
     lasting = [blocker for blocker in decision.blockers if blocker.code != "step"]
+    if lasting and decision.wake_at is None and all(blocker.code == "protected" for blocker in lasting):
+        return replace(_over(waiting, None), pending="; ".join(f"{blocker.where}: {blocker.what}" for blocker in lasting))
     if lasting and decision.wake_at is None and not snapshot.creating:
         return _over(decision, _blocked(lasting, "everything else is done"))
     return waiting

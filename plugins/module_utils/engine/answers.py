@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import Sent, World
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Clear, Create, Delete, DeleteNode, Evict
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import AskGate, Clear, Create, Delete, DeleteNode, Evict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
     Denied,
@@ -39,6 +39,8 @@ def take_answer(world: World, key: str, result: object, now: datetime) -> None:
         return
     if isinstance(result, Look):
         world.looked(sent.name, result)
+    if isinstance(sent.action, AskGate) and isinstance(result, tuple):
+        world.asked(sent.action.question, result, now)
     world.answered(key, now)
 
 

@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
+    AskGate,
     ChangeNode,
     Choose,
     Clear,
@@ -24,6 +25,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     LookAt,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import InvariantViolated
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -45,6 +47,8 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
         if action.leftover.kind == "token":
             return lambda: _cluster(ports).delete_token(action.leftover)
         return lambda: _cloud(ports).clear(action.leftover)
+    if isinstance(action, AskGate):
+        return lambda: _ask(action.question, ports)
     cluster = _cluster(ports)
     if isinstance(action, Choose):
         change = _choosing(action, now)
@@ -97,6 +101,13 @@ def _create(action: Create, name: str, now: datetime, ports: Ports, pool: Pool) 
         values=values,
     )
     _cloud(ports).create(machine)
+
+
+def _ask(question: Question, ports: Ports) -> tuple[bool, str]:
+    """A rehearsal has no probes: what a gate will say nobody knows, so it is taken to pass."""
+    hook = question.step if question.step in (BEFORE_DRAIN, BEFORE_DELETE) else "gate"
+    probe = ports.probes.get(hook)
+    return probe.ask(question) if probe is not None else (True, "not asked in a rehearsal")
 
 
 def _node(machine: Machine) -> Node:

@@ -23,6 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
+    AskGate,
     Choose,
     Create,
     Decision,
@@ -332,7 +333,7 @@ class _Loop:
 
     def _take(self, key: str, action: Action, result: object, error: Exception | None) -> None:
         now = self._runtime.now()
-        if not isinstance(action, LookAt):
+        if not isinstance(action, LookAt | AskGate):
             self._wrote_at = now
         if error is None:
             answers.take_answer(self._world, key, result, now)
@@ -348,7 +349,7 @@ class _Loop:
         """Remember what is being done: for the plan, the events, and the counts of what went wrong."""
         if isinstance(action, Choose | Delete):
             self._count_error(action.machine, now)
-        if isinstance(action, LookAt):
+        if isinstance(action, LookAt | AskGate):
             return
         self._wrote_at = now
         self._steps.append(

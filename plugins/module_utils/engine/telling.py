@@ -58,7 +58,7 @@ def verb_of(action: Action) -> str:
         return "delete node"
     if isinstance(action, Evict) and action.by_force:
         return "remove pod"
-    return {"lookat": "look"}.get(type(action).__name__.lower(), type(action).__name__.lower())
+    return {"lookat": "look", "askgate": "ask"}.get(type(action).__name__.lower(), type(action).__name__.lower())
 
 
 class Teller:

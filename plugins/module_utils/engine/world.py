@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.gates import look_after
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.machines import (
     CHOOSING,
     DELETING,
@@ -23,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.machines im
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
+    AskGate,
     ChangeNode,
     Choose,
     Clear,
@@ -33,6 +35,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     LookAt,
     key_of,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import GateLook, Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot, Troubles
@@ -75,6 +78,7 @@ class World:
         self._cleared: set[str] = set()  # ids, which are never given again: a list may have been begun before the answer
         self._machines = Machines(pool)
         self._looks: dict[str, Look] = {}
+        self._gates: dict[tuple[str, str], GateLook] = {}
 
     # Facts come in ----------------------------------------------------------------------------------------------------
     @property
@@ -154,6 +158,11 @@ class World:
         """The outcome of a direct read."""
         self._looks = {**self._looks, node: look}
 
+    def asked(self, question: Question, answer: tuple[bool, str], now: datetime) -> None:
+        """The answer of a gate."""
+        key = question.step, question.machine
+        self._gates = {**self._gates, key: look_after(self._gates.get(key), answer, now)}
+
     def settle(self) -> None:
         """Drop every call whose effect is seen, or that the facts have outlived."""
         names = {vm.name: vm for vm in self._vms.values()} if self.calls else {}
@@ -162,7 +171,7 @@ class World:
 
     def _is_settled(self, sent: Sent, vms: Mapping[str, Vm]) -> bool:
         action = sent.action
-        if isinstance(action, LookAt):
+        if isinstance(action, LookAt | AskGate):
             return sent.answered_at is not None
         if self._is_seen(sent, vms):
             return True
@@ -243,6 +252,7 @@ class World:
             progressed_at=progressed_at,
             record=record,
             steering=steering,
+            gates=self._gates,
         )
 
     def _overlay(self) -> Overlay:

@@ -57,6 +57,10 @@ class Face:
             self.answer["events_file"] = events_file
         self.stops.watch(self._module.params.get("stop_file"))
 
+    def redact(self, text: str) -> str:
+        """`text` without secrets."""
+        return self._redactor.text(text)
+
     def conclude(self, answer: dict[str, Any], failure: FleetError | None) -> None:
         """What came of it: kept for the answer, whether it failed or not."""
         self.answer |= answer

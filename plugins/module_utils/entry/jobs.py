@@ -10,7 +10,7 @@ from datetime import datetime
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, probes_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
@@ -144,7 +144,10 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, s
     from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 
     face.stops.wake_with(kit.runtime.wake)
-    return loop.run(job, kit.ports, kit.runtime, face.reporter, settings, face.stops)
+    ports = kit.ports
+    if job.pool is not None:
+        ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
+    return loop.run(job, ports, kit.runtime, face.reporter, settings, face.stops)
 
 
 def _tell_plan(result: Result, face: Face) -> None:

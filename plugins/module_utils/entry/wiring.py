@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cluster, Lock
 
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
-    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Gate
     from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
@@ -146,6 +146,12 @@ def drain_rules(params: Params) -> list[DrainRule]:
         namespaces = frozenset(given["namespaces"])
         rules.append(DrainRule(behaviour=given["behavior"], selector=selector, namespaces=namespaces, order=given["order"]))
     return rules
+
+
+def probes_of(strategy: Strategy, call_timeout: timedelta, redact: Callable[[str], str]) -> dict[str, Probe]:
+    """Who asks the gate and the hooks that a pool has."""
+    gates = {"gate": strategy.gate, BEFORE_DRAIN: strategy.before_drain, BEFORE_DELETE: strategy.before_delete}
+    return {name: probe_of(gate, call_timeout, redact) for name, gate in gates.items() if gate is not None}
 
 
 def probe_of(gate: Gate, call_timeout: timedelta, redact: Callable[[str], str]) -> Probe:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
@@ -81,6 +82,14 @@ class ChangeNode:
 
 
 @dataclass(frozen=True, slots=True)
+class AskGate:
+    """Ask a gate or a hook of the user's whether the run may go on. Changes nothing of ours."""
+
+    question: Question
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """Remove something of ours that belongs to no machine any more."""
 
@@ -88,7 +97,7 @@ class Clear:
     reason: str
 
 
-Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | Clear"
+Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | AskGate | Clear"
 
 
 def key_of(action: Action, name: str = "") -> str:
@@ -105,6 +114,8 @@ def key_of(action: Action, name: str = "") -> str:
         return f"delete node {action.node.name}"
     if isinstance(action, ChangeNode):
         return f"change {action.change.node}"
+    if isinstance(action, AskGate):
+        return f"ask {action.question.step} {action.question.machine}"
     return f"clear {action.leftover.kind} {action.leftover.id}"
 
 
@@ -118,6 +129,8 @@ def subject_of(action: Action) -> str:
         return action.node.name
     if isinstance(action, ChangeNode):
         return action.change.node
+    if isinstance(action, AskGate):
+        return action.question.machine
     return action.leftover.name if not isinstance(action, Create) else ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import GateLook
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Look, Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
@@ -67,6 +68,7 @@ class Snapshot:
     progressed_at: datetime | None = None  # when this run last came nearer to its end, for progress_deadline
     record: PoolRecord = field(default_factory=PoolRecord)  # what earlier runs left, and this one wrote
     steering: Steering = field(default_factory=Steering)  # what operators asked
+    gates: Mapping[tuple[str, str], GateLook] = field(default_factory=dict)  # last answers, by step and machine
 
     @property
     def may_create(self) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,7 +48,7 @@ def leaving(**facts: Any) -> Machine:
 
 def pushed(subject: Machine, **world: Any) -> going.Push:
     policy = DrainPolicy(**{**POLICY, **world.pop("policy", {})})
-    return going.push([subject], snapshot(subject, **world), policy, {CART: 1})
+    return going.push([subject], snapshot(subject, **world), replace(pool(), drain=policy), {CART: 1})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What carries our mark and belongs to no machine and to no create in flight: ports, volumes, tokens, Nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Clear, DeleteNode
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+
+def clear(snapshot: Snapshot, unlisted: Collection[str]) -> list[Action]:
+    """One action for each. `unlisted` are ready nodes whose VM is in no list: the list is wrong, not the node."""
+    actions: list[Action] = []
+    alive = snapshot.machines.keys() | {sent.name for sent in snapshot.creating}
+    for leftover in snapshot.leftovers:
+        owner = snapshot.machines.get(leftover.machine)
+        joined = leftover.kind == "token" and owner is not None and owner.was_ready
+        if leftover.machine not in alive or joined:
+            why = "its machine has joined" if joined else f"belongs to no machine ({leftover.machine} is gone)"
+            actions.append(Clear(leftover, why))
+    actions += [DeleteNode(node, "its VM is gone") for node in snapshot.nodes.values() if node.name not in unlisted]
+    return actions

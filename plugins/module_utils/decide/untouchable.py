@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines that are somebody else's business: not available, or not ours, left as they are and named (FM10, FM25)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED, NOT_READY, Census
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+SILENCE_SHOWS = timedelta(seconds=60)  # a dead kubelet's node is not ready any more: 40 s, since Kubernetes 1.32 50 s
+
+
+def name(census: Census, snapshot: Snapshot, chosen: Collection[str], unlisted: Collection[str]) -> tuple[list[Blocker], datetime | None]:
+    """A blocker for each, and when to look again. `unlisted` are ready nodes whose VM is in no list of the cloud."""
+    blockers = []
+    for kind in (FAILED, NOT_READY, BOOTING):
+        for machine in census.of(kind):
+            if machine.node is not None and machine.node.is_held and machine.name not in chosen:
+                what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
+                blockers.append(Blocker(code="person", what=what, where=machine.where))
+    for node in sorted(unlisted):
+        what = "is ready, and yet its VM is in no list of the cloud: neither replaced nor removed"
+        blockers.append(Blocker(code="unlisted", what=what, where=f"node {node}"))
+    for machine_name in snapshot.half_owned:
+        what = "carries only one of our marks: counted, never touched (restore them or delete it)"
+        blockers.append(Blocker(code="half_owned", what=what, where=f"machine {machine_name}"))
+    heard_out_at = (snapshot.progressed_at or snapshot.began_at) + SILENCE_SHOWS
+    # A kubelet that has just died still counts as ready.
+    return blockers, heard_out_at if unlisted and snapshot.at < heard_out_at else None
