@@ -123,7 +123,12 @@ blockers:
   returned: always, unless an option was refused
   type: list
   elements: dict
-  sample: [{"code": "pdb", "what": "PDB shop/cart can never allow an eviction", "where": "node worker-3", "since": ""}]
+  sample:
+    - code: pdb
+      what: "PDB shop/cart can never allow an eviction: it wants 3 of 3 pods healthy (pod shop/cart-0)"
+      where: node worker-3
+      since: ""
+      forward: "kubectl -n shop edit pdb cart, so that one pod may go; or where it demands a number of pods run 4"
 events_file:
   description: File with everything that happened, one JSON object per line.
   returned: when O(events_file) is given

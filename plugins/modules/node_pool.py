@@ -250,7 +250,12 @@ blockers:
   returned: always, unless an option was refused
   type: list
   elements: dict
-  sample: [{"code": "pdb", "what": "PDB shop/cart can never allow an eviction", "where": "node web-3-x7k2p", "since": ""}]
+  sample:
+    - code: pdb
+      what: "PDB shop/cart can never allow an eviction: it wants 3 of 3 pods healthy (pod shop/cart-0)"
+      where: node web-3-x7k2p
+      since: ""
+      forward: "kubectl -n shop edit pdb cart, so that one pod may go; or where it demands a number of pods run 4"
 events_file:
   description: File with everything that happened, one JSON object per line.
   returned: when O(events_file) is given

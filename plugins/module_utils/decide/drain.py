@@ -20,6 +20,7 @@ BUDGET_LOOK_AGAIN = timedelta(seconds=60)  # a closed budget is tried now and th
 SILENT_GRACE = timedelta(seconds=1)  # nobody is there to be waited for; 0 would forget a pod without proof that it does not run
 FORCE_AT_LEAST = timedelta(minutes=1)  # a deleted pod is given its grace period, also by `timeout: 0`
 PODS_SHOWN = 3  # names in a message; the rest is counted
+CAN_GO = ("", "")
 
 Allowances = dict[str, int]  # budget name -> evictions it still allows in this turn; shared by all nodes of the turn
 
@@ -99,38 +100,54 @@ def gives_up_at(started: datetime, policy: DrainPolicy) -> datetime:
 
 def refusal_of(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> str:
     """Why this pod can't be evicted whatever the time, in an operator's words; "" when it can."""
+    return _refusal(pod, budgets, policy)[0]
+
+
+def _refusal(pod: Pod, budgets: Mapping[str, Budget], policy: DrainPolicy) -> tuple[str, str]:
+    """Why this pod can't be evicted whatever the time, and what to do about it: the same text for all of the same cause."""
     if pod.terminating_since is not None or pod.wait_completed:
-        return ""
+        return CAN_GO
     if len(pod.budgets) > 1:
-        return f"pod {pod.full_name} matches {len(pod.budgets)} PDBs ({', '.join(pod.budgets)}); the eviction API refuses that"
+        what = f"pod {pod.full_name} matches {len(pod.budgets)} PDBs ({', '.join(pod.budgets)}); the eviction API refuses that"
+        return what, f"narrow the selectors of the PDBs {', '.join(pod.budgets)}, so that a pod matches one of them"
     if not pod.is_replicated and not policy.force:
-        return f"pod {pod.full_name} has no controller and would be lost (drain.force allows it)"
+        what = f"pod {pod.full_name} has no controller and would be lost (drain.force allows it)"
+        return what, "delete the pod or give it a controller, or set drain.force"
     if pod.has_empty_dir and not policy.delete_emptydir_data:
-        return f"pod {pod.full_name} keeps data in an emptyDir (drain.delete_emptydir_data allows to lose it)"
+        what = f"pod {pod.full_name} keeps data in an emptyDir (drain.delete_emptydir_data allows to lose it)"
+        return what, "save the data and delete the pod, or set drain.delete_emptydir_data"
     for name in pod.budgets:
         budget = budgets.get(name)
         if budget is not None and budget.can_never_allow:
             of = f" of {pod.owner}" if pod.owner else ""
             wants = f"it wants {budget.desired} of {budget.expected} pods healthy"
-            return f"PDB {name} can never allow an eviction: {wants} (pod {pod.full_name}{of})"
-    return ""
+            what = f"PDB {name} can never allow an eviction: {wants} (pod {pod.full_name}{of})"
+            return what, _open_budget(name, budget)
+    return CAN_GO
+
+
+def _open_budget(name: str, budget: Budget) -> str:
+    namespace, _slash, short = name.partition("/")
+    spare = f"where it demands a number of pods run {budget.desired + 1}"  # no cure where it demands 100% or allows 0 to be missing
+    return f"kubectl -n {namespace} edit pdb {short}, so that one pod may go; or {spare}"
 
 
 def blockers_of(node: Node, budgets: Mapping[str, Budget], policy: DrainPolicy) -> list[Blocker]:
     """Why a drain of this node could not succeed, from facts alone: one blocker per distinct reason, empty when it can."""
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for pod in node.pods:
-        what = refusal_of(pod, budgets, policy)
+        what, forward = _refusal(pod, budgets, policy)
         if what:
-            found.setdefault(pod.budgets[0] if pod.budgets else "", []).append(what)
-    return [_blocker(node, whats, budgets.get(name), "pdb" if name else "pod") for name, whats in found.items()]
+            found.setdefault((pod.budgets[0] if pod.budgets else "", forward), []).append(what)
+    return [_blocker(node, whats, budgets.get(name), "pdb" if name else "pod", forward) for (name, forward), whats in found.items()]
 
 
-def _blocker(node: Node, whats: list[str], budget: Budget | None, code: str) -> Blocker:
+def _blocker(node: Node, whats: list[str], budget: Budget | None, code: str, forward: str) -> Blocker:
     """One for all pods of a reason: the first is named, the others are counted."""
     more = len(whats) - 1
     what = whats[0] + (f", and {more} more pod{'s' if more > 1 else ''}" if more else "")
-    return Blocker(code=code, what=what, where=f"node {node.name}", since=budget.created_at if budget is not None else None)
+    since = budget.created_at if budget is not None else None
+    return Blocker(code=code, what=what, where=f"node {node.name}", since=since, forward=forward)
 
 
 def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:

@@ -148,7 +148,7 @@ def counts_of(steps: Iterable[Step]) -> dict[str, int]:
 
 
 def blocker_facts(blockers: Iterable[Blocker]) -> list[dict[str, str]]:
-    """`{code, what, where, since}` of what prevents something, each once."""
+    """`{code, what, where, since, forward}` of what prevents something, each once."""
     unique = {(blocker.code, blocker.what, blocker.where): blocker for blocker in blockers}
     return [
         {
@@ -156,6 +156,7 @@ def blocker_facts(blockers: Iterable[Blocker]) -> list[dict[str, str]]:
             "what": blocker.what,
             "where": blocker.where,
             "since": say_instant(blocker.since) if blocker.since else "",
+            "forward": blocker.forward,
         }
         for blocker in list(unique.values())[:BLOCKERS_MAX]
     ]

@@ -142,6 +142,7 @@ class Blocker:
     what: str
     where: str = ""
     since: datetime | None = None
+    forward: str = ""  # what removes it, where somebody can; "" where only time does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

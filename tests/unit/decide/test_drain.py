@@ -138,7 +138,7 @@ def test_a_pod_that_is_refused_for_good_is_never_sent() -> None:
 
 
 def test_one_blocker_for_each_reason() -> None:
-    """Ten pods of one PDB are one reason; each blocker names the node and, for a PDB, since when it exists."""
+    """Ten pods of one PDB are one reason; each blocker names the node, what to do, and for a PDB since when it exists."""
     closed = Budget(name=CART, allowed=0, healthy=3, desired=3, expected=3, created_at=ago(999))
     full = node("n1", pods=(pod("a", CART), pod("b", CART), pod("c", is_replicated=False)))
     assert drain.blockers_of(full, {CART: closed}, DrainPolicy()) == [
@@ -147,8 +147,14 @@ def test_one_blocker_for_each_reason() -> None:
             what="PDB shop/cart can never allow an eviction: it wants 3 of 3 pods healthy (pod shop/a), and 1 more pod",
             where="node n1",
             since=ago(999),
+            forward="kubectl -n shop edit pdb cart, so that one pod may go; or where it demands a number of pods run 4",
         ),
-        Blocker(code="pod", what="pod shop/c has no controller and would be lost (drain.force allows it)", where="node n1"),
+        Blocker(
+            code="pod",
+            what="pod shop/c has no controller and would be lost (drain.force allows it)",
+            where="node n1",
+            forward="delete the pod or give it a controller, or set drain.force",
+        ),
     ]
 
 
