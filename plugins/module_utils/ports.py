@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.event import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Look, Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 
@@ -48,6 +49,13 @@ class Cloud(Protocol):
         whatever the name means by now (FM37): the one of its "id" and "digest", or the one that its "name" means. The
         answer's `image` is what to pin. Raises `Invalid` (unknown image, two images of one name, unknown flavor; `where` is
         the option's path), `Denied`. Reads only; `create` comes after it, and makes a machine of any revision resolved so far.
+        """
+
+    def room(self) -> Room:
+        """What is left of all that one more machine of the template takes, before the first create of a run; after `resolve`.
+
+        Reads only, a few calls at once, and at most once per run: one that makes nothing never asks. What policy hides or nobody
+        answers is in `unknown`, so that it raises only what every call would (`Transient`, `Denied` of the credentials).
         """
 
     def watch(self, on_change: Callable[[], None]) -> bool:

@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, ClusterView, Listing
 
@@ -182,6 +183,9 @@ class TimedCloud:
     def delete(self, vm: Vm) -> None:
         self._watch.call(DELETE, vm.name)
         self._cloud.delete(vm)
+
+    def room(self) -> Room:
+        return self._cloud.room()
 
     def clear(self, leftover: Leftover) -> None:
         self._cloud.clear(leftover)

@@ -30,7 +30,7 @@ class CloudHarness(Waiting, Protocol):
     """Clouds for pools that no one else uses."""
 
     can_lose_replies: bool
-    can_exhaust: bool
+    can_exhaust: bool  # and leave room for just so many
     can_leave_ports: bool
 
     def cloud(self, pool: str = "one") -> Cloud:
@@ -47,6 +47,9 @@ class CloudHarness(Waiting, Protocol):
 
     def exhaust(self) -> None:
         """The next create meets a spent quota."""
+
+    def leave_room(self, machines: int) -> None:
+        """So many more machines than exist now fit the quota."""
 
     def leave_port(self, machine: NewMachine) -> None:
         """The next create of `machine` dies after its port was made, and gets `Transient`."""

@@ -67,9 +67,16 @@ class OpenStack:
         self._lose("POST network /ports")
 
     def exhaust(self) -> None:
+        self._allow(0)
+
+    def leave_room(self, machines: int) -> None:
+        limits = client("small").request("GET", COMPUTE, "/limits")["limits"]["absolute"]
+        self._allow(limits["totalInstancesUsed"] + machines)
+
+    def _allow(self, instances: int) -> None:
         path = f"/os-quota-sets/{client('small').project_id()}"
-        self._quota = client("admin").request("GET", COMPUTE, path)["quota_set"]
-        client("admin").request("PUT", COMPUTE, path, body={"quota_set": {"instances": 0}})
+        self._quota = self._quota or client("admin").request("GET", COMPUTE, path)["quota_set"]
+        client("admin").request("PUT", COMPUTE, path, body={"quota_set": {"instances": instances}})
 
     def until(self, look: Callable[[], Found | None], what: str) -> Found:
         began = time.monotonic()

@@ -132,6 +132,10 @@ class Simulated:
     def exhaust(self) -> None:
         self._inject(kind="quota", count=0)
 
+    def leave_room(self, machines: int) -> None:
+        with self._site.session().world() as world:
+            world.hypervisor.leave_room(machines)
+
     def leave_port(self, machine: NewMachine) -> None:
         self._inject(kind="dies_half_way")
 

@@ -174,6 +174,30 @@ def test_FM22_a_refused_create_leaves_nothing(clouds: CloudHarness) -> None:
     assert (listing.vms, listing.leftovers) == ((), ())
 
 
+def test_FM27_room_is_what_the_creates_find(clouds: CloudHarness) -> None:
+    """As many machines fit as are then made; the one after them is refused for what room names, with whose limit it is."""
+    if not clouds.can_exhaust:
+        pytest.skip("this harness cannot leave room for just one")
+    cloud, machine, another = clouds.cloud(), clouds.new_machine("one-3-aaaaa"), clouds.new_machine("one-4-bbbbb")
+    cloud.resolve()
+    clouds.leave_room(1)
+    assert cloud.room().fits == 1
+    cloud.create(machine)
+    running(clouds, cloud, machine.name)  # before that a quota may not count it
+    (short,) = cloud.room().short_of(1)
+    assert (short.fits, short.limit, bool(short.where), bool(short.remedy_for(1))) == (0, short.used, True, True)
+    with pytest.raises(Exhausted):
+        cloud.create(another)
+
+
+def test_room_shows_what_has_an_end_only(clouds: CloudHarness) -> None:
+    """Each resource with a limit, what a machine takes of it, and whose limit it is; the rest is not there."""
+    cloud = clouds.cloud()
+    cloud.resolve()
+    for resource in cloud.room().resources:
+        assert (resource.limit >= 0, resource.used >= 0, resource.each > 0, bool(resource.name), bool(resource.where)) == (True,) * 5
+
+
 def test_FM22_what_a_dying_create_left_is_listed_and_can_be_cleared(clouds: CloudHarness) -> None:
     """With the machine's name; clearing it twice is success."""
     if not clouds.can_leave_ports:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Listing
 
@@ -47,6 +48,10 @@ class FirstLook:
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
         """As `Cloud.resolve`."""
         return self._cloud.resolve(pinned)
+
+    def room(self) -> Room:
+        """As `Cloud.room`."""
+        return self._cloud.room()
 
     def watch(self, on_change: Callable[[], None]) -> bool:
         """As `Cloud.watch`."""

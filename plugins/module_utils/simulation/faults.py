@@ -39,7 +39,7 @@ CLOUD = "cloud"
 CLUSTER = "cluster"
 LOCK = "lock"
 VERBS = {
-    CLOUD: ("resolve", "list_vms", "create", "delete", "clear"),
+    CLOUD: ("resolve", "room", "list_vms", "create", "delete", "clear"),
     CLUSTER: ("start", "change", "evict", "remove", "look", "delete_node", "mint_token", "delete_token"),
     LOCK: ("read", "acquire", "renew", "release"),
 }

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import ANSWER, Resource, Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.history import History
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.nodes import Nodes
@@ -22,6 +23,7 @@ NEVER_JOINS = "never_joins"
 CREATE_ERROR = "create_error"
 DELETE_STICKS = "delete_sticks"
 NO_VALID_HOST = "No valid host was found. There are not enough hosts available."
+QUOTAS = "quotas of the simulated cloud"
 PROVIDER_ID_PREFIX = "simulated:///"
 
 
@@ -109,6 +111,24 @@ class Hypervisor:
         """All ports of a pool, those of its living VMs too."""
         return tuple(port.leftover for port in self._state.ports.values() if port.pool == pool)
 
+    def room(self) -> Room:
+        """What the quotas leave. Failure domains are not among them: a scheduler does not tell how full its hosts are."""
+        limits = (
+            ("machines", self._state.settings.machines_max, self._state.hosts),
+            ("ports", self._state.settings.ports_max, self._state.ports),
+        )
+        return Room(
+            resources=tuple(
+                Resource(name=name, limit=limit, used=len(used), each=1, where=QUOTAS, remedy=f"set quotas.{name} to {ANSWER}")
+                for name, limit, used in limits
+                if limit >= 0
+            )
+        )
+
+    def leave_room(self, machines: int) -> None:
+        """Let only so many more be made: a world that was made from facts has the limits that were observed."""
+        self._state.settings.machines_max = len(self._state.hosts) + machines
+
     def image(self, digest: str, name: str) -> Image:
         """The image of this digest, else the newest of this name. Raises `Invalid`."""
         found = self._state.images.get(digest)
@@ -175,11 +195,8 @@ class Hypervisor:
         self._set(host, replace(host.vm, proofs=proofs))
 
     def _check_quota(self) -> None:
-        settings, machines, ports = self._state.settings, len(self._state.hosts), len(self._state.ports)
-        if 0 <= settings.machines_max <= machines:
-            raise Exhausted(what=f"quota exceeded for machines: {machines} of {settings.machines_max} used, 1 more asked for")
-        if 0 <= settings.ports_max <= ports:
-            raise Exhausted(what=f"quota exceeded for ports: {ports} of {settings.ports_max} used, 1 more asked for")
+        for short in self.room().short_of(1):
+            raise Exhausted(what=f"quota exceeded for {short.name}: {short.used} of {short.limit} used, 1 more asked for")
 
     def _doom(self, image: Image, vm: Vm) -> str:
         """Why this VM will end in ERROR; "" when it will not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.tests.unit.simulation.worlds import (
     POOL,
     after,
@@ -52,6 +53,15 @@ def test_FM22_a_quota_refuses_before_anything_is_made() -> None:
     with pytest.raises(Exhausted, match="1 of 1 used"):
         create(it, "web-1-bbbbb")
     assert (len(names_of_vms(it)), len(it.hypervisor.leftovers(POOL))) == (1, 1)
+
+
+def test_FM27_room_is_what_the_quotas_leave() -> None:
+    """Of quotas that have an end; a world without any has no end."""
+    assert world().hypervisor.room() == Room()
+    it = world(quotas={"machines": 3})
+    create(it)
+    (machines,) = it.hypervisor.room().resources
+    assert (machines.name, machines.used, machines.limit, machines.fits) == ("machines", 1, 3, 2)
 
 
 def test_a_full_failure_domain_finds_no_host() -> None:

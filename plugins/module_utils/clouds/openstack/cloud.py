@@ -40,6 +40,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Transient,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import render
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
@@ -80,6 +81,14 @@ class OpenStackCloud:
         found = revision(self._template, resolved)
         self._resolved[found.id] = resolved
         return found
+
+    def room(self) -> Room:
+        """As `Cloud.room`. Two to seven calls, most of them at once, and a list of ports for each network that is counted."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.room import room_of
+
+        if self._resolved is None:
+            raise InvariantViolated(what="room before resolve")
+        return room_of(self._transport, self._template, self._resolved, self._group_id)
 
     def watch(self, on_change: Callable[[], None]) -> bool:
         """As `Cloud.watch`: Nova tells nobody, it has to be polled."""

@@ -42,7 +42,8 @@ def refusal(call: str, status: int, body: bytes, headers: Mapping[str, str]) -> 
     kind, said = _words(body)
     number = headers.get("x-openstack-request-id") or headers.get("x-compute-request-id") or ""
     what = f"{said or 'no reason given'} [{status} to {call}{', ' + number if number else ''}]"
-    is_short = kind in _NEUTRON_SHORT or bool(_SHORT.search(said))
+    # A read uses up nothing: where one is denied and its words have "quota" in them, that is what was asked for.
+    is_short = not call.startswith("GET ") and (kind in _NEUTRON_SHORT or bool(_SHORT.search(said)))
     if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and not is_short):
         return Throttled(what=what, after=_retry_after(headers))
     if status in _QUOTA_STATUSES and is_short:

@@ -28,6 +28,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision, revision_of
 
 Found = Mapping[str, Any]
+GIB = 1 << 30
 CALLS_AT_ONCE = 8  # there are eight kinds of things to look up
 
 _ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
@@ -51,6 +52,8 @@ class Resolved:
     image_id: str
     image_digest: str
     flavor_id: str
+    cores: int = 0
+    memory_mib: int = 0
     nics: tuple[Nic, ...] | None = None
     security_group_ids: tuple[str, ...] = ()
     server_group_id: str = ""
@@ -82,6 +85,7 @@ def resolve(transport: Transport, template: Template, pinned: Mapping[str, str])
         futures = {name: threads.submit(job) for name, job in jobs.items()}
     found = {name: future.result() for name, future in futures.items()}
 
+    _check_fit(found["image"], found["flavor"], template.boot_volume)
     group_ids = {name: group["id"] for name, group in found.get("groups", {}).items()}
     by_default = tuple(sorted(group_ids[name] for name in template.security_groups))
     nics = None
@@ -94,6 +98,8 @@ def resolve(transport: Transport, template: Template, pinned: Mapping[str, str])
         image_id=found["image"]["id"],
         image_digest=_digest(found["image"]),
         flavor_id=found["flavor"]["id"],
+        cores=found["flavor"]["vcpus"],
+        memory_mib=found["flavor"]["ram"],
         nics=nics,
         security_group_ids=by_default,
         server_group_id=found.get("server_group") or "",
@@ -163,11 +169,31 @@ def _digest(image: Found) -> str:
 def _flavor(transport: Transport, asked: str) -> Found:
     if not asked:
         raise Invalid(what="missing; expected the name or ID of a flavor", where="openstack.flavor")
-    listed = list(every(transport, COMPUTE, "/flavors", "flavors"))
+    listed = list(every(transport, COMPUTE, "/flavors/detail", "flavors"))
     found = [flavor for flavor in listed if asked in (flavor["id"], flavor["name"])]
     if not found:
         raise Invalid(what=f"there is no flavor {asked!r}; there are {_names(listed)}", where="openstack.flavor")
     return _only(found, "flavor", asked, "openstack.flavor")
+
+
+def _check_fit(image: Found, flavor: Found, volume: BootVolume | None) -> None:
+    """Raise `Invalid` where no machine could ever be made of the two: what Nova would refuse, and what would end in ERROR later.
+
+    A flavor without a disk of its own (0) takes any image. `virtual_size` is what the image unpacks to, where Glance knows it:
+    the hypervisor, or Cinder, finds that it is too large only when the machine is being built.
+    """
+    needs = -(-max(image.get("size") or 0, image.get("virtual_size") or 0) // GIB)
+    needs = max(needs, image.get("min_disk") or 0)
+    name = f"the image {image.get('name') or image['id']}"
+    if (image.get("min_ram") or 0) > flavor["ram"]:
+        what = f"{name} needs {image['min_ram']} MiB of RAM, the flavor {flavor['name']} has {flavor['ram']}"
+        raise Invalid(what=f"{what}; expected a flavor with that much", where="openstack.flavor")
+    if volume is not None and needs > volume.size_gib:
+        what = f"{name} needs {needs} GiB, the boot volume has {volume.size_gib}"
+        raise Invalid(what=f"{what}; expected {needs} or more", where="openstack.boot_volume.size")
+    if volume is None and 0 < flavor["disk"] < needs:
+        what = f"{name} needs {needs} GiB of disk, the flavor {flavor['name']} has {flavor['disk']}"
+        raise Invalid(what=f"{what}; expected a larger flavor, or openstack.boot_volume", where="openstack.flavor")
 
 
 def _key(transport: Transport, name: str) -> Found:

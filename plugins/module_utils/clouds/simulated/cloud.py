@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision, revision_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import CLOUD
@@ -18,7 +19,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state i
 class SimulatedCloud:
     """One pool's cloud. `fields` is what a machine is made of beside its image, for the revision: `{"flavor": "m1", ...}`.
 
-    `resolver`: the real cloud's, for a world that was made from its facts.
+    For a world that was made from the facts of a real cloud: `resolver` and `real_room` are that one's. The first is asked for
+    revisions; the second what is left, when the loop wants to know, and no more is made in the world either.
     """
 
     def __init__(
@@ -28,12 +30,14 @@ class SimulatedCloud:
         image: str,
         fields: Mapping[str, str] | None = None,
         resolver: Callable[[Mapping[str, str] | None], Revision] | None = None,
+        real_room: Callable[[], Room] | None = None,
     ) -> None:
         self._session = session
         self._pool = pool
         self._image = image
         self._fields = dict(fields or {})
         self._resolver = resolver
+        self._real_room = real_room
         self._stop_watching: Callable[[], None] | None = None
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
@@ -45,6 +49,16 @@ class SimulatedCloud:
             image = world.hypervisor.image(instead.get("digest", ""), instead.get("name", self._image))
             pin = {"asked": self._image, "id": image.digest, "digest": image.digest}
             return revision_of({**self._fields, "image": image.digest}, pin)
+
+    def room(self) -> Room:
+        """See ports.Cloud."""
+        with self._session.world() as world, world.calls.around(CLOUD, "room"):
+            if self._real_room is None:
+                return world.hypervisor.room()
+            room = self._real_room()
+            if room.fits is not None:
+                world.hypervisor.leave_room(room.fits)
+            return room
 
     def watch(self, on_change: Callable[[], None]) -> bool:
         """See ports.Cloud. Whether the world pushes is one of its settings."""

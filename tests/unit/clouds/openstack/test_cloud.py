@@ -35,7 +35,7 @@ MAKE_PORTS, MAKE_SERVER = "POST network /ports", "POST compute /servers"
 TEMPLATE = {"image": "golden", "flavor": "m1", "networks": [{"network": "net"}]}
 LOOKED_UP = {
     "GET image /images": {"images": [{"id": "i1", "status": "active", "os_hash_algo": "sha512", "os_hash_value": "ab"}]},
-    "GET compute /flavors": {"flavors": [{"id": "f1", "name": "m1"}]},
+    "GET compute /flavors/detail": {"flavors": [{"id": "f1", "name": "m1", "vcpus": 1, "ram": 512, "disk": 1}]},
     "GET network /networks": {"networks": [{"id": "n1", "name": "net", "project_id": "p1"}]},
 }
 MACHINE = NewMachine(

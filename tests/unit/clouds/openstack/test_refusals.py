@@ -72,6 +72,13 @@ def test_statuses_that_services_share_are_told_apart_by_their_words(status: int,
     assert refusal("POST compute /servers", status, body.encode(), {}).__class__ is kind
 
 
+def test_a_read_of_a_quota_that_policy_denies_is_no_lack_of_room() -> None:
+    """The word is there, since that is what was asked for; a read uses up nothing."""
+    said = "User does not have admin privileges: Only admin is authorized to access quotas for another project."
+    body = json.dumps({"NeutronError": {"type": "AdminRequired", "message": said, "detail": ""}})
+    assert refusal("GET network /quotas/p2/details.json", 403, body.encode(), {}).__class__ is Denied
+
+
 def test_a_rate_limit_says_when_to_come_back() -> None:
     """Retry-After in seconds; a date there, which no service sends, is no reason to fail."""
     after = [refusal("GET x /y", 429, b"{}", {"retry-after": text}) for text in ("7", "Sat, 21 Nov 2026 08:00:00 GMT")]

@@ -18,7 +18,12 @@ IMAGE = {"id": "i1", "name": "golden", "status": "active", "os_hash_algo": "sha5
 WORLD: dict[str, Any] = {
     "GET image /images": {"images": [IMAGE]},
     f"GET image /images/{ID}": {**IMAGE, "id": ID},
-    "GET compute /flavors": {"flavors": [{"id": "f1", "name": "m1"}, {"id": "f2", "name": "m2"}]},
+    "GET compute /flavors/detail": {
+        "flavors": [
+            {"id": "f1", "name": "m1", "vcpus": 2, "ram": 4096, "disk": 20},
+            {"id": "f2", "name": "m2", "vcpus": 4, "ram": 512, "disk": 0},
+        ]
+    },
     "GET compute /os-keypairs/ops": {"keypair": {"name": "ops"}},
     "GET compute /os-server-groups": {"server_groups": [{"id": "sg1", "name": "spread"}]},
     "GET network /networks": {"networks": [{"id": "n1", "name": "net", "project_id": "p1"}]},
@@ -62,6 +67,8 @@ def test_everything_by_name() -> None:
         image_id="i1",
         image_digest="sha512:ab",
         flavor_id="f1",
+        cores=2,
+        memory_mib=4096,
         nics=(
             Nic(network_id="n1", security_group_ids=("g1", "g9")),
             Nic(network_id="n2", subnet_id="s2", fixed_ips=("10.0.0.1",), port_security=False),
@@ -72,9 +79,59 @@ def test_everything_by_name() -> None:
     assert sorted(transport.calls) == sorted(call for call in WORLD if ID not in call)
 
 
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("image", "given", "expected"),
+    [
+        pytest.param({"min_ram": 4096, "min_disk": 20, "size": 20 * GIB}, {}, None, id="just enough"),
+        pytest.param(
+            {"min_ram": 8192},
+            {},
+            ("the image golden needs 8192 MiB of RAM, the flavor m1 has 4096; expected a flavor with that much", "openstack.flavor"),
+            id="min_ram above the flavor's",
+        ),
+        pytest.param(
+            {"min_disk": 40},
+            {},
+            (
+                "the image golden needs 40 GiB of disk, the flavor m1 has 20; expected a larger flavor, or openstack.boot_volume",
+                "openstack.flavor",
+            ),
+            id="min_disk above the flavor's",
+        ),
+        pytest.param(
+            {"size": GIB, "virtual_size": 20 * GIB + 1},
+            {},
+            (
+                "the image golden needs 21 GiB of disk, the flavor m1 has 20; expected a larger flavor, or openstack.boot_volume",
+                "openstack.flavor",
+            ),
+            id="what it unpacks to is larger: Nova would find out when it builds",
+        ),
+        pytest.param({"min_disk": 40}, {"flavor": "m2"}, None, id="a flavor of 0 GiB takes any image"),
+        pytest.param({"min_disk": 40}, {"boot_volume": {"size": 40}}, None, id="with a boot volume the flavor's disk says nothing"),
+        pytest.param(
+            {"min_disk": 40},
+            {"boot_volume": {"size": 30}},
+            ("the image golden needs 40 GiB, the boot volume has 30; expected 40 or more", "openstack.boot_volume.size"),
+            id="a boot volume that is too small",
+        ),
+    ],
+)
+def test_FM27_an_image_that_does_not_fit_is_refused(image: dict[str, Any], given: dict[str, Any], expected: tuple[str, str] | None) -> None:
+    """What Nova would refuse with each create, or end in ERROR: before anything is touched, with the numbers that were compared."""
+    world = {"GET image /images": {"images": [{**IMAGE, **image}]}}
+    if expected is None:
+        assert resolved({**BARE, **given}, **world)[0].image_id == "i1"
+    else:
+        assert refusal({**BARE, **given}, **world) == expected
+
+
 def test_the_least_is_two_calls() -> None:
     """Image and flavor."""
-    assert sorted(resolved(BARE)[1].calls) == ["GET compute /flavors", "GET image /images"]
+    assert sorted(resolved(BARE)[1].calls) == ["GET compute /flavors/detail", "GET image /images"]
 
 
 def test_the_revision_holds_ids_and_digests_and_no_text_of_the_user_data() -> None:
