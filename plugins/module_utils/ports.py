@@ -17,12 +17,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.event import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Look, Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 
-if TYPE_CHECKING:  # few pools have gates
+if TYPE_CHECKING:  # few runs need them
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

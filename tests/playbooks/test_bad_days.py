@@ -107,6 +107,47 @@ def test_FM01_a_budget_that_never_allows_is_named(site: Site) -> None:
     assert any(blocker["code"] == "pdb" for blocker in run["rolled"]["blockers"]) or "BLOCKED" in run.text
 
 
+def test_FM27_a_quota_that_cannot_hold_a_surge_is_refused_before_anything_is_touched(site: Site) -> None:
+    """With what is short, whose limit it is, how far to raise it and the way without; a machine that leaves first makes room."""
+    run = site.run(
+        [
+            site.make_world(quotas={"machines": 3}),
+            site.pool("v1", replicas=4, register="too_large", failing=True),
+            site.pool("v1"),
+            {**site.change_world(), "register": "before"},
+            site.pool("v2", register="refused", failing=True),
+            {**site.change_world(), "register": "after"},
+            site.pool("v2", register="rolled", strategy={"max_surge": 0, "max_unavailable": 1}),
+        ]
+    )
+    assert run["too_large"]["failure"]["what"] == "no room for 4 machines, 3 fit: machines: 0 of 3 used, 4 more take 4"
+    refused = run["refused"]
+    assert refused["changed"] is False
+    failure = {key: refused["failure"][key] for key in ("code", "what", "where", "forward", "back")}
+    assert failure == {
+        "code": "exhausted",
+        "what": "no room for one more machine: machines: 3 of 3 used, one more takes 1",
+        "where": "pool web, quotas of the simulated cloud",
+        "forward": "set quotas.machines to 5, then run the same playbook again"
+        "; or set strategy.max_unavailable to 1, so that a machine leaves first",
+        "back": "nothing to take back: nothing was changed",
+    }
+    assert [machine["name"] for machine in run["after"]["machines"]] == [machine["name"] for machine in run["before"]["machines"]]
+    assert all(node["schedulable"] for node in run["after"]["nodes"])
+    assert run["rolled"]["summary"]["up_to_date"] == 3
+
+
+def test_FM27_room_for_less_than_the_surge_is_told(site: Site) -> None:
+    """The roll goes on, slower, and ends well; the result says what to raise."""
+    run = site.run(
+        [site.make_world(quotas={"machines": 4}), site.pool("v1"), site.pool("v2", register="rolled", strategy={"max_surge": 3})]
+    )
+    assert (run.code, run["rolled"]["summary"]["up_to_date"]) == (0, 3)
+    (tight,) = run["rolled"]["blockers"]
+    assert (tight["code"], tight["forward"]) == ("room", "set quotas.machines to 7")
+    assert tight["what"].startswith("room for 1 of 4 more machines, so it goes slower than max_surge 3 allows")
+
+
 def test_a_second_run_finds_the_lock(site: Site) -> None:
     """And says who holds it since when; nothing is changed by it."""
     assert site.run([site.make_world(durations={"create": 600, "ready": 600, "delete": 10})]).code == 0

@@ -6,7 +6,7 @@ that has no machine yet would not fit as a whole. Less room than the surge is to
 read is told and never refuses: no evidence is not a lack of room. Pods that no time will let go are told, and do not refuse: the
 rest of the pool can be rolled.
 Why so: a refused run heals nothing either, and a pool that lost machines is better off with one of two than with none.
-Rejected: refusing whenever the surge does not fit; the loop keeps its bounds with any room from one machine up.
+Rejected: refusing whenever the surge does not fit; a roll comes to its end with any room from one machine up.
 Sources: semantics sections 3 and 4; FM1, FM3, FM27, FM32, FM42.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Choose, Create, Decision, Delete
@@ -21,8 +22,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
-from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Resource, Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+if TYPE_CHECKING:  # only a run that makes machines needs it
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Resource, Room
 
 AGAIN = "then run the same playbook again"
 NOTHING_DONE = "nothing to take back: nothing was changed"
@@ -74,6 +77,31 @@ def tight_room(room: Room, limits: Limits, snapshot: Snapshot, decision: Decisio
             ),
         )
     return tuple(found)
+
+
+def most_machines(room: Room, snapshot: Snapshot) -> int | None:
+    """How many machines of the pool the cloud has room for, those of now included; None: nothing known limits them."""
+    return None if room.fits is None else _machines_here(snapshot) + room.fits
+
+
+def within(most: int, snapshot: Snapshot, decision: Decision) -> Decision:
+    """`decision` without the creates that there is no room for: they are decided again when a machine has left.
+
+    Creates that must fail would have the run give up, though it could go on with a smaller surge. Where nothing else moves one is
+    let through: by then there may be room, and if not the cloud's own words say so.
+    """
+    creates = [action for action in decision.actions if isinstance(action, Create)]
+    left = max(0, most - _machines_here(snapshot))
+    if len(creates) <= left:
+        return decision
+    others = len(decision.actions) - len(creates)
+    is_moving = bool(left or others or snapshot.creating or decision.tally.going or decision.tally.booting)
+    dropped = creates[left if is_moving else 1 :]
+    return replace(
+        decision,
+        actions=tuple(action for action in decision.actions if action not in dropped),
+        tally=replace(decision.tally, existing=decision.tally.existing - len(dropped)),
+    )
 
 
 def hindrances(pool: Pool, snapshot: Snapshot) -> tuple[Blocker, ...]:

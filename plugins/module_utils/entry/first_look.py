@@ -11,11 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Listing
+
+if TYPE_CHECKING:  # only a run that makes machines needs it
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 
 class FirstLook:

@@ -142,11 +142,13 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, s
         _tell_plan(result, face)
         return result
     from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
+    from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
 
     face.stops.wake_with(kit.runtime.wake)
     ports = kit.ports
     if job.pool is not None:
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
+    job = with_preflight(job, ports, kit.runtime)
     return loop.run(job, ports, kit.runtime, face.reporter, settings, face.stops)
 
 

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import preflight
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED, GOING, QUARANTINED
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Create
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Resource, Room
@@ -142,6 +142,26 @@ def test_the_tightest_resource_comes_first() -> None:
     what_is_left = Room(resources=(instances(2), memory(2048), Resource(name="ports", limit=500, used=3, each=2, where="network quota")))
     (what,) = told(what_is_left, pool(3, 3), *old_ones(3))
     assert what.partition("allows: ")[2] == ("RAM: 6144 of 8192 MiB used, 4 more take 8192; instances: 8 of 10 used, 4 more take 4")
+
+
+@pytest.mark.parametrize(
+    ("most", "machines", "expected"),
+    [
+        pytest.param(6, old_ones(3), 3, id="room for all of it"),
+        pytest.param(5, old_ones(3), 2, id="room for a part of it"),
+        pytest.param(4, [*old_ones(3), machine("m4", NEW, BOOTING)], 0, id="no room, and a new machine is coming up"),
+        pytest.param(4, [*old_ones(3), machine("m4", OLD, GOING)], 0, id="no room, and a machine is leaving"),
+        pytest.param(3, old_ones(3), 1, id="no room and nothing moves: the cloud shall say so itself"),
+        pytest.param(2, old_ones(3), 1, id="less room than there was"),
+    ],
+)
+def test_a_surge_that_has_no_room_is_a_smaller_surge(most: int, machines: list[Machine], expected: int) -> None:
+    """What must fail is not sent; the tally counts what is."""
+    rollout, now = Rollout(pool(3, 3)), snapshot(*machines)
+    decision = rollout.decide(now, NOW)
+    found = preflight.within(most, now, decision)
+    creates = [action for action in found.actions if isinstance(action, Create)]
+    assert (len(creates), found.tally.existing) == (expected, len(machines) + expected)
 
 
 def test_FM01_drains_that_cannot_succeed_are_told_first() -> None:

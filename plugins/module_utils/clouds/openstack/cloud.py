@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack import convert
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import (
@@ -40,10 +40,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Transient,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import render
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
+
+if TYPE_CHECKING:  # only a run that makes machines needs it
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 DELTA_OVERLAP = timedelta(seconds=10)  # Nova's hosts write updated_at by clocks of their own
 PORT_FIELDS = ("id", "name", "description", "device_id", "created_at", "revision_number")
