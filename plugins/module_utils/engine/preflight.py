@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Runtime
 
@@ -25,20 +26,19 @@ if TYPE_CHECKING:  # only a run that makes machines needs it
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 
-def with_preflight(job: Job, ports: Ports, runtime: Runtime) -> Job:
-    """The job with its preflight; as it is where it never makes a machine."""
+def with_preflight(job: Job, ports: Ports, runtime: Runtime, *, waits: bool = True) -> Job:
+    """The job with its preflight; as it is where it never makes a machine. `waits` as the run's: see RunSettings."""
     if job.pool is None or ports.cloud is None:
         return job
-    return Preflight(job, job.pool, ports.cloud, runtime)
+    return Preflight(job, job.pool, ports.cloud, runtime, waits=waits)
 
 
 class Preflight:
     """The job of a pool, held back until it is known that it may begin."""
 
-    def __init__(self, job: Job, pool: Pool, cloud: Cloud, runtime: Runtime) -> None:
-        self.pool = pool
+    def __init__(self, job: Job, pool: Pool, cloud: Cloud, runtime: Runtime, *, waits: bool) -> None:
         self.policy: DrainPolicy = job.policy
-        self._job, self._cloud, self._runtime = job, cloud, runtime
+        self._job, self._limits, self._cloud, self._runtime, self._waits = job, limits_of(pool), cloud, runtime, waits
         self._has_begun = False  # something was sent
         self._has_asked = False
         self._room: Room | None = None  # as answered
@@ -46,35 +46,53 @@ class Preflight:
         self._most: int | None = None  # machines of the pool that there is room for
         self._told: tuple[Blocker, ...] = ()  # what holds for the whole run
 
+    @property
+    def pool(self) -> Pool | None:
+        """As the job's."""
+        return self._job.pool
+
+    def retarget(self, revision: Revision) -> None:
+        """As the job's."""
+        self._job.retarget(revision)
+
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision, or nothing yet, or its end."""
-        decision = self._job.decide(snapshot, now)
+        decision, pool = self._job.decide(snapshot, now), self._job.pool
+        if pool is None:
+            return decision
         if not self._is_judged and preflight.wants_room(decision):
+            self._ask()
             if self._room is None:
-                self._ask()
                 return replace(decision, actions=())
-            decision = self._judge(self._room, snapshot, decision)
+            decision = self._judge(self._room, pool, snapshot, decision)
         if self._most is not None and decision.actions:
             decision = preflight.within(self._most, snapshot, decision)
         if decision.actions and not self._has_begun:
             self._has_begun = True
-            decision = replace(decision, blockers=(*decision.blockers, *preflight.hindrances(self.pool, snapshot)))
+            decision = replace(decision, blockers=(*decision.blockers, *preflight.hindrances(pool, snapshot)))
         return replace(decision, blockers=(*decision.blockers, *self._told)) if self._told else decision
 
-    def _judge(self, room: Room, snapshot: Snapshot, decision: Decision) -> Decision:
+    def _judge(self, room: Room, pool: Pool, snapshot: Snapshot, decision: Decision) -> Decision:
         self._is_judged = True
-        limits = limits_of(self.pool)
-        self._told = preflight.tight_room(room, limits, snapshot, decision)
-        refusal = None if self._has_begun else preflight.refusal(room, self.pool, limits, snapshot, decision)
+        refusal = None if self._has_begun else preflight.refusal(room, pool, self._limits, snapshot, decision)
         if refusal is None:
             self._most = preflight.most_machines(room, snapshot)
+            self._told = preflight.tight_room(room, self._limits, snapshot, decision)
             return decision
         return replace(decision, actions=(), finished=True, failure=refusal, wake_at=None)
 
     def _ask(self) -> None:
-        if not self._has_asked:
-            self._has_asked = True
+        """Once. A run of one turn has nothing to do until the answer comes, and for it no action would be the end."""
+        if self._has_asked:
+            return
+        self._has_asked = True
+        if self._waits:
             self._runtime.submit(self._cloud.room, self._answered)
+            return
+        try:
+            self._answered(self._cloud.room(), None)
+        except PortError as error:
+            self._answered(None, error)
 
     def _answered(self, result: object, error: Exception | None) -> None:
         from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room

@@ -148,7 +148,7 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, s
     ports = kit.ports
     if job.pool is not None:
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
-    job = with_preflight(job, ports, kit.runtime)
+    job = with_preflight(job, ports, kit.runtime, waits=settings.wait)
     return loop.run(job, ports, kit.runtime, face.reporter, settings, face.stops)
 
 

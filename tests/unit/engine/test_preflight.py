@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Resource, Room
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
@@ -25,13 +26,13 @@ CREATE = ["create slot 0: 3 exist < ceiling 4"]
 class Asked:
     """A preflight over a cloud that answers `room` so, in virtual time; `times` it was asked."""
 
-    def __init__(self, room: Room | Exception, wanted: Pool) -> None:
+    def __init__(self, room: Room | Exception, wanted: Pool, *, waits: bool = True) -> None:
         world = World(NOW)
         self.times = 0
         self._answer = room
         self.runtime = VirtualRuntime(world, NOW)
         cloud = SimulatedCloud(VirtualSession(world), POOL, "", real_room=self._room)
-        self.job: Job = with_preflight(Rollout(wanted), Ports(cloud=cloud), self.runtime)
+        self.job: Job = with_preflight(Rollout(wanted), Ports(cloud=cloud), self.runtime, waits=waits)
 
     def _room(self) -> Room:
         self.times += 1
@@ -70,6 +71,7 @@ def test_FM27_without_room_nothing_is_sent() -> None:
     decision = asked.decide(*old_ones())
     assert (said(decision), decision.finished) == ([], True)
     assert decision.failure is not None
+    assert decision.blockers == ()
     assert decision.failure.what == "no room for one more machine: instances: 9 of 9 used, one more takes 1"
 
 
@@ -116,6 +118,21 @@ def test_drains_that_cannot_succeed_are_told_with_the_first_action() -> None:
     asked.hear()
     codes = [[blocker.code for blocker in asked.decide(machine("m1", OLD), stuck).blockers] for _turn in range(2)]
     assert codes == [["pod"], []]
+
+
+def test_a_run_of_one_turn_knows_in_that_turn() -> None:
+    """`wait: false` takes a turn without an action for its end."""
+    assert said(Asked(room(1), pool(3), waits=False).decide(*old_ones())) == CREATE
+    assert Asked(room(0), pool(3), waits=False).decide(*old_ones()).finished
+    assert said(Asked(Transient(what="no answer"), pool(3), waits=False).decide(*old_ones())) == CREATE
+
+
+def test_a_run_that_is_retargeted_goes_on_with_its_preflight() -> None:
+    """What is outdated is so by the job's own target."""
+    asked = Asked(Room(), pool(2))
+    asked.job.retarget(Revision({"image": "other"}, "other"))
+    assert asked.job.pool is not None
+    assert asked.job.pool.revision.id == "other"
 
 
 def test_what_never_makes_a_machine_has_no_preflight() -> None:

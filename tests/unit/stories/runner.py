@@ -16,7 +16,9 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, steered
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Result
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
@@ -97,6 +99,7 @@ class Scenario:
     v2: Image = field(default_factory=lambda: Image("v2", "sha512:v2"))
     tolerates: str = ""  # "", "floor" or "ceiling"
     ends: str = "ok"  # code of the last run's end
+    asks_first: bool = False  # what room there is, as a task does
 
 
 class Operator:
@@ -196,8 +199,9 @@ def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: 
         operator = Operator(estate, ask, {alias: name for name, alias in names.items()})
         estate.world._handlers[f"{ASK} {number}"] = operator
         estate.world.state.plan(timedelta(seconds=ask.after), f"{ASK} {number}", "")
+    job: Job = removal(pool) if run.removes else Rollout(pool)
     result = estate.run(
-        removal(pool) if run.removes else pool,
+        with_preflight(job, estate.ports(), estate.runtime) if scenario.asks_first else job,
         watch,
         timeout=timedelta(seconds=run.stopped_after) if run.stopped_after else None,
         dies_at=began_at + timedelta(seconds=run.killed_after) if run.killed_after else None,

@@ -70,6 +70,20 @@ SCENARIOS = (
     ),
     Scenario("quota", "FM27: quota for 3 machines, surge asks for a fourth", faults=(Fault(kind="quota", count=3),), ends="exhausted"),
     Scenario(
+        "quota-seen-first",
+        "FM27: quota for 3 machines, seen before the surge asks for a fourth",
+        faults=(Fault(kind="quota", count=3),),
+        ends="exhausted",
+        asks_first=True,
+    ),
+    Scenario(
+        "quota-for-a-part",
+        "FM27: quota for 4 machines, surge 3: it is a surge of 1, and told",
+        surge=3,
+        faults=(Fault(kind="quota", count=4),),
+        asks_first=True,
+    ),
+    Scenario(
         "never-joins",
         "FM18: an image whose machines never join: refused after 1, all old ones serve",
         strategy=SHORT,

@@ -88,9 +88,10 @@ class OpenStackCloud:
         """As `Cloud.room`. Two to seven calls, most of them at once, and a list of ports for each network that is counted."""
         from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.room import room_of
 
-        if self._resolved is None:
+        resolved = next(reversed(self._resolved.values()), None)  # of another image perhaps, which takes as much
+        if resolved is None:
             raise InvariantViolated(what="room before resolve")
-        return room_of(self._transport, self._template, self._resolved, self._group_id)
+        return room_of(self._transport, self._template, resolved, self._group_id)
 
     def watch(self, on_change: Callable[[], None]) -> bool:
         """As `Cloud.watch`: Nova tells nobody, it has to be polled."""
