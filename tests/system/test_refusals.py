@@ -35,7 +35,7 @@ def _lab() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def hopeless(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Estate, Running]]]:
-    """Two runs that give up after their tries, side by side: servers that end in ERROR, and a quota of two."""
+    """Two runs that cannot succeed, side by side: servers that end in ERROR, and a quota of two."""
     failing = Estate("error", kube, Playbooks(tmp_path_factory.mktemp("error")), openstack={"metadata": {"lab_fail": "abort"}})
     network = {"networks": [{"network": "small-net"}]}
     crowded = Estate("quota", kube, Playbooks(tmp_path_factory.mktemp("quota")), cloud="small", openstack=network)
@@ -102,17 +102,16 @@ def test_FM22_FM24_servers_in_error_leave_nothing_and_their_fault_is_told(hopele
     assert (pool.names(), pool.ports(), pool.tokens(), pool.holder()) == ([], [], [], "")
 
 
-def test_FM27_a_full_quota_is_named_with_its_numbers(hopeless: dict[str, tuple[Estate, Running]]) -> None:
-    """What could be made stays; no port is left for what could not."""
+def test_FM27_a_quota_that_is_too_small_is_named_before_anything_is_touched(hopeless: dict[str, tuple[Estate, Running]]) -> None:
+    """With its numbers and the command that raises it; of a pool that would not be complete nothing is made."""
     pool, run = hopeless["quota"]
-    failure = run.outcome().failure
-    assert failure["code"] == "exhausted"
-    assert "Quota exceeded for instances: Requested 1, but already used 2 of 2 instances" in failure["what"]
-    assert failure["forward"]
-    servers = pool.servers()
-    assert [server["status"] for server in servers] == ["ACTIVE"] * 2, "those at once may be too many for Nova: made later, one by one"
-    assert pool.ports() == [f"{server['name']}-0" for server in servers]
-    assert pool.holder() == ""
+    outcome = run.outcome()
+    failure = outcome.failure
+    assert (failure["code"], outcome.result["changed"]) == ("exhausted", False)
+    assert failure["what"] == f"no room for {CROWD} machines, 2 fit: instances: 0 of 2 used, {CROWD} more take {CROWD}"
+    assert failure["where"].startswith(f"pool {pool.name}, compute quota of project ")
+    assert failure["forward"].startswith("openstack quota set --instances "), "and cores, of which surge and quarantine take more too"
+    assert (pool.names(), pool.ports(), pool.holder()) == ([], [], "")
 
 
 @pytest.fixture
