@@ -19,7 +19,7 @@ REPLICAS, PODS = 3, 12
 LOCK = {"lock_ttl": "10s", "call_timeout": "4s"}
 IMAGES = ("golden-v2", "golden-v1")
 OTHER_THAN = dict(zip(IMAGES, reversed(IMAGES), strict=True))
-SECONDS_PER_KILL = 120  # until its moment comes; a wait for a dead holder's TTL is in it
+SECONDS_PER_KILL = 240  # until its moment comes; a wait for a dead holder's TTL is in it
 
 UP = ("booting", "joining", "ready")  # whichever of them a list happens to show first
 
@@ -38,7 +38,7 @@ MOMENTS: tuple[tuple[str, str | tuple[str, ...], float], ...] = (
     ("evict", "", 0.0),
     ("evict", "", 0.7),
     ("phase", "drained", 0.0),
-    ("look", "", 0.0),
+    ("phase", "drained", 0.1),  # its node is being looked at directly, or the delete is on its way
     ("delete", "", 0.0),
     ("delete", "", 0.3),
     ("phase", "deleting", 0.5),
@@ -76,7 +76,7 @@ def test_FM41_killed_and_run_again(pool: Estate, kill: int, kills: int) -> None:
             return
         outcome = run.outcome()  # that rollout ended before the moment came: the next one
         assert outcome.code == 0, outcome.text
-    raise AssertionError(f"no rollout with {MOMENTS[kill]}")
+    raise AssertionError(f"no rollout with {kind} {text}: is that ever told?")
 
 
 def test_FM41_after_all_kills_the_end_is_the_same(pool: Estate) -> None:
@@ -96,7 +96,7 @@ def test_FM41_a_run_whose_ansible_playbook_was_killed_stops(pool: Estate) -> Non
     module = killed.module()
     killed.process.kill()
     killed.process.wait()
-    wait("the module to stop by itself", lambda: not alive(module), 30)
+    wait("the module to stop by itself", lambda: not alive(module), 120)
     assert pool.holder() == ""
     assert pool.present(image, replicas=REPLICAS).changed
     pool.assert_settled(REPLICAS, image)
