@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, NOT_READY
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import predicted_drain
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
@@ -21,8 +22,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 
-# (own node, not to go first, shares a tight budget), (by the order asked for, name)
-_Rank = tuple[tuple[bool, bool, bool], tuple[float, str]]
+# (own node, not to go first, shares a tight budget), (by the order asked for, slot, name)
+_Rank = tuple[tuple[bool, bool, bool], tuple[float, int, str]]
 
 
 def in_order(
@@ -31,13 +32,19 @@ def in_order(
     busy_budgets: AbstractSet[str],
     own_node: str,
     order: str = LONGEST_DRAIN,
+    doubles: AbstractSet[str] | None = None,
 ) -> list[Machine]:
-    """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of the candidates."""
+    """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of the candidates.
+
+    `doubles` is given where fewer machines are wanted: those of these names go before the others, and among equals the highest slot.
+    """
     by_domain: dict[str, list[tuple[_Rank, Machine]]] = {}
     for machine in candidates:
-        rank = _standing(machine, budgets, busy_budgets, own_node), (_urgency(machine, budgets, order), machine.name)
+        own, late, shares = _standing(machine, budgets, busy_budgets, own_node)
+        slot = 0 if doubles is None else -(machine.vm.slot or 0)
+        rank = (own, late and machine.name not in (doubles or ()), shares), (_urgency(machine, budgets, order), slot, machine.name)
         by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
-    ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, str], Machine]] = []
+    ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, int, str], Machine]] = []
     for members in by_domain.values():
         members.sort(key=lambda pair: pair[0])
         # A domain's k-th machine from the end has turn -k: the fullest domain leads until all are level.
@@ -62,6 +69,36 @@ def unprotected(
         blockers.append(Blocker(code="protected", what=f"protected until {say_instant(until)}", where=machine.where))
         ends = until if ends is None else min(ends, until)
     return free, blockers, ends
+
+
+def doubles_of(staying: Mapping[str, Iterable[Machine]], chosen: AbstractSet[str], surplus: int) -> set[str]:
+    """Names of machines whose slot a better one has: a create that was thought lost, or a name that the cloud gave twice.
+
+    `staying` is by class. Better is one that a person holds, since it can't be taken; then by use: available, young, not ready,
+    never ready; then the older. Where there is no surplus nobody asks.
+    """
+    slots: set[int] = set()
+    found: set[str] = set()
+    kinds = enumerate((AVAILABLE, BOOTING, NOT_READY)) if surplus > 0 else ()
+    ranked = [(machine, rank) for rank, kind in kinds for machine in staying[kind] if machine.name not in chosen]
+    for machine, _rank in sorted(ranked, key=_best_first):
+        slot = machine.vm.slot
+        if slot in slots:
+            found.add(machine.name)
+        elif slot is not None:
+            slots.add(slot)
+    return found
+
+
+def doubles_first(machines: list[Machine], doubles: AbstractSet[str]) -> list[Machine]:
+    """The same machines, those of these names before the others."""
+    return sorted(machines, key=lambda machine: machine.name not in doubles)
+
+
+def _best_first(ranked: tuple[Machine, int]) -> tuple[bool, bool, int, datetime]:
+    machine, rank = ranked
+    is_held = machine.node is not None and machine.node.is_held
+    return not is_held, rank > 0 and not machine.was_ready, rank, machine.vm.created_at
 
 
 def goes_first(machine: Machine) -> bool:

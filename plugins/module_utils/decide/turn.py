@@ -86,6 +86,7 @@ class Turn:
         surge = limits.surge if self.at_once is None or not self.old else min(limits.surge, self.at_once)
         self._ceiling = limits.replicas + surge
         self._push = going.Push()
+        self._doubles: set[str] = set()  # known once rule 7 has looked
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
         if self.brake is not None:
             self.blockers.append(self.brake.blocker)
@@ -173,17 +174,16 @@ class Turn:
                 self._choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
 
     def mark_surplus(self) -> None:
-        """Rule 7: too many of the wanted revision: those that serve least go first."""
-        surplus = self._surplus
-        booting = self._not_held(self._candidates(BOOTING))
-        not_ready = self._not_held(self._candidates(NOT_READY))
+        """Rule 7: too many of the wanted revision: those that serve least go first, among them the second machine of a slot."""
+        self._doubles = order.doubles_of(self.census.current, self.chosen_now, surplus := self._surplus)
+        booting = order.doubles_first(self._not_held(self._candidates(BOOTING)), self._doubles)
+        not_ready = order.doubles_first(self._not_held(self._candidates(NOT_READY)), self._doubles)
         never = [machine for machine in booting if not machine.was_ready]
         young = [machine for machine in booting if machine.was_ready]
-        still_young = {machine.name for machine in young}
         for machine in never + not_ready + young:
             if surplus <= 0:
                 return
-            if machine.name in still_young:
+            if machine in young:
                 gone = self._choose_booting(machine, "surplus")
             elif gone := self._can_leave(machine):
                 self._choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
@@ -198,7 +198,7 @@ class Turn:
         self._count_old_out(self._choose_available(outdated, "outdated", min(len(outdated), self._spare)))
         if self.brake is not None:  # else they went as outdated
             self.old -= self._choose_available(self.census.outdated[AVAILABLE], "surplus", self._surplus)
-        self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", self._surplus)
+        self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", self._surplus, self._doubles)
 
     # Rule 9 -----------------------------------------------------------------------------------------------------------
     def create(self) -> None:
@@ -331,13 +331,13 @@ class Turn:
         self.record = losses.with_loss(self.record or self.snapshot.record, machine, self.pool, self.snapshot)
         return False
 
-    def _choose_available(self, machines: list[Machine], why: str, most: int) -> int:
+    def _choose_available(self, machines: list[Machine], why: str, most: int, doubles: set[str] | None = None) -> int:
         """Mark up to `most` of `machines` in order while the floor is kept; how many were marked."""
         if not machines or most <= 0:
             return 0
         busy = order.budgets_in_use(self.census.of(GOING))
         chosen = 0
-        for machine in order.in_order(machines, self.snapshot.budgets, busy, self.snapshot.own_node, self._order):
+        for machine in order.in_order(machines, self.snapshot.budgets, busy, self.snapshot.own_node, self._order, doubles):
             if chosen >= most or self.available - 1 < self.limits.floor:
                 break
             if self._can_leave(machine):

@@ -146,6 +146,36 @@ def test_protected_machines_are_left_out_until_their_time() -> None:
     assert ends == later(30)
 
 
+@pytest.mark.parametrize(
+    ("candidates", "doubles", "expected"),
+    [
+        pytest.param([machine(f"m{slot}", slot=slot) for slot in range(3)], set(), ["m2", "m1", "m0"], id="among equals the highest slot"),
+        pytest.param(
+            [machine("m0", slot=0, pods=slow(90)), machine("m1", slot=1), machine("m2", slot=2)],
+            set(),
+            ["m0", "m2", "m1"],
+            id="the longest drain first all the same",
+        ),
+        pytest.param(
+            [machine("m0", slot=0), machine("m1", slot=1, pods=slow(90)), machine("m0/2", slot=0)],
+            {"m0/2"},
+            ["m0/2", "m1", "m0"],
+            id="FM26 one of two in a slot before all",
+        ),
+    ],
+)
+def test_who_goes_first_where_fewer_are_wanted(candidates: list[Machine], doubles: set[str], expected: list[str]) -> None:
+    """So slots stay 0 to replicas - 1 where nothing else decides, and no slot keeps two machines."""
+    assert [each.name for each in order.in_order(candidates, {}, set(), "", doubles=doubles)] == expected
+
+
+@pytest.mark.parametrize(("surplus", "expected"), [(1, {"m0/2"}), (0, set())], ids=["too many", "nobody asks"])
+def test_FM26_the_second_of_a_slot_is_one_too_many(surplus: int, expected: set[str]) -> None:
+    """The first of them stays; machines without a slot are nobody's second."""
+    machines = [machine("m0", slot=0), machine("m1", slot=1), machine("m0/2", slot=0), machine("x", slot=None), machine("y", slot=None)]
+    assert order.doubles_of({"available": machines, "booting": [], "not ready": []}, set(), surplus) == expected
+
+
 def test_budgets_in_use_are_those_of_pods_still_to_leave() -> None:
     """Of machines that are going."""
     assert order.budgets_in_use([machine("m1", pods=slow(30, CART)), machine("m2")]) == {CART}

@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.tests.unit.builders import (
     NOW,
     OLD,
     YOUNG,
+    ago,
     blocked,
     budget,
     creating,
@@ -138,6 +139,28 @@ def test_rule_6_outdated_and_not_ready(machines: list[Machine], options: dict[st
     assert decided(snapshot(*machines), pool(3, **SICK, **options)) == expected
 
 
+IN_0 = {"slot": 0}
+IN_1 = {"slot": 1}
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"),
+    [
+        pytest.param(
+            named((*NEW_A, IN_1), (*NEW_A, {**IN_0, "created_at": ago(9999)}), (*NEW_A, IN_0)), "m2", id="available: the younger one"
+        ),
+        pytest.param(named((*NEW_A, IN_1), (NEW, BOOTING, IN_0), (NEW, BOOTING, IN_1)), "m2", id="booting: not the only one of a slot"),
+        pytest.param(
+            named((*NEW_A, IN_1), (NEW, NOT_READY, IN_0), (NEW, NOT_READY, IN_1)), "m2", id="not ready: not the only one of a slot"
+        ),
+        pytest.param(named((*NEW_A, IN_0), (NEW, HELD, IN_1), (*NEW_A, IN_1)), "m2", id="FM10 the other one is held by a person"),
+    ],
+)
+def test_FM26_of_two_machines_in_one_slot_one_goes_first(machines: list[Machine], expected: str) -> None:
+    """A create that was thought lost, or a name given twice: slots have one machine each in the end."""
+    assert [line.split(":")[0].split(" ")[1] for line in decided(snapshot(*machines), pool(2, 1, 1))] == [expected]
+
+
 @pytest.mark.parametrize(
     ("machines", "expected"),
     [
@@ -150,7 +173,7 @@ def test_rule_6_outdated_and_not_ready(machines: list[Machine], options: dict[st
         pytest.param(slots(NEW_A, (NEW, YOUNG), (NEW, YOUNG)), [], id="young ones stay while 1 available < floor 2"),
         pytest.param(
             slots(NEW_A, NEW_A, NEW_A, NEW_A),
-            ["choose m0: surplus; 4 available > floor 2", "choose m1: surplus; 3 available > floor 2"],
+            ["choose m3: surplus; 4 available > floor 2", "choose m2: surplus; 3 available > floor 2"],
             id="then available ones, no lower than the floor",
         ),
         pytest.param(slots(NEW_A, NEW_A, (NEW, HELD)), [], id="FM10 one that a person cordoned is left alone"),

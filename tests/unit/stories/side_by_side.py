@@ -101,17 +101,20 @@ def play_side_by_side(story: Story, profile: Profile = PLAIN, seed: int = 0) -> 
         if len(story.groups) > 1:
             lines.append("-- " + ", ".join(run.label for run in group))
         results: dict[str, Result] = {}
-
-        def moved(run: Drain | Roll, ear: Ear, results: dict[str, Result] = results) -> Callable[[Seat], None]:
-            return lambda seat: results.update({run.label: _loop(estate, run, seat, ear, "v2")})
-
-        together(estate.runtime, *(moved(run, Ear(run.label, estate, story, heard)) for run in group))
+        together(estate.runtime, *(_moved(estate, run, Ear(run.label, estate, story, heard), results) for run in group))
         lines += _told(heard, began_at, names)
         wrong = [(run.label, code) for run in group if (code := _code(results[run.label])) != run.ends]
         if wrong:
             raise Broken(f"ends otherwise: {wrong}\n" + "\n".join(lines))
         estate.runtime.play_until(estate.runtime.now() + BETWEEN_RUNS)
     return "\n".join(lines) + "\n"
+
+
+def _moved(estate: Estate, run: Drain | Roll, ear: Ear, results: dict[str, Result]) -> Callable[[Seat], None]:
+    def moved(seat: Seat) -> None:
+        results[run.label] = _loop(estate, run, seat, ear, "v2")
+
+    return moved
 
 
 def _loop(estate: Estate, run: Drain | Roll, runtime: Any, ear: Ear | None, image: str) -> Result:
