@@ -91,6 +91,8 @@ class Rollout:
         found: list[Action] = []
         for name in sorted(self._undressed):
             judged = self._verdicts.get(name)
+            if judged is not None and judged[3] and turn.brake is not None:
+                continue  # while nothing is replaced, pods are not kept off old machines either
             change = None
             # One that goes is left out for good: as soon as anything of it changes it is judged anew.
             if judged is not None and judged[1] in STAYING and judged[0].node is not None and name not in turn.chosen_now:

@@ -22,7 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.ports import Clust
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
-    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Gate
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
     from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
@@ -150,7 +150,7 @@ def drain_rules(params: Params) -> list[DrainRule]:
 
 def probes_of(strategy: Strategy, call_timeout: timedelta, redact: Callable[[str], str]) -> dict[str, Probe]:
     """Who asks the gate and the hooks that a pool has."""
-    gates = {"gate": strategy.gate, BEFORE_DRAIN: strategy.before_drain, BEFORE_DELETE: strategy.before_delete}
+    gates = {name: getattr(strategy, name) for name in ("gate", "before_drain", "before_delete")}
     return {name: probe_of(gate, call_timeout, redact) for name, gate in gates.items() if gate is not None}
 
 

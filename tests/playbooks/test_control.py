@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators steer a pool with node_pool_control: between runs, and from another terminal while a run goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
+
+SHORT = {"startup_timeout": "5m"}
+
+
+def control(site: Site, state: str, *, register: str = "", failing: bool = False, **options: Any) -> dict[str, Any]:
+    """A task that steers the pool "web"."""
+    where = {"name": "web", "state": state, "simulated": {"world": str(site.world)}}
+    return site.task("node_pool_control", {**where, **options}, register=register, failing=failing)
+
+
+def test_a_pause_holds_over_runs_until_it_is_resumed(site: Site) -> None:
+    """A paused pool is no failure: the run says what it left, and why. Twice the same wish changes nothing."""
+    run = site.run(
+        [
+            site.make_world(),
+            site.pool("v1", register="made"),
+            control(site, "paused", register="paused"),
+            control(site, "paused", register="paused_again"),
+            site.pool("v2", register="held"),
+            control(site, "resumed", register="resumed"),
+            site.pool("v2", register="rolled"),
+        ]
+    )
+    assert run.code == 0, run.text
+    changed = {name: run[name]["changed"] for name in ("paused", "paused_again", "held", "resumed", "rolled")}
+    assert changed == {"paused": True, "paused_again": False, "held": False, "resumed": True, "rolled": True}
+    assert run["held"]["pending"].endswith("3 machines are not as asked for")
+    assert "[WARNING]: pool web is not as asked for: paused by " in run.text.replace("\n", " ")
+    assert "pending" not in run["rolled"]
+
+
+def test_a_rollback_stays_rolled_back_until_the_variables_change(site: Site) -> None:
+    """The scheduled run asks for v2 again and again, and the pool stays on v1; another image supersedes the rollback."""
+    run = site.run(
+        [
+            site.make_world(),
+            site.pool("v1", register="first"),
+            site.pool("v2", register="second"),
+            control(site, "rolled_back", register="back"),
+            site.pool("v2", register="rolled_back"),
+            site.pool("v2", register="scheduled"),
+            site.pool("v1", register="superseded"),
+        ]
+    )
+    assert run.code == 0, run.text
+    ids = {name: run[name]["revision"]["id"] for name in ("first", "second", "rolled_back", "scheduled", "superseded")}
+    assert ids["rolled_back"] == ids["scheduled"] == ids["superseded"] == ids["first"] != ids["second"]
+    assert [run[name]["changed"] for name in ("rolled_back", "scheduled", "superseded")] == [True, False, False]
+
+
+def test_a_bad_image_costs_one_machine_and_is_not_tried_again(site: Site) -> None:
+    """The message names the image, the machine and both commands, and the command to go back works."""
+    how = {**SHORT, "steps": [1, "50%"], "max_surge": 2}
+    run = site.run(
+        [
+            site.make_world(),
+            site.pool("v1", replicas=6),
+            site.pool("bad", register="refused", failing=True, replicas=6, strategy=how),
+            site.pool("bad", register="scheduled", failing=True, replicas=6, strategy=how),
+            control(site, "rolled_back"),
+            site.pool("bad", register="back", replicas=6, strategy=how),
+        ]
+    )
+    refused, again = run["refused"], run["scheduled"]
+    assert (refused["failed"], refused["summary"]["created"], len(refused["machines"])) == (True, 1, 6)
+    failure = refused["failure"]
+    assert failure["code"] == "refused"
+    assert "image bad" in failure["what"]
+    assert "machine web-" in failure["what"]
+    assert "state=resumed" in failure["forward"]
+    assert "state=rolled_back" in failure["back"]
+    assert (again["failed"], again["changed"]) == (True, False)
+    back = run["back"]["summary"]
+    assert (back["created"], back["deleted"], len(run["back"]["machines"])) == (0, 0, 6)
+
+
+def test_an_abort_from_another_terminal_ends_a_run(site: Site) -> None:
+    """The run sees it, says who asked, gives back what it had chosen, and ends; the pool serves."""
+    site.run([site.make_world(speed=20), site.pool("v1", replicas=6)])
+    rolling = site.start([site.pool("v2", replicas=6)])
+    try:
+        lines = iter(rolling.stdout or ())
+        seen = next(line for line in lines if " drain " in line)
+        said = site.run([control(site, "aborted", register="aborted")])
+        assert said.code == 0, said.text
+        text = seen + "".join(lines)
+    finally:
+        rolling.kill()
+        rolling.communicate()
+    assert "asked: abort by " in text
+    assert "state=resumed" in text
+    found = site.run([site.task("node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}}, register="info")])
+    assert found["info"]["lock"]["holder"] == ""
+
+
+def test_wrong_wishes_are_refused_with_their_path(site: Site) -> None:
+    """Before anything is touched."""
+    site.run([site.make_world()])
+    run = site.run(
+        [
+            control(site, "protected", register="foreign", failing=True, machine="api-0-aaaaa"),
+            control(site, "paused", register="image", failing=True, image="v2"),
+            control(site, "rolled_back", register="unknown", failing=True),
+        ]
+    )
+    assert [run[name]["failure"]["where"] for name in ("foreign", "image", "unknown")] == ["machine", "image", "pool web"]
+    assert run["unknown"]["failure"]["forward"].startswith("run node_pool once")
