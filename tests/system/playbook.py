@@ -46,6 +46,9 @@ class Outcome:
         return found
 
 
+WITHOUT_EVENTS = ("node_pool_info", "node_pool_control")
+
+
 class Playbooks:
     """A folder with the playbooks that were run, their results and their event files."""
 
@@ -65,7 +68,7 @@ class Playbooks:
         """A playbook that goes on while the test does something else."""
         stem = self._stem(module)
         book, result, events = (stem.with_suffix(f".{kind}") for kind in ("yml", "json", "jsonl"))
-        given = options if module == "node_pool_info" else {**options, "events_file": str(events)}
+        given = options if module in WITHOUT_EVENTS else {**options, "events_file": str(events)}
         task = {f"immutable.fleet.{module}": given, "register": "answer"}
         _write(book, [{"block": [task], "always": [_keep("answer", result)]}])
         output = stem.with_suffix(".out").open("w+")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run on real servers is paused, retargeted, aborted and rolled back while it goes on, through the pool's Lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Kube
+from ansible_collections.immutable.fleet.tests.system import openstack_lab
+from ansible_collections.immutable.fleet.tests.system.estate import Estate, estate
+from ansible_collections.immutable.fleet.tests.system.playbook import Outcome, Running
+
+pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+
+REPLICAS = 4
+ONE_BY_ONE = {"max_surge": 1, "min_ready": "1s"}
+QUICK_LOCK = {"lock_ttl": "10s", "call_timeout": "4s"}
+
+
+@pytest.fixture(scope="module")
+def pool(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
+    """One pool for all, without ports: Neutron is most of a server's cost in the lab."""
+    with pytest.MonkeyPatch.context() as environment:
+        openstack_lab.use_or_skip(environment)
+        options: dict[str, Any] = {"openstack": openstack_lab.NO_NETWORK, "replicas": REPLICAS, **QUICK_LOCK}
+        with estate("steer", kube, tmp_path_factory.mktemp("steer"), **options) as made:
+            roll(made, "golden-v1")
+            yield made
+
+
+def roll(pool: Estate, image: str) -> Outcome:
+    """From beginning to end, undisturbed."""
+    return pool.present(image, strategy=ONE_BY_ONE)
+
+
+def until(run: Running, kind: str) -> None:
+    """The run has told so."""
+    assert run.until(kind, lambda event: event["kind"] == kind) is not None, f"ended without {kind}:\n{run.text()}"
+
+
+def control(pool: Estate, state: str, **options: Any) -> dict[str, Any]:
+    """From another terminal."""
+    task = {"name": pool.name, "state": state, "kubernetes": {"kubeconfig": str(pool.kube.kubeconfig)}, **options}
+    return pool.playbooks.run("node_pool_control", task).result
+
+
+def images(pool: Estate) -> list[str]:
+    return sorted(server["image"]["id"] for server in pool.servers())
+
+
+def test_a_run_is_paused_resumed_and_rolled_back_while_it_goes_on(pool: Estate) -> None:
+    """It sees each within seconds and says who asked; the next scheduled run stays where it was rolled back to."""
+    run = pool.start("golden-v2", strategy=ONE_BY_ONE)
+    until(run, "delete")
+    paused = control(pool, "paused")
+    assert paused["lock"]["holder"]
+    until(run, "steering")
+    control(pool, "rolled_back")
+    control(pool, "resumed")
+    ended = run.outcome()
+    assert ended.code == 0, ended.text
+    texts = [event["text"] for event in ended.events if event["kind"] == "steering"]
+    assert [text.split()[0] for text in texts] == ["pause", "rollback", "pause", "resume"]
+    assert all(" by " in text for text in texts if "taken back" not in text)
+    pool.assert_settled(REPLICAS, "golden-v1")
+    assert not roll(pool, "golden-v2").changed
+    assert set(images(pool)) == {pool.image_id("golden-v1")}
+    control(pool, "retargeted")
+    roll(pool, "golden-v2")
+    pool.assert_settled(REPLICAS, "golden-v2")
+
+
+def test_a_run_is_retargeted_then_aborted(pool: Estate) -> None:
+    """It rolls towards the other image at once; aborted, it gives back what it had chosen, and ends with how to go on."""
+    run = pool.start("golden-v1", strategy=ONE_BY_ONE)
+    until(run, "create")
+    control(pool, "retargeted", image="golden-v2")
+    until(run, "retarget")
+    control(pool, "aborted")
+    ended = run.outcome()
+    assert ended.failure["code"] == "stopped"
+    assert "state=resumed" in ended.failure["forward"]
+    assert [node["metadata"]["name"] for node in pool.nodes() if node["spec"].get("unschedulable")] == []
+    control(pool, "resumed")
+    control(pool, "retargeted")
+    roll(pool, "golden-v1")
+    pool.assert_settled(REPLICAS, "golden-v1")
