@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tells while it works: one event per action and per change of a machine, a summary now and then."""
+"""What a run tells while it works: one event per action and per change of a machine, a summary now and then.
+
+docs/events.md has the schema. Promises: whoever reads the events can draw the run: each phase of a machine, each pod that left, what
+blocked and until when, how many were available against which floor. Costs O(changes) a turn, and nothing where nobody listens.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.pace import left_of, say_about, time_left
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
+    Blocker,
     ChangeNode,
     Create,
     Decision,
@@ -19,13 +26,17 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering, changes
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
 
 SUMMARY_EVERY = timedelta(seconds=10)  # at most; whoever shows them may thin them out further
+SUMMARY_AT_LEAST_EVERY = timedelta(seconds=60)  # also where nothing changes: silence would look like a hang
+WHY_SHOWN = 90  # characters of a blocker in a summary; it was told in full when it appeared
 
 # What an operator calls a machine's state: the first line that fits. Derived from facts each time, stored nowhere.
 PHASES: tuple[tuple[str, Callable[[Machine], bool]], ...] = (
@@ -61,34 +72,55 @@ def verb_of(action: Action) -> str:
     return {"lookat": "look", "askgate": "ask"}.get(type(action).__name__.lower(), type(action).__name__.lower())
 
 
+def node_phase_of(node: Node, *, evicts: bool) -> str:
+    """The same for a node of `node_drain`, which has no machine. `evicts`: this run has asked pods of it to leave."""
+    if node.schedulable:
+        return "not ready" if node.ready is False else "ready"
+    if not evicts:
+        return "cordoned"
+    return "draining" if node.pods else "drained"
+
+
 class Teller:
     """Turns decisions and changes of facts into events. Does nothing at all when nobody listens."""
 
     def __init__(self, reporter: Reporter | None, pool: Pool | None) -> None:
         self._reporter = reporter
         self._pool = pool
+        self._has_begun = False
         self._machines: dict[str, Machine] = {}
+        self._nodes_seen: Mapping[str, Node] = {}
+        self._nodes: dict[str, Node] = {}  # of node_drain: those that something was done to
+        self._evicting: set[str] = set()  # nodes that this run has evicted from
         self._phases: dict[str, str] = {}
         self._tally = Tally()
+        self._capacity = (-1, -1)
+        self._history: list[tuple[datetime, int]] = []
         self._summary_at: datetime | None = None
-        self._blockers: set[tuple[str, str]] = set()
+        self._blockers: dict[tuple[str, str], Blocker] = {}
 
     def turn(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         """Tell what changed since the last turn."""
         if self._reporter is None:
             return
+        if not self._has_begun:
+            self._has_begun = True
+            self._tell(Event(at=now, kind="begin", text=_aim(self._pool), data=_wanted(self._pool)))
         for name, machine in snapshot.machines.items():
-            if self._machines.get(name) is not machine:
-                self._changed(name, machine, now)
+            before = self._machines.get(name)
+            if before is not machine:
+                self._pods_gone(before.node if before is not None and before.is_going else None, machine.node, name, now)
+                facts = {"revision": machine.vm.revision, "failure_domain": machine.failure_domain}
+                self._changed(name, phase_of(machine), facts, now)
         for name in [name for name in self._machines if name not in snapshot.machines]:
             self._phases.pop(name, None)
             self._tell(Event(at=now, kind="gone", machine=name, text="the VM is gone"))
         self._machines = dict(snapshot.machines)
+        self._nodes_seen = snapshot.nodes
+        for name in [name for name in self._nodes if name in snapshot.nodes]:
+            self._node_turn(name, snapshot.nodes[name], now)
         self._tell_blockers(decision, now)
-        due = self._summary_at is None or now - self._summary_at >= SUMMARY_EVERY
-        if decision.tally != self._tally and due:
-            self._summary_at, self._tally = now, decision.tally
-            self._tell(self._summary(decision, now))
+        self._tell_numbers(decision, now)
 
     def acted(self, action: Action, name: str, now: datetime) -> None:
         """An action was started."""
@@ -99,13 +131,18 @@ class Teller:
             data = {"slot": action.slot, "failure_domain": action.failure_domain}
         elif isinstance(action, Evict):
             data = {"pod": action.pod.full_name}
+        if self._pool is None and name in self._nodes_seen and name not in self._nodes:
+            self._nodes[name] = self._nodes_seen[name]
+            self._node_phase(self._nodes[name], now)  # as this run found it
+        if isinstance(action, Evict):
+            self._evicting.add(name)
         self._tell(Event(at=now, kind=verb_of(action), machine=name, text=action.reason, data=data))
 
     def refused(self, action: Action, name: str, error: PortError, now: datetime) -> None:
         """A call failed; the loop goes on, looks, and tries again where that may help."""
         if self._reporter is None:
             return
-        data = {"verb": verb_of(action), "code": error.code}
+        data = {"verb": verb_of(action), "code": error.code, "pod": action.pod.full_name if isinstance(action, Evict) else ""}
         self._tell(Event(at=now, kind="refused", machine=name, text=f"{verb_of(action)}: {error}", data=data))
 
     def steered(self, before: Steering, after: Steering, now: datetime) -> None:
@@ -115,39 +152,131 @@ class Teller:
 
     def retargeted(self, revision: Revision, now: datetime) -> None:
         """Machines are made of something else from now on."""
-        image = revision.image.get("asked", "")
-        text = f"revision {revision.id}, image {revision.fields.get('image', image)}"
-        self._tell(Event(at=now, kind="retarget", text=text, data={"revision": revision.id}))
+        if self._pool is not None:
+            self._pool = replace(self._pool, revision=revision)
+        text = f"revision {revision.id}, image {revision.fields.get('image', revision.image.get('asked', ''))}"
+        self._tell(Event(at=now, kind="retarget", text=text, data=_wanted(self._pool)))
 
     def ended(self, failure: FleetError | None, pending: str, now: datetime) -> None:
         """The run is over; `pending` says why it leaves machines that are not as asked for."""
-        if self._reporter is not None:
-            done = f"done for now: {pending}" if pending else "done"
-            text = done if failure is None else str(failure)
-            self._tell(Event(at=now, kind="end", text=text, data={"code": failure.code if failure else "ok"}))
+        if self._reporter is None:
+            return
+        if failure is None:
+            self._tell(Event(at=now, kind="end", text=f"done for now: {pending}" if pending else "done", data={"code": "ok"}))
+            return
+        data = {
+            "code": failure.code,
+            "what": failure.what,
+            "where": failure.where,
+            "since": say_instant(failure.since) if failure.since else "",
+            "forward": failure.forward,
+            "back": failure.back,
+        }
+        self._tell(Event(at=now, kind="end", text=str(failure), data=data))
 
-    def _changed(self, name: str, machine: Machine, now: datetime) -> None:
-        phase = phase_of(machine)
+    def _changed(self, name: str, phase: str, facts: Mapping[str, str], now: datetime) -> None:
         before = self._phases.get(name)
         if phase != before:
             self._phases[name] = phase
-            data = {"revision": machine.vm.revision, "failure_domain": machine.failure_domain, "before": before or ""}
-            self._tell(Event(at=now, kind="phase", machine=name, text=phase, data=data))
+            self._tell(Event(at=now, kind="phase", machine=name, text=phase, data={**facts, "before": before or ""}))
+
+    def _node_turn(self, name: str, node: Node, now: datetime) -> None:
+        before = self._nodes[name]
+        if node is not before:
+            self._pods_gone(before if name in self._evicting else None, node, name, now)
+            self._nodes[name] = node
+            self._node_phase(node, now)
+
+    def _node_phase(self, node: Node, now: datetime) -> None:
+        facts = {"revision": node.revision, "failure_domain": node.failure_domain}
+        self._changed(node.name, node_phase_of(node, evicts=node.name in self._evicting), facts, now)
+
+    def _pods_gone(self, before: Node | None, after: Node | None, name: str, now: datetime) -> None:
+        """Pods that have left a node that is being emptied."""
+        if before is None or after is None or before.pods is after.pods:
+            return
+        here = {pod.uid for pod in after.pods}
+        for pod in before.pods:
+            if pod.uid not in here:
+                self._tell(Event(at=now, kind="pod gone", machine=name, text=f"{pod.full_name} is gone", data={"pod": pod.full_name}))
 
     def _tell_blockers(self, decision: Decision, now: datetime) -> None:
         current = {(blocker.what, blocker.where): blocker for blocker in decision.blockers}
-        for blocker in [blocker for key, blocker in current.items() if key not in self._blockers]:
-            data = {"code": blocker.code}
-            self._tell(Event(at=now, kind="blocked", machine=blocker.where, text=blocker.what, data=data))
-        self._blockers = set(current)
+        for kind, first, second in (("unblocked", self._blockers, current), ("blocked", current, self._blockers)):
+            for blocker in [blocker for key, blocker in first.items() if key not in second]:
+                since = say_instant(blocker.since) if blocker.since else ""
+                data = {"code": blocker.code, "since": since}
+                self._tell(Event(at=now, kind=kind, machine=blocker.where, text=blocker.what, data=data))
+        self._blockers = current
 
-    def _summary(self, decision: Decision, now: datetime) -> Event:
+    def _tell_numbers(self, decision: Decision, now: datetime) -> None:
         tally = decision.tally
-        wanted = self._pool.replicas if self._pool else 0
-        data = {name: getattr(tally, name) for name in tally.__dataclass_fields__}
-        text = f"{tally.up_to_date}/{wanted} up to date and available, {tally.available} available, {tally.going} going"
-        return Event(at=now, kind="summary", text=text, data={**data, "replicas": wanted, "blocked": len(decision.blockers)})
+        if self._pool is not None and self._capacity != (tally.available, tally.existing):
+            self._capacity = (tally.available, tally.existing)
+            data = {"available": tally.available, "existing": tally.existing}
+            self._tell(Event(at=now, kind="capacity", text=f"{tally.available} available, {tally.existing} existing", data=data))
+        left = left_of(tally, self._pool.replicas if self._pool is not None else None)
+        if not self._history or self._history[-1][1] != left:
+            self._history.append((now, left))
+        since = now - self._summary_at if self._summary_at is not None else SUMMARY_AT_LEAST_EVERY
+        if since >= SUMMARY_AT_LEAST_EVERY or (tally != self._tally and since >= SUMMARY_EVERY):
+            self._summary_at, self._tally = now, tally
+            self._tell(self._summary(decision, left, now))
+
+    def _summary(self, decision: Decision, left: int, now: datetime) -> Event:
+        tally, pool = decision.tally, self._pool
+        total = max(pool.replicas if pool is not None else tally.existing, *(rows for _at, rows in self._history))
+        remaining = time_left(self._history, now)
+        numbers = {
+            "available": tally.available if pool is not None else 0,
+            "coming": tally.creating + tally.booting,
+            "going": tally.going if pool is not None else 0,
+            "pods left": tally.pods_left,
+            "not ready": tally.not_ready,
+            "failed": tally.failed,
+            "set aside": tally.quarantined,
+        }
+        parts = [f"{total - left}/{total} done", *(f"{count} {name}" for name, count in numbers.items() if count)]
+        parts += [f"about {say_about(remaining)} left"] if remaining is not None else []
+        text = ", ".join(parts) + _why(decision.blockers)
+        data = {
+            **{name: getattr(tally, name) for name in tally.__dataclass_fields__},
+            "replicas": pool.replicas if pool is not None else 0,
+            "blocked": len(decision.blockers),
+            "done": total - left,
+            "total": total,
+            "in_flight": tally.creating + tally.booting + tally.going,
+            "expected_end": say_instant(now + remaining) if remaining is not None else "",
+        }
+        return Event(at=now, kind="summary", text=text, data=data)
 
     def _tell(self, event: Event) -> None:
         if self._reporter is not None:
             self._reporter.tell(event)
+
+
+def _aim(pool: Pool | None) -> str:
+    return f"pool {pool.name}: {pool.replicas} machines of revision {pool.revision.id}" if pool is not None else "existing nodes"
+
+
+def _wanted(pool: Pool | None) -> dict[str, object]:
+    """What a run is to bring about, and the bounds it has to keep; zeros and empty texts where there is no pool."""
+    limits = limits_of(pool) if pool is not None else None
+    return {
+        "pool": pool.name if pool is not None else "",
+        "replicas": limits.replicas if limits is not None else 0,
+        "floor": limits.floor if limits is not None else 0,
+        "ceiling": limits.ceiling if limits is not None else 0,
+        "min_ready_seconds": pool.strategy.min_ready.total_seconds() if pool is not None else 0,
+        "revision": pool.revision.id if pool is not None else "",
+        "image": (pool.revision.image.get("asked") or pool.revision.fields.get("image", "")) if pool is not None else "",
+    }
+
+
+def _why(blockers: Sequence[Blocker]) -> str:
+    """The first thing that blocks, and how many more."""
+    if not blockers:
+        return ""
+    first = f"{blockers[0].what} ({blockers[0].where})" if blockers[0].where else blockers[0].what
+    first = first if len(first) <= WHY_SHOWN else first[: WHY_SHOWN - 3] + "..."
+    return f"; blocked: {first}" + (f", and {len(blockers) - 1} more" if len(blockers) > 1 else "")

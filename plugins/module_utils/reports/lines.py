@@ -2,7 +2,8 @@
 """Events as lines for a person: one per change of a machine, a summary now and then. docs/events.md has the events.
 
 Promises: a line fits 80 columns (a long name may break that, a reason never does); colour carries no meaning; pods are counted in
-summaries and never listed. Events of kinds that are not known here are left out, so that a newer engine does no harm.
+summaries and never listed; what was said is not said again. Events of kinds that are not known here are left out, so that a newer
+engine does no harm.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ WORDS = {
     "steering": "asked",
     "retarget": "target",
     "remove pod": "FORCE",
-    "lock": "lock",
     "plan": "plan",
     "refused": "refused",
     "blocked": "BLOCKED",
@@ -53,6 +53,11 @@ PHASE_WORDS = {
 }
 
 WRAPPED = ("blocked", "refused")
+# what is timed -> (the kind that begins it, words behind the duration)
+TIMED = {"ready": ("create", "after its create"), "gone": ("choose", "after its drain began")}
+# our own action -> the phase that it leads to
+EXPECTED = {"cordon": "cordoned", "uncordon": "ready"}
+BEGINNINGS = tuple(begins for begins, _words in TIMED.values())
 
 
 class Lines:
@@ -62,37 +67,61 @@ class Lines:
         self._width = width
         self._began: datetime | None = None
         self._summary_at: float | None = None
+        self._since: dict[tuple[str, str], datetime] = {}  # (kind, machine) -> when
+        self._known: set[tuple[str, str, str]] = set()
 
     def line(self, event: Mapping[str, Any], seconds: float) -> str | None:
         """The line of an event as docs/events.md has it, or None for one that is not shown. `seconds` is the reader's clock."""
-        kind = str(event.get("kind", ""))
-        elapsed = self._elapsed(str(event.get("at", "")))
+        kind, text = str(event.get("kind", "")), str(event.get("text", ""))
+        instant = self._instant(str(event.get("at", "")))
+        elapsed = say_duration(instant - self._began) if instant is not None and self._began is not None else ""
         if kind == "summary":
-            return self._summary(event, elapsed, seconds)
-        word, text = WORDS.get(kind), str(event.get("text", ""))
+            return self._summary(text, elapsed, seconds)
+        name = subject_of(str(event.get("machine", ""))) or str(event.get("machine", ""))
+        word = WORDS.get(kind)
+        took = self._took(text if kind == "phase" else kind, name, instant)
         if kind == "phase" and event.get("before"):  # without one it is how the run found the machine: no change
             word, text = PHASE_WORDS.get(text), f"was {event['before']}"
-        if word is None:
+        if word is None or self._is_known(kind, name, str(event.get("text", ""))):
             return None
-        name = subject_of(str(event.get("machine", ""))) or str(event.get("machine", ""))
         head = f"{elapsed:>7}  {name:<{NAME_WIDTH}} {word:<{VERB_WIDTH}}" if name else f"{elapsed:>7}  {word}:"
-        return self._wrap(head, text) if kind in WRAPPED else self._fit(f"{head} {text}".rstrip())
+        return self._wrap(head, text) if kind in WRAPPED else self._fit(f"{head} {took or text}".rstrip())
 
-    def _summary(self, event: Mapping[str, Any], elapsed: str, seconds: float) -> str | None:
+    def _summary(self, text: str, elapsed: str, seconds: float) -> str | None:
         is_early = self._summary_at is not None and seconds < self._summary_at + SUMMARY_EVERY_SECONDS
         if is_early:
             return None
         self._summary_at = seconds
-        return self._fit(f"{elapsed:>7}  == {event.get('text', '')}")
+        return self._wrap(f"{elapsed:>7}  ==", text)
 
-    def _elapsed(self, at: str) -> str:
-        """Since the first event, in the world's time."""
+    def _is_known(self, kind: str, name: str, text: str) -> bool:
+        """Told already: a blocker comes and goes with each attempt, and our own cordon is seen as a phase a moment later."""
+        if kind in EXPECTED:
+            self._known.add(("phase", name, EXPECTED[kind]))
+        is_known = (kind, name, text) in self._known
+        if kind == "blocked":
+            self._known.add((kind, name, text))
+        elif is_known:
+            self._known.discard((kind, name, text))
+        return is_known
+
+    def _took(self, what: str, name: str, instant: datetime | None) -> str:
+        """How long it took a machine to come or to go, where this run has seen its beginning."""
+        if instant is None:
+            return ""
+        if what in BEGINNINGS:
+            self._since[what, name] = instant
+        begins_with, words = TIMED.get(what, ("", ""))
+        since = self._since.pop((begins_with, name), None)
+        return f"{say_duration(instant - since)} {words}" if since is not None else ""
+
+    def _instant(self, at: str) -> datetime | None:
         try:
             instant = parse_instant(at)
         except ValueError:
-            return ""
+            return None
         self._began = self._began or instant
-        return say_duration(instant - self._began)
+        return instant
 
     def _wrap(self, head: str, text: str) -> str:
         """A line that a person has to act on is shown whole, below itself."""

@@ -9,7 +9,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines impo
 
 EVENTS: list[dict[str, Any]] = [
     {"at": "2026-11-21T04:00:00Z", "kind": "phase", "machine": "web-0-aaaaa", "text": "ready", "before": ""},
-    {"at": "2026-11-21T04:00:00Z", "kind": "summary", "text": "0/3 up to date and available, 3 available, 0 going"},
+    {"at": "2026-11-21T04:00:00Z", "kind": "summary", "text": "0/3 done, 3 available"},
     {"at": "2026-11-21T04:00:01Z", "kind": "create", "machine": "web-0-bbbbb", "text": "3 exist < ceiling 4"},
     {"at": "2026-11-21T04:00:20Z", "kind": "summary", "text": "too early to be shown"},
     {"at": "2026-11-21T04:01:31Z", "kind": "phase", "machine": "web-0-bbbbb", "text": "ready", "before": "joining"},
@@ -22,27 +22,44 @@ EVENTS: list[dict[str, Any]] = [
         "machine": "node web-0-aaaaa",
         "text": "PDB shop/cart can never allow an eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)",
     },
+    {
+        "at": "2026-11-21T04:03:02Z",
+        "kind": "blocked",
+        "machine": "node web-0-aaaaa",
+        "text": "PDB shop/cart can never allow an eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)",
+    },
     {"at": "2026-11-21T04:17:02Z", "kind": "quarantine", "machine": "web-0-aaaaa", "text": "1 pod left (cart-0)"},
     {"at": "2026-11-21T05:17:02Z", "kind": "end", "machine": "", "text": "not drained: web-0-aaaaa"},
+    {
+        "at": "2026-11-21T05:17:02Z",
+        "kind": "summary",
+        "text": "1/3 done, 3 available, 1 set aside, about 9m left; blocked: PDB shop/cart can never allow an eviction (node web-0-aaaaa)",
+    },
+    {"at": "2026-11-21T05:18:02Z", "kind": "gone", "machine": "web-0-aaaaa", "text": "the VM is gone"},
+    {"at": "2026-11-21T05:18:02Z", "kind": "gone", "machine": "web-1-ccccc", "text": "the VM is gone"},
     {"at": "not an instant", "kind": "newer than this reader", "machine": "web-0-aaaaa", "text": "?"},
 ]
 
 STORY = """\
-     0s  == 0/3 up to date and available, 3 available, 0 going
+     0s  == 0/3 done, 3 available
      1s  web-0-bbbbb          create    3 exist < ceiling 4
-  1m31s  web-0-bbbbb          ready     was joining
+  1m31s  web-0-bbbbb          ready     1m30s after its create
    2m1s  web-0-aaaaa          drain     outdated; 4 available > floor 3
    2m2s  web-0-aaaaa          BLOCKED   PDB shop/cart can never allow an
            eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)
   17m2s  web-0-aaaaa          SET ASIDE 1 pod left (cart-0)
   1h17m  end: not drained: web-0-aaaaa
+  1h17m  == 1/3 done, 3 available, 1 set aside, about 9m left; blocked: PDB
+           shop/cart can never allow an eviction (node web-0-aaaaa)
+  1h18m  web-0-aaaaa          gone      1h16m after its drain began
+  1h18m  web-1-ccccc          gone      the VM is gone
 """
 
 
 def test_a_rollout_reads_as_a_story() -> None:
-    """A line per change of a machine, in order, in the world's time; pods and what a run merely found are left out."""
+    """A line per change of a machine, in the world's time; what was said before, pods, and what was merely found are left out."""
     lines = Lines()
-    shown = [line for number, event in enumerate(EVENTS) if (line := lines.line(event, float(number)))]
+    shown = [line for number, event in enumerate(EVENTS) if (line := lines.line(event, 10.0 * number))]
     assert "\n".join(shown) + "\n" == STORY
     assert max(map(len, "\n".join(shown).splitlines())) <= WIDTH
 
@@ -59,3 +76,19 @@ def test_summaries_come_every_thirty_seconds_of_the_readers_time() -> None:
         False,
         True,
     ]
+
+
+def test_our_own_cordon_is_told_once() -> None:
+    """node_drain's action and the phase it leads to are one change; a phase that nobody of ours caused is another."""
+    at = "2026-11-21T04:00:00Z"
+    events = [
+        {"at": at, "kind": "cordon", "machine": "worker-3", "text": "before the first eviction, so that no pod comes back"},
+        {"at": at, "kind": "phase", "machine": "worker-3", "text": "cordoned", "before": "ready"},
+        {"at": at, "kind": "phase", "machine": "worker-3", "text": "drained", "before": "draining"},
+        {"at": at, "kind": "uncordon", "machine": "worker-3", "text": "asked for"},
+        {"at": at, "kind": "phase", "machine": "worker-3", "text": "ready", "before": "cordoned"},
+        {"at": at, "kind": "phase", "machine": "worker-3", "text": "cordoned", "before": "ready"},
+    ]
+    lines = Lines()
+    shown = [line.split()[2] for event in events if (line := lines.line(event, 0.0))]
+    assert shown == ["cordon", "drained", "uncordon", "cordoned"]
