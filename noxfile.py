@@ -25,7 +25,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 NAME = "immutable.fleet"
 
 SANITY_EVERYWHERE = ("ansible-doc", "compile", "import", "validate-modules")
-TEST_TOOLS = ("hypothesis", "jq", "pytest", "pytest-xdist")
+TEST_TOOLS = ("hypothesis", "jq", "prometheus-client", "pytest", "pytest-xdist")
 SDKS = tuple(line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#")
 OLDEST_SDKS = tuple(sdk.replace(">=", "==") for sdk in SDKS)
 SAY_VERSIONS = """
@@ -74,8 +74,19 @@ def golden(session: nox.Session) -> None:
 
 @nox.session
 def playbooks(session: nox.Session) -> None:
-    """Real ansible-playbook runs against the simulated provider."""
+    """Real ansible-playbook runs against the simulated provider; a report is opened in a browser."""
+    browser(session)
     session.run("pytest", "tests/playbooks", "--numprocesses=auto", *session.posargs)
+
+
+def browser(session: nox.Session) -> None:
+    """Chromium, from Debian's packages where it is not there yet."""
+    if shutil.which("chromium"):
+        return
+    rights = [] if os.getuid() == 0 else ["sudo"]
+    apt = [*rights, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-oDPkg::Lock::Timeout=300"]
+    session.run(*apt, "update")
+    session.run(*apt, "install", "-y", "--no-install-recommends", "chromium")
 
 
 @nox.session

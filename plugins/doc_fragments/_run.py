@@ -31,6 +31,17 @@ options:
       - File that gets one JSON object per line for everything that happens, as it happens. It is appended to.
       - Where it is not given, the task shows progress from a temporary file, which is removed at the end.
     type: path
+  report_file:
+    description:
+      - File that gets a report when the run has ended, well or not. It is one HTML page that needs nothing else, with a time axis of each
+        machine, what blocked, the critical path and the capacity over time. A file that is there is replaced.
+      - It is made of the run's events. Where it cannot be written at the end, the task warns and does not fail for it.
+    type: path
+  metrics_file:
+    description:
+      - File that gets the numbers of the run in Prometheus' text format, for the textfile collector of C(node_exporter), at the beginning
+        of the run, now and then, and at its end. Each pool needs a file of its own. Nothing is written in check mode.
+    type: path
   stop_file:
     description:
       - File that the caller holds an exclusive C(flock) on. As soon as the module can take that lock, the caller has died, and the run

@@ -260,6 +260,10 @@ events_file:
   description: File with everything that happened, one JSON object per line.
   returned: when O(events_file) is given
   type: str
+report_file:
+  description: File with the report of the run, a page for a browser.
+  returned: when O(report_file) is given
+  type: str
 failure:
   description: Why the task failed, for programs. The same is in C(msg), for people.
   returned: on failure

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Tally
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
@@ -41,7 +42,7 @@ def time_left(history: Sequence[tuple[datetime, int]], now: datetime) -> timedel
     if not done or not left:
         return None
     idle = now - instants[-1]
-    longest = max(after - before for before, after in zip(instants, instants[1:], strict=False))
+    longest = max(after - before for before, after in pairwise(instants))
     if idle > PATIENCE * longest:
         return None
     each = (instants[-1] - instants[0]) / done

@@ -13,15 +13,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import Stops
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.event_file import EventFile, Silence
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.redact import Redactor
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.subject import subject_of
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.reports.written import Record
 
 AGAIN = "run the same task again: it goes on from what is there"
 CORRECT = "correct the option and run the same task again"
@@ -44,18 +48,23 @@ class Face:
     def __init__(self, module: AnsibleFace, spec: specs.Spec) -> None:
         self._module = module
         self._redactor = Redactor(specs.secrets_of(module.params, spec.options))
-        self.reporter: EventFile | Silence = Silence()
+        self.reporter: Reporter = Silence()
+        self._event_file: EventFile | None = None
+        self._record: Record | None = None
         self.stops = Stops()
         self.now: Callable[[], datetime] = _wall_clock  # a simulated world has a clock of its own
         self.answer: dict[str, Any] = {}  # grows while the module works, so that a failure still shows what was reached
 
     def begin(self) -> None:
         """Open what the run reports to and listen for reasons to stop. Raises `Invalid` before anything is touched."""
-        events_file = self._module.params.get("events_file")
+        params = self._module.params
+        events_file = params.get("events_file")
         if events_file:
-            self.reporter = EventFile(events_file, self._redactor)
+            self.reporter = self._event_file = EventFile(events_file, self._redactor)
             self.answer["events_file"] = events_file
-        self.stops.watch(self._module.params.get("stop_file"))
+        self._record = self._new_record()
+        self.reporter = self._record or self.reporter
+        self.stops.watch(params.get("stop_file"))
 
     def redact(self, text: str) -> str:
         """`text` without secrets."""
@@ -73,9 +82,25 @@ class Face:
         if failure is not None:
             now = self.now()
             answer |= {"failed": True, "msg": message_of(failure, now), "failure": failure_of(failure, now)}
-        if isinstance(self.reporter, EventFile):
-            self.reporter.close()
+        if self._record is not None:
+            answer["warnings"] = self._record.finish(_end_of(failure, self.now()))
+        if self._event_file is not None:
+            self._event_file.close()
         self._module.exit_json(**self._redactor.value(answer))
+
+    def _new_record(self) -> Record | None:
+        """What the report and the metrics are made of, where they are asked for. A plan is no run, so it has no metrics."""
+        params = self._module.params
+        report_file = params.get("report_file") or ""
+        metrics_file = (params.get("metrics_file") or "") if not self._module.check_mode else ""
+        if not report_file and not metrics_file:
+            return None
+        from ansible_collections.immutable.fleet.plugins.module_utils.reports.written import Record
+
+        if report_file:
+            self.answer["report_file"] = os.path.abspath(report_file)  # noqa: PTH100  # pathlib is not imported for a path
+        pool = str(params["name"]) if "replicas" in params else ""  # node_drain has no pool
+        return Record(self.reporter, self._redactor, pool=pool, report_file=report_file, metrics_file=metrics_file)
 
 
 @contextmanager
@@ -118,6 +143,12 @@ def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
         "forward": error.forward or (CORRECT if error.code == "invalid" else AGAIN),
         "back": error.back or (NOTHING_DONE if error.code in ("invalid", "lock_held") else ""),
     }
+
+
+def _end_of(failure: FleetError | None, now: datetime) -> dict[str, str]:
+    """The last event of a run, also of one that failed before it could tell any; of a failure in the words that the user gets."""
+    end = {"at": say_instant(now), "kind": "end", "machine": "", "text": "done", "code": "ok"}
+    return end if failure is None else end | {"text": str(failure), **failure_of(failure, now)}
 
 
 def _library_missing(library: str) -> FleetError:

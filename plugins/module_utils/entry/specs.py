@@ -287,6 +287,8 @@ RUN = Spec(
         "lock_ttl": _text(default="60s"),
         "call_timeout": _text(default="20s"),
         "events_file": {"type": "path"},
+        "report_file": {"type": "path"},
+        "metrics_file": {"type": "path"},
         "stop_file": {"type": "path"},
     },
 )

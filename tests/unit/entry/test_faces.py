@@ -148,3 +148,22 @@ def test_a_caller_that_dies_stops_the_run(tmp_path: Path) -> None:
         assert not woken.wait(0.05)
     assert woken.wait(5)
     assert stops() == "the process that started this run is gone"
+
+
+def test_a_report_is_written_whatever_came_of_the_run(tmp_path: Path) -> None:
+    """Also of a run that failed before it could tell anything: in the words that the user gets, and without a pool for node_drain."""
+    report, metrics = tmp_path / "report.html", tmp_path / "fleet.prom"
+    files = {"report_file": str(report), "metrics_file": str(metrics)}
+    answer = answer_to(Invalid(what="no such image: v9", where="image"), name="web", replicas=3, **files)
+    assert (answer["report_file"], answer["warnings"]) == (str(report), [])
+    assert "no such image: v9" in report.read_text()
+    assert "correct the option and run the same task again" in report.read_text()
+    assert 'immutable_fleet_run_failure{pool="web",code="invalid"} 1' in metrics.read_text()
+    answer_to(None, name=["worker-1"], **files)
+    assert "immutable_fleet_run_success 1" in metrics.read_text()
+
+
+def test_a_place_for_a_report_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    """With its option's path."""
+    answer = answer_to(None, report_file=str(tmp_path))
+    assert (answer["failure"]["where"], answer["failure"]["code"]) == ("report_file", "invalid")
