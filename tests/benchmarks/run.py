@@ -15,7 +15,17 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.immutable.fleet.tests.benchmarks import calls, deciding, drain, kubernetes_roll, makespan, memory, noop, startup
+from ansible_collections.immutable.fleet.tests.benchmarks import (
+    calls,
+    deciding,
+    drain,
+    kubernetes_roll,
+    makespan,
+    memory,
+    noop,
+    sight,
+    startup,
+)
 from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure, Skipped
 
 RESULTS = Path(__file__).resolve().parents[2] / "build/bench.json"
@@ -26,6 +36,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "decide": deciding.measure,
     "memory": memory.measure,
     "startup": startup.measure,
+    "sight": sight.measure,
     "roll": kubernetes_roll.measure,
     "reaction": kubernetes_roll.measure_reaction,
     "drain": drain.measure,

@@ -23,7 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, Vm
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import world_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
@@ -80,7 +80,7 @@ class Roll:
         return max(step.after.total_seconds() for step in self.result.steps if step.verb in ("delete node", "quarantine"))
 
 
-def roll(count: int, surge: int, seed: int, *, blocks: str = NOT_BLOCKED, pods: int = 1) -> Roll:
+def roll(count: int, surge: int, seed: int, *, blocks: str = NOT_BLOCKED, pods: int = 1, reporter: Reporter | None = None) -> Roll:
     """Roll `count` machines with the durations of docs/benchmarks.md, some of them blocked for ever."""
     chosen = random.Random(seed).sample(range(count), round(count * BLOCKED_SHARE) if blocks else 0)
     vms, view = machines(count, pods, frozenset(chosen) if blocks == VISIBLE else frozenset())
@@ -94,7 +94,7 @@ def roll(count: int, surge: int, seed: int, *, blocks: str = NOT_BLOCKED, pods: 
     session = VirtualSession(world)
     ports = Ports(cloud=SimulatedCloud(session, POOL, ""), cluster=SimulatedCluster(session, POOL), lock=SimulatedLock(session, POOL))
     runtime = VirtualRuntime(world, DAWN, network=Steady(ONE_WAY), seed=seed)
-    result = loop.run(Rollout(pool_of(count, surge)), ports, runtime, None, RunSettings(holder="bench"))
+    result = loop.run(Rollout(pool_of(count, surge)), ports, runtime, reporter, RunSettings(holder="bench"))
     return Roll(result, diary, surge)
 
 

@@ -41,6 +41,9 @@ class AnsibleFace(Protocol):
     def exit_json(self, **answer: Any) -> NoReturn:
         """Answer and end the process."""
 
+    def warn(self, warning: str) -> None:
+        """Say something beside the answer."""
+
 
 class Face:
     """One module's answering side: who is told while it works, why it should stop, what it says at the end."""
@@ -83,7 +86,8 @@ class Face:
             now = self.now()
             answer |= {"failed": True, "msg": message_of(failure, now), "failure": failure_of(failure, now)}
         if self._record is not None:
-            answer["warnings"] = self._record.finish(_end_of(failure, self.now()))
+            for line in _written(self._record, _end_of(failure, self.now())):
+                self._module.warn(line)
         if self._event_file is not None:
             self._event_file.close()
         self._module.exit_json(**self._redactor.value(answer))
@@ -143,6 +147,14 @@ def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
         "forward": error.forward or (CORRECT if error.code == "invalid" else AGAIN),
         "back": error.back or (NOTHING_DONE if error.code in ("invalid", "lock_held") else ""),
     }
+
+
+def _written(record: Record, end: dict[str, str]) -> list[str]:
+    """What could not be written. The run is over, and no mistake in drawing it may take its answer away."""
+    try:
+        return record.finish(end)
+    except Exception as error:  # noqa: BLE001  # as above: what nobody foresaw
+        return [f"report_file, metrics_file: not written: {_unforeseen(error)}"]
 
 
 def _end_of(failure: FleetError | None, now: datetime) -> dict[str, str]:

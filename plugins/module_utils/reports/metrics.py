@@ -75,7 +75,7 @@ class Metrics:
         elif kind == "summary":
             self._summary = event
         elif kind == "capacity":
-            self._summary = {**self._summary, "available": event["available"], "existing": event["existing"]}
+            self._summary = {**self._summary, **{name: event[name] for name in OF_THE_SUMMARY if name in event}}
         elif kind == "refused":
             self._refused[str(event.get("verb", "")), str(event.get("code", ""))] += 1
         elif kind == "blocked":
@@ -126,7 +126,7 @@ class Metrics:
         if self._success_at is not None:
             single[LAST_SUCCESS] = self._success_at
         if self._begin.get("pool"):
-            single |= {f"pool_{name}": float(self._begin[name]) for name in OF_THE_POOL}
+            single |= {f"pool_{name}": float(self._begin[name]) for name in OF_THE_POOL if name in self._begin}
             single |= {f"pool_{name}": float(self._summary[name]) for name in OF_THE_SUMMARY if name in self._summary}
         evictions_refused = sum(count for (verb, _code), count in self._refused.items() if verb == "evict")
         single |= {

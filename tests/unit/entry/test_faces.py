@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, specs
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import SIGNALS, Stops
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Invalid, LibraryMissing
+from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 
 
 class FakeModule:
@@ -24,6 +25,10 @@ class FakeModule:
     def __init__(self, **params: Any) -> None:
         self.params = params
         self.answer: dict[str, Any] = {}
+        self.warnings: list[str] = []
+
+    def warn(self, warning: str) -> None:
+        self.warnings.append(warning)
 
     def exit_json(self, **answer: Any) -> NoReturn:
         self.answer = answer
@@ -155,7 +160,7 @@ def test_a_report_is_written_whatever_came_of_the_run(tmp_path: Path) -> None:
     report, metrics = tmp_path / "report.html", tmp_path / "fleet.prom"
     files = {"report_file": str(report), "metrics_file": str(metrics)}
     answer = answer_to(Invalid(what="no such image: v9", where="image"), name="web", replicas=3, **files)
-    assert (answer["report_file"], answer["warnings"]) == (str(report), [])
+    assert answer["report_file"] == str(report)
     assert "no such image: v9" in report.read_text()
     assert "correct the option and run the same task again" in report.read_text()
     assert 'immutable_fleet_run_failure{pool="web",code="invalid"} 1' in metrics.read_text()
@@ -167,3 +172,20 @@ def test_a_place_for_a_report_is_refused_before_anything_is_touched(tmp_path: Pa
     """With its option's path."""
     answer = answer_to(None, report_file=str(tmp_path))
     assert (answer["failure"]["where"], answer["failure"]["code"]) == ("report_file", "invalid")
+
+
+def test_a_mistake_in_drawing_the_report_takes_no_answer_away(tmp_path: Path) -> None:
+    """The run is over by then: it is a warning, with a file for who mends it."""
+    module = FakeModule(report_file=str(tmp_path / "report.html"))
+
+    def tell_what_has_no_numbers() -> None:
+        with faces.reporting(module, specs.NODE_POOL) as face:
+            face.reporter.tell(Event(at=datetime.now(UTC), kind="capacity"))
+            face.conclude({"changed": True}, None)
+
+    with pytest.raises(SystemExit):
+        tell_what_has_no_numbers()
+    assert module.answer["changed"] is True
+    assert "failed" not in module.answer
+    (warning,) = module.warnings
+    assert warning.startswith("report_file, metrics_file: not written: internal error: KeyError: 'available' (details in ")
