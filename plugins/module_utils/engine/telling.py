@@ -2,7 +2,8 @@
 """What a run tells while it works: one event per action and per change of a machine, a summary now and then.
 
 docs/events.md has the schema. Promises: whoever reads the events can draw the run: each phase of a machine, each pod that left, what
-blocked and until when, how many were available against which floor. Costs a comparison for each machine a turn, and nothing where nobody listens.
+blocked and until when, how many were available against which floor. Costs a comparison for each machine a turn, and nothing where
+nobody listens.
 """
 
 from __future__ import annotations

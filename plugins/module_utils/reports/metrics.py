@@ -134,7 +134,8 @@ class Metrics:
             "run_evictions_refused": evictions_refused,
             "run_pods_moved": self._kinds["pod gone"],
         }
-        samples = {name: [("", dict[str, str](), float(value))] for name, value in single.items()}
+        unlabelled: dict[str, str] = {}
+        samples = {name: [("", unlabelled, float(value))] for name, value in single.items()}
         if ended and self._end.get("code") != "ok":
             samples["run_failure"] = [("", {"code": str(self._end.get("code", ""))}, 1.0)]
         samples["run_actions"] = [("", {"verb": verb}, float(self._kinds[verb])) for verb in ACTIONS]
