@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 TIMEOUT_SECONDS = 120
 # No sandbox, for tests run as root in containers; nothing that looks for Google's hosts.
@@ -55,12 +52,3 @@ class Browser:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)
         assert CONSOLE.findall(done.stderr) == []
         return done.stdout
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Browser:
-    """Chromium; `nox -s playbooks` installs it."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no chromium here; nox -s playbooks installs it")
-    return Browser(program, tmp_path / "browser")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.immutable.fleet.tests.playbooks.browser import Browser
 from ansible_collections.immutable.fleet.tests.shell import environment
 
 SPEED = 100  # seconds of the world per second; a turn of the loop takes 5 s of it
@@ -121,3 +123,12 @@ def _ansible() -> list[str]:
 def site(tmp_path: Path) -> Site:
     """A fresh one."""
     return Site(tmp_path)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Browser:
+    """Chromium; `nox -s playbooks` installs it."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no chromium here; nox -s playbooks installs it")
+    return Browser(program, tmp_path / "browser")

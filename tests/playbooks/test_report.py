@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import parser
 
-from ansible_collections.immutable.fleet.tests.playbooks.browser import DARK, LIGHT, Browser, browser  # noqa: F401  # a fixture
+from ansible_collections.immutable.fleet.tests.playbooks.browser import DARK, LIGHT, Browser
 from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
 
 PICTURES = Path(__file__).resolve().parents[2] / "build/report"  # kept: to be looked at
@@ -37,7 +37,7 @@ def metric(path: Path, name: str, **labels: str) -> float | None:
     return None
 
 
-def test_a_report_opens_in_a_browser(site: Site, browser: Browser) -> None:  # noqa: F811
+def test_a_report_opens_in_a_browser(site: Site, browser: Browser) -> None:
     """Of a roll that failed: a row for each machine, the way forward, no error in the console; as it looks by day, by night, on paper."""
     events = site.folder / "events.jsonl"
     run = site.run(

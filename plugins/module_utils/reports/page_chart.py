@@ -33,7 +33,7 @@ class Scale:
         """Where an instant lies."""
         return round(at / self.seconds * WIDE)
 
-    def bar(self, kind: str, begin: float, end: float, top: int, height: int) -> str:
+    def stripe(self, kind: str, begin: float, end: float, top: int, height: int) -> str:
         """One bar."""
         left, right = self.x(begin), self.x(end)
         width = max(right - left, NARROWEST)
@@ -62,11 +62,11 @@ class Scale:
 def machine_bar(row: Row, scale: Scale, critical: Iterable[Interval], blocked: Iterable[Interval]) -> str:
     """A machine's steps; above them what lies on the critical path, below them while something stood in its way."""
     bars = [
-        scale.bar(CLASSES[segment.step], segment.begin, segment.end, *((6, 2) if segment.step == SERVE else (2, 10)))
+        scale.stripe(CLASSES[segment.step], segment.begin, segment.end, *((6, 2) if segment.step == SERVE else (2, 10)))
         for segment in row.segments
     ]
-    bars += [scale.bar("k", begin, end, 0, 1) for begin, end in critical]
-    bars += [scale.bar("o", begin, end, 13, 1) for begin, end in blocked]
+    bars += [scale.stripe("k", begin, end, 0, 1) for begin, end in critical]
+    bars += [scale.stripe("o", begin, end, 13, 1) for begin, end in blocked]
     return "".join(bars)
 
 
@@ -74,7 +74,7 @@ def strip(spent: Mapping[str, float]) -> str:
     """The parts of the critical path beside one another."""
     scale, at, bars = Scale(sum(spent.values())), 0.0, []
     for step, seconds in spent.items():
-        bars.append(scale.bar(CLASSES[step], at, at + seconds, 0, 10))
+        bars.append(scale.stripe(CLASSES[step], at, at + seconds, 0, 10))
         at += seconds
     return f'<svg class="strip" viewBox="0 0 {WIDE} 10" preserveAspectRatio="none" aria-hidden="true">{"".join(bars)}</svg>'
 

@@ -67,5 +67,5 @@ def test_a_place_that_went_away_costs_the_files_only(tmp_path: Path) -> None:
     folder.rmdir()
     kept.tell(Event(at=AT, kind="summary"))
     said = kept.finish(END)
-    assert [line.split(":")[0] for line in said] == ["report_file", "metrics_file"]
+    assert [line.partition(":")[0] for line in said] == ["report_file", "metrics_file"]
     assert all("No such file or directory" in line for line in said)
