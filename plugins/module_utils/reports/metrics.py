@@ -17,7 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 
 PREFIX = "immutable_fleet_"
 LAST_SUCCESS = "last_success_timestamp_seconds"
-ACTIONS = ("create", "choose", "delete", "delete node", "quarantine", "cordon", "uncordon", "remove pod", "label", "clear")
+ACTIONS = ("create", "choose", "delete", "delete node", "quarantine", "cordon", "uncordon", "release", "remove pod", "label", "clear")
 OF_THE_POOL = ("replicas", "floor", "ceiling")
 OF_THE_SUMMARY = ("available", "up_to_date", "existing", "pods_left")
 # name -> what HELP says
@@ -70,7 +70,7 @@ class Metrics:
         at = self._at = parse_instant(str(event["at"]))
         self._began_at = self._began_at or at
         self._kinds[kind] += 1
-        if kind in ("begin", "target"):
+        if kind in ("begin", "retarget"):
             self._begin = event
         elif kind == "summary":
             self._summary = event

@@ -42,6 +42,7 @@ def page(timeline: Timeline, other_surges: Sequence[tuple[int, timedelta]] = ())
         _capacity(timeline, scale),
         _path(path),
         _other_surges(timeline, other_surges),
+        tables.steering(timeline),
         tables.blocks(timeline),
         tables.machines(timeline, scale, path),
         tables.pods(timeline),

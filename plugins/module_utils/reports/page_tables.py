@@ -112,6 +112,17 @@ def _took(row: Row) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def steering(timeline: Timeline) -> str:
+    """What operators asked for while the run went on."""
+    if not timeline.steering:
+        return ""
+    rows = "".join(f'<tr><td class="n">{_say(at)}</td><td class="w">{escape(text)}</td></tr>' for at, text in timeline.steering[:ROWS_MAX])
+    return (
+        '<section><h2>What operators asked</h2><table><thead><tr><th class="n">At</th><th>What</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{more(len(timeline.steering))}</section>"
+    )
+
+
 def blocks(timeline: Timeline) -> str:
     """What stood in the way, the longest first."""
     if not timeline.blocks:

@@ -46,6 +46,7 @@ STEP_OF_KIND = {
     "quarantine": ASIDE,
     "cordon": HELD,
     "uncordon": SERVE,
+    "release": SERVE,
 }
 
 Event = Mapping[str, Any]
@@ -124,6 +125,7 @@ class Timeline:
     rows: list[Row] = field(default_factory=list)
     capacity: list[tuple[float, int, int]] = field(default_factory=list)
     bounds: list[tuple[float, int, int, int]] = field(default_factory=list)
+    steering: list[tuple[float, str]] = field(default_factory=list)  # (when, what operators asked for)
     blocks: list[Block] = field(default_factory=list)
     pods: list[PodMove] = field(default_factory=list)
     refusals: dict[tuple[str, str, str], int] = field(default_factory=dict)  # (verb, code, text) -> how often
@@ -173,7 +175,9 @@ class _Reader:
         at = (_instant(event) - timeline.began_at).total_seconds()
         timeline.seconds = max(timeline.seconds, at)
         timeline.counts[kind] = timeline.counts.get(kind, 0) + 1
-        if kind in ("begin", "target"):
+        if kind in ("steering", "retarget"):
+            timeline.steering.append((at, str(event.get("text", ""))))
+        if kind in ("begin", "retarget"):
             self._aim(event, at)
         elif kind == "capacity":
             timeline.capacity.append((at, int(event["available"]), int(event["existing"])))

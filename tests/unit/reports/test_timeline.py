@@ -18,8 +18,12 @@ def event(second: int, kind: str, machine: str = "", text: str = "", **more: Any
 
 
 def begin(second: int = 0, **more: Any) -> dict[str, Any]:
-    wanted = {"pool": "web", "replicas": 1, "floor": 1, "ceiling": 2, "min_ready_seconds": 30, "revision": "new", "image": "v2"}
-    return event(second, "begin", **{**wanted, **more})
+    return event(second, "begin", **wanted(**more))
+
+
+def wanted(**more: Any) -> dict[str, Any]:
+    usual = {"pool": "web", "replicas": 1, "floor": 1, "ceiling": 2, "min_ready_seconds": 30, "revision": "new", "image": "v2"}
+    return {**usual, **more}
 
 
 def phase(second: int, machine: str, text: str, before: str = "?") -> dict[str, Any]:
@@ -172,3 +176,12 @@ def test_a_machine_that_comes_takes_its_four_steps() -> None:
 def test_the_path_of_nothing_is_empty() -> None:
     """A run that changed nothing has none."""
     assert critical_path([Row("web-0", segments=[Segment("serve", 0, 60)])]) == []
+
+
+def test_what_operators_asked_is_kept_with_its_time() -> None:
+    """A new image changes what the run is to bring about; a quarantined machine that is given back serves again."""
+    told = [event(5, "steering", text="pause, asked by operator"), event(9, "retarget", text="image v3", **wanted(image="v3", floor=2))]
+    timeline = read([begin(), *told, event(12, "quarantine", "m"), event(20, "release", "m"), event(30, "end", code="ok")])
+    assert timeline.steering == [(5, "pause, asked by operator"), (9, "image v3")]
+    assert (timeline.begin["image"], timeline.bounds) == ("v3", [(0, 1, 1, 2), (9, 1, 2, 2)])
+    assert steps(timeline)["m"] == [("set aside", 12, 20), ("serve", 20, 30)]
