@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([a-z ]+)` \| .* \| (.*?) ?\|$", re.MULTILINE)
 COMMON = {"at", "kind", "machine", "text"}
+NEVER_TOLD = {"askgate", "lookat"}  # they change nothing, so the loop tells nothing of them
 ONLY_FAILED = {"what", "where", "since", "forward", "back"}  # keys of an `end` that is a failure
 
 
@@ -58,7 +59,7 @@ def kinds_in_the_code() -> set[str]:
                 kinds |= literal_texts(node.args[2]) if len(node.args) > 2 else {"label"}
         elif isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "verb" for target in node.targets):
             kinds |= literal_texts(node.value)  # of a ChangeNode that may be one of several
-    one_word = {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "lookat", "deletenode"}
+    one_word = {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode"} - NEVER_TOLD
     return kinds | one_word | {"delete node", "remove pod", "blocked", "unblocked"}
 
 
