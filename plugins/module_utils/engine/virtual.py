@@ -64,7 +64,10 @@ class Steady:
 
 
 class VirtualRuntime:
-    """Virtual time over a `life`. `call_timeout` is when the caller of a lost call gives up."""
+    """Virtual time over a `life`.
+
+    `call_timeout` is when the caller of a lost call gives up; `gather` for how long a turn waits for more, once something happened.
+    """
 
     def __init__(
         self,
@@ -74,12 +77,14 @@ class VirtualRuntime:
         network: Network | None = None,
         seed: int = 0,
         call_timeout: timedelta = timedelta(seconds=20),
+        gather: timedelta = GATHER,
     ) -> None:
         self._life = life
         self._now = now
         self._network: Network = network or Steady()
         self._random = random.Random(seed)
         self._call_timeout = call_timeout
+        self._gather = gather
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = 0
         self._run = 0  # whose answers are still wanted
@@ -131,7 +136,7 @@ class VirtualRuntime:
                     self._jump(until)
                 return
             self._play(due)
-        gather_until = self._now + GATHER if until is None else min(self._now + GATHER, max(until, self._now))
+        gather_until = self._now + self._gather if until is None else min(self._now + self._gather, max(until, self._now))
         while (due := self._next_due()) is not None and due <= gather_until:
             self._play(due)
         self._woken = False

@@ -48,6 +48,10 @@ def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) 
         answer["revision"] = {"id": pool.revision.id, "fields": dict(pool.revision.fields)}
     if check:
         answer["plan"] = plan_of(result.steps)
+    if job.forecast is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import facts_of
+
+        answer["forecast"] = facts_of(job.forecast)
     if job.first is not None:
         answer["diff"] = revision_diff(job.first.machines, pool, is_absent=request.is_absent)
     return answer

@@ -1,53 +1,216 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode: the real loop on a copy of the observed world, in virtual time.
+"""Check mode: the real loop on a copy of the observed world, in virtual time, as often as fits in a few seconds.
 
 Not a description of what the loop would do but the loop itself, so the plan has its order, its reasons and its blockers.
-The durations are a profile's, hence estimates. Nothing of the real world is written to.
+Durations are drawn from what past machines took (learning.py), anew for each replay; the plan shown is the replay of median
+length, and how far the replays lie apart is the forecast's own doubt. Nothing of the real world is written to.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
-from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
-from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
-from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import VirtualRuntime
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import Learned, learn
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen, observe
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.replay import Dip, Replay, Resolver, dips, owner_of, replay
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Runtime
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import world_of
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
+from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing, Runtime
 
-SEED = 0  # the profile's durations are constant: one replay tells all
+WALL_SECONDS = 5.0  # a person waits for it
+REPLAYS_MAX = 100  # more would not move the percentiles by what a person reads off them
+P95_FROM = 10  # replays; fewer can't tell a tail
+SURGE_REPLAYS = 3  # for each surge that is compared: the same draws for all of them, so that few tell the difference
+
+Window = tuple[datetime, datetime]
+Stopwatch = Callable[[], float]  # seconds, as time.monotonic
 
 
-def forecast(job: Job, ports: Ports, settings: RunSettings, runtime: Runtime) -> Result:
-    """What `loop.run` would do now. Raises what the first look at the real world raises."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What others found out and a forecast shows: what the quota lacks, when changes are allowed, what earlier runs taught.
+
+    `windows` are the present and coming intervals in which a rollout may start something, in order; empty: always.
+    """
+
+    shortfall: tuple[Blocker, ...] = ()
+    windows: tuple[Window, ...] = ()
+    past: Past = field(default_factory=Past)
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """How often pods of one owner are evicted over the plan; `pods` is how many it has now."""
+
+    owner: str
+    pods: int
+    evictions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """`result` is that of the replay of median length. `p95` None: too few replays to tell."""
+
+    at: datetime
+    result: Result
+    replays: int
+    failures: int  # replays that did not reach their end
+    p50: timedelta
+    p95: timedelta | None
+    learned: Learned
+    capacity: Mapping[str, Dip] = field(default_factory=dict)
+    evictions: tuple[Eviction, ...] = ()
+    shortfall: tuple[Blocker, ...] = ()
+    window: Window | None = None  # the one that is open, else the next
+
+    @property
+    def begins_at(self) -> datetime:
+        """Now, or when the next window opens."""
+        return self.at if self.window is None else max(self.at, self.window[0])
+
+    def fits(self, span: timedelta | None) -> bool | None:
+        """Whether a run so long ends before the window does; None where there is no window, or no telling."""
+        return None if self.window is None or span is None else self.begins_at + span <= self.window[1]
+
+
+def forecast(
+    job: Job,
+    ports: Ports,
+    settings: RunSettings,
+    runtime: Runtime,
+    given: Circumstances | None = None,
+    stopwatch: Stopwatch = time.monotonic,
+) -> Forecast:
+    """What `loop.run` would do now, and how long it would take. Raises what the first look at the real world raises.
+
+    `job` sees one replay; the others are given copies that remember nothing of it.
+    """
+    given = given or Circumstances()
+    began = stopwatch()
     seen = observe(ports, runtime)
-    pool = job.pool.name if job.pool is not None else ""
-    world = world_of(
-        seen.listing.vms if seen.listing is not None else (),
-        seen.view,
-        seen.at,
-        Profile(),
-        SEED,
-        pool=pool,
-        leftovers=(seen.listing.leftovers or ()) if seen.listing is not None else (),
-        lock=seen.lock,
+    learned = learned_from(seen, job.pool, given.past)
+    pristine = copy.deepcopy(job)
+    resolver = _once(ports.cloud.resolve) if ports.cloud is not None else None
+    replays = [replay(job, seen, settings, learned, 0, resolver)]
+    is_certain = not replays[0].result.changed or not any(learned.samples.values())
+    while not is_certain and len(replays) < REPLAYS_MAX and _has_time(stopwatch() - began, len(replays)):
+        replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver))
+    return _concluded(seen, job.pool, replays, learned, given)
+
+
+def learned_from(seen: Seen, pool: Pool | None, past: Past) -> Learned:
+    """What the machines that were `seen`, and earlier runs, tell of durations."""
+    strategy = pool.strategy if pool is not None else Strategy()
+    vms = seen.listing.vms if seen.listing is not None else ()
+    return learn(vms, seen.view.nodes if seen.view is not None else {}, past, strategy.startup_timeout)
+
+
+def seen_of(first: Snapshot) -> Seen:
+    """The facts behind a run's first snapshot, so that a run that is over can be replayed from its beginning."""
+    machines = first.machines.values()
+    nodes = {**first.nodes, **{machine.node.name: machine.node for machine in machines if machine.node is not None}}
+    leftovers = tuple(leftover for leftover in first.leftovers if leftover.kind != "token")
+    listing = Listing(as_of=first.at, vms=tuple(machine.vm for machine in machines), leftovers=leftovers)
+    return Seen(first.at, listing, ClusterView(as_of=first.at, nodes=nodes, budgets=dict(first.budgets)), None)
+
+
+def surges_beside(pool: Pool) -> tuple[int, ...]:
+    """Surges worth comparing with the pool's own: half of it, it, twice and four times as many, within the pool's size."""
+    own = max(1, limits_of(pool).surge)
+    return tuple(sorted({min(max(1, surge), max(1, pool.replicas)) for surge in (own // 2, own, 2 * own, 4 * own)}))
+
+
+def with_surges(
+    job_of: Callable[[Pool], Job],
+    pool: Pool,
+    seen: Seen,
+    settings: RunSettings,
+    learned: Learned,
+    surges: Iterable[int],
+    wall_seconds: float = WALL_SECONDS,
+    stopwatch: Stopwatch = time.monotonic,
+) -> tuple[tuple[int, timedelta], ...]:
+    """`(surge, median duration)` of the same roll with other surges; those that don't fit into the time are left out.
+
+    `job_of` makes the job of a pool: `Rollout`. All surges meet the same draws.
+    """
+    began = stopwatch()
+    found = []
+    for surge in surges:
+        took: list[timedelta] = []
+        while len(took) < SURGE_REPLAYS and stopwatch() - began < wall_seconds:
+            asked = replace(pool, strategy=replace(pool.strategy, max_surge=surge))
+            took.append(replay(job_of(asked), seen, settings, learned, len(took)).result.duration)
+        if took:
+            found.append((surge, quantile(took, 0.5)))
+    return tuple(found)
+
+
+def quantile(values: Sequence[timedelta], share: float) -> timedelta:
+    """The smallest of `values` that at least this share of them does not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def window_for(windows: Iterable[Window], now: datetime) -> Window | None:
+    """The first window that is not over."""
+    return next((window for window in sorted(windows) if window[1] > now), None)
+
+
+def _once(resolve: Resolver) -> Resolver:
+    """Asks the real cloud what an image means for the first replay only."""
+    known: dict[tuple[tuple[str, str], ...], Revision] = {}
+
+    def resolved(image: Mapping[str, str] | None) -> Revision:
+        key = tuple(sorted((image or {}).items()))
+        if key not in known:
+            known[key] = resolve(image)
+        return known[key]
+
+    return resolved
+
+
+def _has_time(passed: float, done: int) -> bool:
+    """Whether one more replay would end in time, as long as those so far."""
+    return passed * (done + 1) / done <= WALL_SECONDS
+
+
+def _concluded(seen: Seen, pool: Pool | None, replays: Sequence[Replay], learned: Learned, given: Circumstances) -> Forecast:
+    took = [each.result.duration for each in replays]
+    p50 = quantile(took, 0.5)
+    median = replays[took.index(p50)]
+    result = replace(median.result, blockers=(*_held_by_another(seen), *given.shortfall, *median.result.blockers))
+    return Forecast(
+        at=seen.at,
+        result=result,
+        replays=len(replays),
+        failures=sum(1 for each in replays if each.result.failure is not None),
+        p50=p50,
+        p95=quantile(took, 0.95) if len(replays) >= P95_FROM else None,
+        learned=learned,
+        capacity=dips(median.first, result.machines, result.steps, pool, seen.at) if pool is not None else {},
+        evictions=_evictions(seen, median.evicted),
+        shortfall=given.shortfall,
+        window=window_for(given.windows, seen.at),
     )
-    session = VirtualSession(world)
-    rehearsed = Ports(
-        cloud=SimulatedCloud(session, pool, "", resolver=ports.cloud.resolve) if ports.cloud is not None else None,
-        cluster=SimulatedCluster(session, pool) if ports.cluster is not None else None,
-        lock=SimulatedLock(session, pool) if ports.lock is not None else None,
-    )
-    virtual = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout)
-    result = loop.run(job, rehearsed, virtual, None, replace(settings, wait=True, steering_look=None))
-    return replace(result, blockers=(*_held_by_another(seen), *result.blockers))
+
+
+def _evictions(seen: Seen, evicted: Mapping[str, int]) -> tuple[Eviction, ...]:
+    """Per owner, those whose pods are evicted most often first."""
+    pods: dict[str, int] = {}
+    for node in seen.view.nodes.values() if seen.view is not None else ():
+        for pod in node.pods:
+            pods[owner_of(pod)] = pods.get(owner_of(pod), 0) + 1
+    found = [Eviction(owner, pods.get(owner, 0), times) for owner, times in evicted.items()]
+    return tuple(sorted(found, key=lambda each: (-each.evictions / max(1, each.pods), -each.evictions, each.owner)))
 
 
 def _held_by_another(seen: Seen) -> tuple[Blocker, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
@@ -21,6 +22,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.record impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, Forecast
+
 
 class Watched:
     """A job that remembers the first and the last snapshot it was asked about: for `--diff`, and for what the task returns."""
@@ -28,6 +32,7 @@ class Watched:
     def __init__(self, job: Job) -> None:
         self.first: Snapshot | None = None
         self.last: Snapshot | None = None
+        self.forecast: Forecast | None = None  # in check mode
         self._job = job
 
     @property
@@ -129,8 +134,17 @@ def seen_lock(ports: Ports) -> LockFact:
     return ports.lock.read() if ports.lock is not None else LockFact()
 
 
-def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, seen: LockFact) -> Result:
-    """Do it, or in check mode find out what would be done."""
+def run(
+    job: Watched,
+    kit: Kit,
+    settings: RunSettings,
+    face: Face,
+    *,
+    check: bool,
+    seen: LockFact,
+    given: Circumstances | None = None,
+) -> Result:
+    """Do it, or in check mode find out what would be done: the job keeps the forecast. `given` is what a forecast shows beside."""
     face.now = kit.runtime.now
     settings = replace(settings, seen=seen)
     if job.pool is not None:
@@ -138,9 +152,9 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, s
     if check:
         from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import forecast
 
-        result = forecast(job, kit.ports, settings, kit.runtime)
-        _tell_plan(result, face)
-        return result
+        job.forecast = forecast(job, kit.ports, settings, kit.runtime, given)
+        _tell_plan(job.forecast, face)
+        return job.forecast.result
     from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
     from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
 
@@ -152,13 +166,18 @@ def run(job: Job, kit: Kit, settings: RunSettings, face: Face, *, check: bool, s
     return loop.run(job, ports, kit.runtime, face.reporter, settings, face.stops)
 
 
-def _tell_plan(result: Result, face: Face) -> None:
-    """The plan as events, at the times it expects: who shows a run's progress shows a plan as well."""
-    now = face.now()
+def _tell_plan(foreseen: Forecast, face: Face) -> None:
+    """The plan as events, at the times it expects: who shows a run's progress shows a plan as well. What it comes to is told last."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import sentences_of
+
+    now, result = face.now(), foreseen.result
+    ends_at = now + result.duration
     face.reporter.tell(Event(at=now, kind="plan", text="nothing is changed; times are estimates"))
     for step in result.steps:
         face.reporter.tell(Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason))
     for blocker in result.blockers:
-        face.reporter.tell(Event(at=now + result.duration, kind="blocked", machine=blocker.where, text=blocker.what))
+        face.reporter.tell(Event(at=ends_at, kind="blocked", machine=blocker.where, text=blocker.what))
+    for sentence in sentences_of(foreseen):
+        face.reporter.tell(Event(at=ends_at, kind="plan", text=sentence))
     ending = "the plan ends here" if result.failure is None else str(result.failure)
-    face.reporter.tell(Event(at=now + result.duration, kind="end", text=ending))
+    face.reporter.tell(Event(at=ends_at, kind="end", text=ending))

@@ -37,6 +37,7 @@ class Vm:
     addresses: tuple[str, ...] = ()
     fault: str = ""  # the cloud's words, when status is ERROR
     attempt: int = 1
+    running_since: datetime | None = None  # when building ended; None while it builds, and where the cloud does not tell
 
     @property
     def is_ours(self) -> bool:

@@ -8,6 +8,7 @@ can keep; `random.Random` would need 2.5 KB for each write.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,6 +19,9 @@ _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 CONSTANT = "constant"
 UNIFORM = "uniform"
 LOGNORMAL = "lognormal"
+EMPIRICAL = "empirical"
+
+REDRAWS_MAX = 20  # to find a duration longer than what has passed already
 
 
 class Chance:
@@ -46,12 +50,13 @@ class Spread:
     """A distribution of durations in seconds.
 
     `constant`: a. `uniform`: between a and b. `lognormal`: median a, sigma b (of the logarithm): 0.5 puts 95% between
-    0.38 and 2.7 times the median.
+    0.38 and 2.7 times the median. `empirical`: one of `values`, each as likely as the others.
     """
 
     kind: str
     a: float
     b: float = 0.0
+    values: tuple[float, ...] = ()
 
     def draw(self, chance: Chance) -> timedelta:
         """The next duration. A constant uses up no chance, so that adding one changes nothing else."""
@@ -59,6 +64,8 @@ class Spread:
             return timedelta(seconds=self.a)
         if self.kind == UNIFORM:
             return timedelta(seconds=self.a + (self.b - self.a) * chance.unit())
+        if self.kind == EMPIRICAL:
+            return timedelta(seconds=self.values[int(chance.unit() * len(self.values))])
         return timedelta(seconds=self.a * math.exp(self.b * chance.normal()))
 
 
@@ -75,6 +82,25 @@ def uniform(low_seconds: float, high_seconds: float) -> Spread:
 def lognormal(median_seconds: float, sigma: float) -> Spread:
     """Half below the median, with a long tail above it: what machines and drains really look like."""
     return Spread(LOGNORMAL, median_seconds, sigma)
+
+
+def empirical(values: Iterable[float]) -> Spread:
+    """One of these, in seconds: what was measured, with whatever shape it has."""
+    return Spread(EMPIRICAL, 0.0, values=tuple(values))
+
+
+def remaining(spread: Spread, elapsed: timedelta, chance: Chance) -> timedelta:
+    """How long something still takes that began `elapsed` ago: a duration that is longer than that, less what has passed.
+
+    One that has taken longer than the distribution knows ends now.
+    """
+    for _try in range(REDRAWS_MAX):
+        drawn = spread.draw(chance)
+        if drawn > elapsed:
+            return drawn - elapsed
+        if spread.kind == CONSTANT:
+            break
+    return timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

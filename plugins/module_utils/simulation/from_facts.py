@@ -17,7 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread, remaining
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.hypervisor import BUILT, VM_GONE
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.nodes import READY
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import (
@@ -75,6 +75,18 @@ def world_of(
     return world
 
 
+def empty_alike(world: World, spread: Spread) -> None:
+    """Let all pods of a node take equally long to end, drawn once a node: for durations that were measured by node.
+
+    Drawn by pod, the slowest of thirty would always be from the tail. A pod never takes longer than its grace period.
+    """
+    for uids in world.pods.on.values():
+        stop = spread.draw(world.state.chance)
+        for uid in uids:
+            row = world.state.pods[uid]
+            row.stop, row.stop_known = stop, True
+
+
 def _host(vm: Vm, pool: str, port: str) -> Host:
     return Host(vm, pool, vm.fields.get("image", ""), runs=vm.status == vm_states.RUNNING, port=port)
 
@@ -96,18 +108,18 @@ def _add_nodes(world: World, hosts: dict[str, Host], view: ClusterView) -> None:
 
 
 def _add_host(world: World, host: Host, member: Member | None) -> None:
-    """With what is to come of it. A building one has as long to go as a new one: when it began to build is not told."""
+    """With what is to come of it: the rest of what has begun, reckoned from when facts say that it began."""
     host.node = member.name if member is not None else ""
     world.hypervisor.add(host)
     state, vm = world.state, host.vm
     if vm.status == vm_states.BUILDING:
-        state.plan(state.profile.create.draw(state.chance), BUILT, vm.id)
+        state.plan(remaining(state.profile.create, state.now - vm.created_at, state.chance), BUILT, vm.id)
     elif vm.status == vm_states.DELETING:
         state.plan(state.profile.delete.draw(state.chance), VM_GONE, vm.id)
     elif host.runs and member is None:
-        world.nodes.boot(host)
+        world.nodes.boot(host, state.now - (vm.running_since or vm.created_at))
     elif host.runs and member is not None and member.ready is False and marks.NODE_READY_AT not in member.annotations:
-        state.plan(state.profile.ready.draw(state.chance), READY, vm.id)
+        state.plan(remaining(state.profile.ready, state.now - (vm.running_since or vm.created_at), state.chance), READY, vm.id)
     if not host.runs and member is not None and member.ready is True:
         world.nodes.halt(host)
 

@@ -153,7 +153,7 @@ class Hypervisor:
             self.fail(host, host.doomed)
             return
         host.runs = True
-        self._set(host, replace(host.vm, status=vm_states.RUNNING))
+        self._set(host, replace(host.vm, status=vm_states.RUNNING, running_since=self._state.now))
         self._nodes.boot(host)
 
     def gone(self, vm_id: str) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, NotFound
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import remaining
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.pods import Pods
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import PER_NODE, Host, Member, Workload
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import State
@@ -35,11 +36,11 @@ class Nodes:
 
     # The machine's side.
 
-    def boot(self, host: Host) -> None:
-        """A VM runs: its kubelet will join, unless its image is bad."""
+    def boot(self, host: Host, since: timedelta = _AT_ONCE) -> None:
+        """A VM runs, for so long already: its kubelet will join, unless its image is bad."""
         if not host.joins or not self._state.settings.has_cluster:
             return
-        takes = self._state.profile.ready.draw(self._state.chance)
+        takes = remaining(self._state.profile.ready, since, self._state.chance)
         self._state.plan(takes * JOINS_AT, JOIN, host.vm.id)
         self._state.plan(takes, READY, host.vm.id)
 

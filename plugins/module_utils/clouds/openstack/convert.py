@@ -68,6 +68,7 @@ def vm_of(server: Json, pool: str, skew: timedelta) -> Vm | None:
     proofs = sum((slot is not None, metadata.get(marks.POOL) == pool, tags.get(marks.POOL) == pool))
     if not proofs or is_gone(server):
         return None
+    launched = server.get("OS-SRV-USG:launched_at")
     noted_slot, attempt = metadata.get(marks.SLOT, ""), metadata.get(marks.ATTEMPT, "")
     return Vm(
         id=server["id"],
@@ -84,6 +85,7 @@ def vm_of(server: Json, pool: str, skew: timedelta) -> Vm | None:
         addresses=_addresses(server.get("addresses") or {}),
         fault=_fault(server.get("fault")),
         attempt=int(attempt) if attempt.isdigit() else 1,
+        running_since=parse_instant(launched) - skew if launched else None,
     )
 
 

@@ -64,6 +64,7 @@ def test_a_server_that_runs() -> None:
         system_uuid="d3c0e92e-ad1b-4d5d-ba38-67fe992fc68a",
         addresses=("10.20.0.96",),
         attempt=1,
+        running_since=datetime(2026, 11, 21, 8, 34, 23, tzinfo=UTC),
     )
 
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A forecast as a task returns it, and as sentences that fit a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import P95_FROM, Eviction, Forecast
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import BOOT, CREATE, DELETE, EMPTY, READY
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+
+OWNERS_MAX = 20  # in a result; the others are in the total
+DOMAINS_MAX = 6  # in a sentence
+
+# What a duration is called, and what is assumed where nothing taught it.
+KINDS = {
+    CREATE: "created to running",
+    BOOT: "running to node",
+    READY: "node to ready",
+    EMPTY: "last eviction to empty",
+    DELETE: "delete to gone",
+}
+
+
+def facts_of(foreseen: Forecast) -> dict[str, Any]:
+    """`{p50, p95, replays, failures, durations, capacity, evictions, quota, window?}`, small however large the pool is."""
+    answer: dict[str, Any] = {
+        "p50": say_duration(foreseen.p50),
+        "p50_seconds": round(foreseen.p50.total_seconds()),
+        "p95": _say(foreseen.p95),
+        "p95_seconds": round(foreseen.p95.total_seconds()) if foreseen.p95 is not None else None,
+        "replays": foreseen.replays,
+        "failures": foreseen.failures,
+        "durations": {kind: _source(source) for kind, source in foreseen.learned.sources().items()},
+        "capacity": {domain: {"now": dip.now, "fewest": dip.fewest} for domain, dip in foreseen.capacity.items()},
+        "evictions": _evictions(foreseen.evictions),
+        "quota": [{"what": blocker.what, "where": blocker.where} for blocker in foreseen.shortfall],
+    }
+    if foreseen.window is not None:
+        begin, end = foreseen.window
+        fits = {"p50_fits": foreseen.fits(foreseen.p50), "p95_fits": foreseen.fits(foreseen.p95)}
+        answer["window"] = {"begin": say_instant(begin), "end": say_instant(end), **fits}
+    return answer
+
+
+def sentences_of(foreseen: Forecast) -> list[str]:
+    """What a person wants to know of it, a line each; none where nothing would be done."""
+    if not foreseen.result.changed:
+        return []
+    lines = [_length(foreseen), *_fallen_short(foreseen), _durations(foreseen)]
+    if foreseen.capacity:
+        lines.append(_capacity(foreseen))
+    if foreseen.evictions:
+        found = _evictions(foreseen.evictions)
+        lines.append(f"evicts {found['total']} times, pods of {found['owners']} owners, {found['per_pod']:g} times a pod")
+        worst = foreseen.evictions[0]
+        if worst.evictions > worst.pods:
+            lines.append(f"moved most often: {worst.owner}, {worst.evictions} evictions of {worst.pods} pods")
+    lines += [f"quota: {blocker.what}" for blocker in foreseen.shortfall]
+    if foreseen.window is not None:
+        lines.append(_window(foreseen))
+    return lines
+
+
+def _length(foreseen: Forecast) -> str:
+    runs = "1 replay" if foreseen.replays == 1 else f"{foreseen.replays} replays"
+    tail = f"p95 {say_duration(foreseen.p95)}" if foreseen.p95 is not None else f"no p95 from fewer than {P95_FROM}"
+    return f"takes {say_duration(foreseen.p50)} (p50; {tail}) by {runs}"
+
+
+def _fallen_short(foreseen: Forecast) -> list[str]:
+    return [f"does not reach its end in {foreseen.failures} of {foreseen.replays} replays"] if foreseen.failures else []
+
+
+def _durations(foreseen: Forecast) -> str:
+    """From how many machines, and what is only assumed."""
+    sources = {kind: _source(source) for kind, source in foreseen.learned.sources().items()}
+    known = [f"{kind} {source['median']}" for kind, source in sources.items() if source["machines"]]
+    assumed = [f"{kind} {source['median']}" for kind, source in sources.items() if not source["machines"] and source["median"] != "0s"]
+    count = max(source["machines"] for source in sources.values())
+    parts = [f"learned from {count}: " + ", ".join(known)] if known else []
+    parts += ["assumed: " + ", ".join(assumed)] if assumed else []
+    return "; ".join(parts)
+
+
+def _capacity(foreseen: Forecast) -> str:
+    dips = list(foreseen.capacity.items())
+    shown = [f"{domain + ' ' if domain else ''}{dip.fewest} of {dip.now}" for domain, dip in dips[:DOMAINS_MAX]]
+    more = f" and {len(dips) - DOMAINS_MAX} more" if len(dips) > DOMAINS_MAX else ""
+    return "fewest available: " + ", ".join(shown) + more
+
+
+def _window(foreseen: Forecast) -> str:
+    end = say_instant(foreseen.window[1]) if foreseen.window is not None else ""
+    if foreseen.fits(foreseen.p95):
+        return f"fits the window that ends {end}"
+    if foreseen.fits(foreseen.p50):
+        return f"fits the window that ends {end} at p50, " + ("not at p95" if foreseen.p95 is not None else "p95 not known")
+    return f"does not fit the window that ends {end}"
+
+
+def _evictions(found: tuple[Eviction, ...]) -> dict[str, Any]:
+    total, pods = sum(each.evictions for each in found), sum(each.pods for each in found)
+    most = [{"owner": each.owner, "pods": each.pods, "evictions": each.evictions} for each in found[:OWNERS_MAX]]
+    return {"total": total, "owners": len(found), "per_pod": round(total / pods, 2) if pods else 0.0, "most": most}
+
+
+def _source(source: Mapping[str, Any]) -> dict[str, Any]:
+    median = source["median"]
+    said = say_duration(timedelta(seconds=median)) if median is not None else "grace period"
+    return {"machines": source["machines"], "median": said}
+
+
+def _say(span: timedelta | None) -> str:
+    return say_duration(span) if span is not None else ""
