@@ -245,6 +245,64 @@ pending:
   returned: when that is so
   type: str
   sample: "paused by ops@bastion, since 2026-11-21T04:10:07Z: 4 machines are not as asked for"
+forecast:
+  description:
+    - What the run would come to. The whole of it is replayed in virtual time, as often as fits in 5 seconds, on a copy of what is there,
+      with durations that past machines took.
+  returned: in check mode
+  type: dict
+  contains:
+    p50:
+      description: Half of the replays took no longer. C(plan) is the replay of this length.
+      type: str
+      sample: 42m10s
+    p50_seconds:
+      description: The same as a number.
+      type: int
+      sample: 2530
+    p95:
+      description: 95 of 100 replays took no longer; empty where fewer than 10 replays were made.
+      type: str
+      sample: 51m3s
+    p95_seconds:
+      description: The same as a number; null where it is not known.
+      type: int
+      sample: 3063
+    replays:
+      description: How many were made.
+      type: int
+      sample: 37
+    failures:
+      description: How many of them did not reach their end. C(blockers) has why, for the replay of median length.
+      type: int
+      sample: 0
+    durations:
+      description:
+        - What replays drew from, by kind. V(create) is from created to running, V(boot) to the node's joining, V(ready) to its first
+          readiness, V(empty) from the last eviction of a node to its being empty, V(delete) until the machine is gone.
+        - C(machines) is from how many it was learned, V(0) where C(median) is only assumed; V(grace period) is that of each pod.
+      type: dict
+      sample: {"create": {"machines": 20, "median": "1m30s"}, "delete": {"machines": 0, "median": "10s"}}
+    capacity:
+      description: Available machines of each failure domain, now and at the lowest point of the plan.
+      type: dict
+      sample: {"az1": {"now": 7, "fewest": 6}}
+    evictions:
+      description:
+        - How many evictions there are in all, of pods of how many owners, and how many times a pod is evicted.
+        - C(most) are the 20 owners whose pods are evicted most often, with how many they have.
+      type: dict
+      sample: {"total": 180, "owners": 12, "per_pod": 1.0, "most": [{"owner": "shop/ReplicaSet/cart-7d9f", "pods": 6, "evictions": 6}]}
+    quota:
+      description: What the quota lacks for it.
+      type: list
+      elements: dict
+      sample: []
+    window:
+      description: The window that is open, or the next one, and whether a run of the length of C(p50) and C(p95) ends inside of it.
+      type: dict
+      returned: where there are windows
+      sample: {"begin": "2026-11-21T22:00:00Z", "end": "2026-11-22T04:00:00Z", "p50_fits": true, "p95_fits": false}
 blockers:
   description: What prevents something, also where the run went well in the end.
   returned: always, unless an option was refused

@@ -19,6 +19,7 @@ from ansible_collections.immutable.fleet.tests.benchmarks import (
     calls,
     deciding,
     drain,
+    forecast,
     kubernetes_roll,
     makespan,
     memory,
@@ -34,6 +35,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "build/bench.json"
 SUBJECTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "makespan": makespan.measure,
     "decide": deciding.measure,
+    "forecast": forecast.measure,
     "memory": memory.measure,
     "startup": startup.measure,
     "sight": sight.measure,

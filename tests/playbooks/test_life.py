@@ -141,6 +141,29 @@ def test_check_mode_returns_the_plan_and_changes_nothing(site: Site) -> None:
     assert re.search(r"^ +0s  plan: nothing is changed; times are estimates$", run.text, flags=re.MULTILINE)
 
 
+def test_check_mode_forecasts_from_the_machines_that_are_there(site: Site) -> None:
+    """How long, from what it was learned, how far capacity falls, who is moved how often: returned, and told in lines."""
+    run = site.run(
+        [
+            site.make_world(workloads=[SHOP]),
+            site.pool("v1", register="made", failure_domains=["az1", "az2"], replicas=6),
+            {**site.pool("v2", register="plan", failure_domains=["az1", "az2"], replicas=6), "check_mode": True},
+            {**site.change_world(), "register": "world"},
+        ]
+    )
+    assert run.code == 0, run.text
+    forecast = run["plan"]["forecast"]
+    assert (forecast["failures"], forecast["replays"] >= 1, forecast["p50_seconds"] > 0) == (0, True, True)
+    assert forecast["durations"]["create"] == {"machines": 6, "median": "20s"}
+    assert {kind for kind, source in forecast["durations"].items() if not source["machines"]} == {"empty", "delete"}
+    assert forecast["capacity"].keys() == {"az1", "az2"}
+    assert forecast["evictions"]["owners"] == 1
+    assert {machine["image"] for machine in run["world"]["machines"]} == {"v1"}
+    assert re.search(r"^ +\w+  plan: takes \w+ \(p50; .*\) by \d+ replays?$", run.text, flags=re.MULTILINE)
+    assert re.search(r"^ +\w+  plan: fewest available: az1 \d of 3, az2 \d of 3$", run.text, flags=re.MULTILINE)
+    assert len(str(forecast)) < 1500, "results stay small"
+
+
 ELSEWHERE = '''
 from ansible.plugins.connection.local import Connection as Local
 

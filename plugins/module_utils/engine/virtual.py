@@ -66,7 +66,8 @@ class Steady:
 class VirtualRuntime:
     """Virtual time over a `life`.
 
-    `call_timeout` is when the caller of a lost call gives up; `gather` for how long a turn waits for more, once something happened.
+    `call_timeout` is when the caller of a lost call gives up. `pace` is the least time between two turns: a replay of a large pool
+    would take too long if it turned for each change.
     """
 
     def __init__(
@@ -77,14 +78,15 @@ class VirtualRuntime:
         network: Network | None = None,
         seed: int = 0,
         call_timeout: timedelta = timedelta(seconds=20),
-        gather: timedelta = GATHER,
+        pace: timedelta = timedelta(0),
     ) -> None:
         self._life = life
         self._now = now
         self._network: Network = network or Steady()
         self._random = random.Random(seed)
         self._call_timeout = call_timeout
-        self._gather = gather
+        self._pace = pace
+        self._turned_at = now
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = 0
         self._run = 0  # whose answers are still wanted
@@ -128,7 +130,13 @@ class VirtualRuntime:
         self._woken = True
 
     def wait(self, until: datetime | None) -> None:
-        """Play events until one wakes the loop, or `until`."""
+        """Play events until one wakes the loop, or `until`; with a pace, not before the next turn is due."""
+        self._wait(until)
+        if self._pace:
+            self.play_until(max(self._now, self._turned_at + self._pace))
+            self._turned_at = self._now
+
+    def _wait(self, until: datetime | None) -> None:
         while not self._woken:
             due = self._next_due()
             if due is None or (until is not None and due > until):
@@ -136,7 +144,7 @@ class VirtualRuntime:
                     self._jump(until)
                 return
             self._play(due)
-        gather_until = self._now + self._gather if until is None else min(self._now + self._gather, max(until, self._now))
+        gather_until = self._now + GATHER if until is None else min(self._now + GATHER, max(until, self._now))
         while (due := self._next_due()) is not None and due <= gather_until:
             self._play(due)
         self._woken = False

@@ -79,6 +79,7 @@ class World:
         self._machines = Machines(pool)
         self._looks: dict[str, Look] = {}
         self._gates: dict[tuple[str, str], GateLook] = {}
+        self._tries_most = TRIES_KEPT
 
     # Facts come in ----------------------------------------------------------------------------------------------------
     @property
@@ -281,11 +282,14 @@ class World:
         )
 
     def _living_evictions(self) -> Mapping[str, EvictionTry]:
-        """Tries of pods that still exist; those of pods that are gone are forgotten now and then."""
-        if len(self.evictions) > TRIES_KEPT and self.view is not None:
+        """Tries of pods that still exist; those of pods that are gone are forgotten now and then.
+
+        All pods are looked through when there are twice as many tries as were kept the last time, not in each turn.
+        """
+        if len(self.evictions) > self._tries_most and self.view is not None:
             alive = {pod.uid for node in self.view.nodes.values() for pod in node.pods}
-            if len(self.evictions) > 2 * len(alive.intersection(self.evictions)):
-                self.evictions = {uid: tried for uid, tried in self.evictions.items() if uid in alive}
+            self.evictions = {uid: tried for uid, tried in self.evictions.items() if uid in alive}
+            self._tries_most = max(TRIES_KEPT, 2 * len(self.evictions))
         return self.evictions
 
     def _busy(self, now: datetime) -> frozenset[str]:

@@ -202,7 +202,7 @@ def revision_diff(before: Mapping[str, Machine], pool: Pool, *, is_absent: bool)
         if revision == pool.revision.id and not is_absent:
             continue
         for name, (old, new) in changed_fields(fields[revision], wanted).items():
-            was.append(f"{name}: {_short(old)}  ({count} machines)")
+            was.append(f"{name}: {_short(old)}  ({count} machine{'s' if count != 1 else ''})")
             will.append(f"{name}: {_short(new)}{_asked(name, pool)}")
     if not vms and not is_absent:
         will += [f"{name}: {_short(value)}{_asked(name, pool)}" for name, value in sorted(wanted.items())]
@@ -217,7 +217,9 @@ def revision_diff(before: Mapping[str, Machine], pool: Pool, *, is_absent: bool)
 
 
 def _short(value: str) -> str:
-    """A digest is told apart by its first digits."""
+    """A digest is told apart by its first digits; "-" is a field that is not set, or that nobody wrote down."""
+    if not value:
+        return "-"
     return value if len(value) <= FIELD_SHOWN else value[:FIELD_SHOWN] + "..."
 
 

@@ -49,12 +49,12 @@ def sentences_of(foreseen: Forecast) -> list[str]:
     """What a person wants to know of it, a line each; none where nothing would be done."""
     if not foreseen.result.changed:
         return []
-    lines = [_length(foreseen), *_fallen_short(foreseen), _durations(foreseen)]
+    lines = [_length(foreseen), *_fallen_short(foreseen), *_durations(foreseen)]
     if foreseen.capacity:
         lines.append(_capacity(foreseen))
     if foreseen.evictions:
         found = _evictions(foreseen.evictions)
-        lines.append(f"evicts {found['total']} times, pods of {found['owners']} owners, {found['per_pod']:g} times a pod")
+        lines.append(f"{found['total']} evictions, owners of pods: {found['owners']}, evictions a pod: {found['per_pod']:g}")
         worst = foreseen.evictions[0]
         if worst.evictions > worst.pods:
             lines.append(f"moved most often: {worst.owner}, {worst.evictions} evictions of {worst.pods} pods")
@@ -74,15 +74,14 @@ def _fallen_short(foreseen: Forecast) -> list[str]:
     return [f"does not reach its end in {foreseen.failures} of {foreseen.replays} replays"] if foreseen.failures else []
 
 
-def _durations(foreseen: Forecast) -> str:
+def _durations(foreseen: Forecast) -> list[str]:
     """From how many machines, and what is only assumed."""
     sources = {kind: _source(source) for kind, source in foreseen.learned.sources().items()}
     known = [f"{kind} {source['median']}" for kind, source in sources.items() if source["machines"]]
     assumed = [f"{kind} {source['median']}" for kind, source in sources.items() if not source["machines"] and source["median"] != "0s"]
     count = max(source["machines"] for source in sources.values())
-    parts = [f"learned from {count}: " + ", ".join(known)] if known else []
-    parts += ["assumed: " + ", ".join(assumed)] if assumed else []
-    return "; ".join(parts)
+    lines = [f"learned from {count}: " + ", ".join(known)] if known else []
+    return [*lines, "assumed: " + ", ".join(assumed)] if assumed else lines
 
 
 def _capacity(foreseen: Forecast) -> str:
