@@ -276,6 +276,10 @@ forecast:
       description: How many of them did not reach their end. C(blockers) has why, for the replay of median length.
       type: int
       sample: 0
+    unfinished:
+      description: How many of them ended well and left something to the next run, such as one in the next window.
+      type: int
+      sample: 0
     durations:
       description:
         - What replays drew from, by kind. V(create) is from created to running, V(boot) to the node's joining, V(ready) to its first

@@ -39,7 +39,7 @@ Stopwatch = Callable[[], float]  # seconds, as time.monotonic
 class Circumstances:
     """What others found out and a forecast shows: what the quota lacks, when changes are allowed, what earlier runs taught.
 
-    `windows` are the present and coming intervals in which a rollout may start something, in order; empty: always.
+    `windows` are the present and coming intervals in which a rollout may start something; empty: those of the pool's strategy.
     """
 
     shortfall: tuple[Blocker, ...] = ()
@@ -64,6 +64,7 @@ class Forecast:
     result: Result
     replays: int
     failures: int  # replays that did not reach their end
+    unfinished: int = 0  # replays that ended well with something left for the next window, or the next run
     p50: timedelta
     p95: timedelta | None
     learned: Learned
@@ -77,9 +78,14 @@ class Forecast:
         """Now, or when the next window opens."""
         return self.at if self.window is None else max(self.at, self.window[0])
 
-    def fits(self, span: timedelta | None) -> bool | None:
-        """Whether a run so long ends before the window does; None where there is no window, or no telling."""
-        return None if self.window is None or span is None else self.begins_at + span <= self.window[1]
+    def fits(self, span: timedelta | None, share: float) -> bool | None:
+        """Whether a run so long, which this share of the replays did not exceed, ends before the window does.
+
+        None where there is no window, or no telling. A window that closes ends a run early: then what is left tells, not its length.
+        """
+        if self.window is None or span is None:
+            return None
+        return self.unfinished <= (1 - share) * self.replays and self.begins_at + span <= self.window[1]
 
 
 def forecast(
@@ -160,6 +166,17 @@ def quantile(values: Sequence[timedelta], share: float) -> timedelta:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
+def windows_of(pool: Pool) -> tuple[Window, ...]:
+    """The intervals of the pool's windows; those that overlap or touch are one."""
+    found: list[Window] = []
+    for begin, end in sorted(interval for window in pool.strategy.windows for interval in window.intervals):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return tuple(found)
+
+
 def window_for(windows: Iterable[Window], now: datetime) -> Window | None:
     """The first window that is not over."""
     return next((window for window in sorted(windows) if window[1] > now), None)
@@ -199,7 +216,8 @@ def _concluded(seen: Seen, pool: Pool | None, replays: Sequence[Replay], learned
         capacity=dips(median.first, result.machines, result.steps, pool, seen.at) if pool is not None else {},
         evictions=_evictions(seen, median.evicted),
         shortfall=given.shortfall,
-        window=window_for(given.windows, seen.at),
+        window=window_for(given.windows or (windows_of(pool) if pool is not None else ()), seen.at),
+        unfinished=sum(1 for each in replays if each.result.pending),
     )
 
 

@@ -33,6 +33,7 @@ def facts_of(foreseen: Forecast) -> dict[str, Any]:
         "p95_seconds": round(foreseen.p95.total_seconds()) if foreseen.p95 is not None else None,
         "replays": foreseen.replays,
         "failures": foreseen.failures,
+        "unfinished": foreseen.unfinished,
         "durations": {kind: _source(source) for kind, source in foreseen.learned.sources().items()},
         "capacity": {domain: {"now": dip.now, "fewest": dip.fewest} for domain, dip in foreseen.capacity.items()},
         "evictions": _evictions(foreseen.evictions),
@@ -40,7 +41,7 @@ def facts_of(foreseen: Forecast) -> dict[str, Any]:
     }
     if foreseen.window is not None:
         begin, end = foreseen.window
-        fits = {"p50_fits": foreseen.fits(foreseen.p50), "p95_fits": foreseen.fits(foreseen.p95)}
+        fits = {"p50_fits": foreseen.fits(foreseen.p50, 0.5), "p95_fits": foreseen.fits(foreseen.p95, 0.95)}
         answer["window"] = {"begin": say_instant(begin), "end": say_instant(end), **fits}
     return answer
 
@@ -93,9 +94,9 @@ def _capacity(foreseen: Forecast) -> str:
 
 def _window(foreseen: Forecast) -> str:
     end = say_instant(foreseen.window[1]) if foreseen.window is not None else ""
-    if foreseen.fits(foreseen.p95):
+    if foreseen.fits(foreseen.p95, 0.95):
         return f"fits the window that ends {end}"
-    if foreseen.fits(foreseen.p50):
+    if foreseen.fits(foreseen.p50, 0.5):
         return f"fits the window that ends {end} at p50, " + ("not at p95" if foreseen.p95 is not None else "p95 not known")
     return f"does not fit the window that ends {end}"
 

@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import Window
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 
 SETTINGS = RunSettings(holder="check")
@@ -50,6 +51,7 @@ def test_all_of_it() -> None:
     assert facts == {
         "replays": 12,
         "failures": 0,
+        "unfinished": 0,
         "durations": {
             "create": {"machines": 6, "median": "10s"},
             "boot": {"machines": 6, "median": "6s"},
@@ -166,6 +168,17 @@ def test_quantiles() -> None:
     """The smallest value that so many do not exceed: of ten the 95th percentile is the largest."""
     values = [timedelta(seconds=number) for number in range(10, 0, -1)]
     assert [quantile(values, share).total_seconds() for share in (0.5, 0.95)] == [5, 10]
+
+
+def test_the_pools_own_window() -> None:
+    """It closes in mid-roll: what is left is left for the next one, so a run does not fit, however early it ends."""
+    it = estate()
+    now = it.runtime.now()
+    open_now = Window(cron="* * * * *", duration=HOUR, intervals=((now - HOUR, now + timedelta(minutes=2)),))
+    touching = Window(cron="* * * * *", duration=HOUR, intervals=((now + timedelta(minutes=2), now + timedelta(minutes=3)),))
+    said = foretold(it, seconds_each=0.3, windows=(open_now, touching))
+    assert (said.window, said.unfinished) == ((now - HOUR, now + timedelta(minutes=3)), said.replays)
+    assert facts_of(said)["window"]["p50_fits"] is False
 
 
 def test_no_window_is_left() -> None:
