@@ -162,8 +162,8 @@ def run(
     ports = kit.ports
     if job.pool is not None:
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
-    job = with_preflight(job, ports, kit.runtime, waits=settings.wait)
-    return loop.run(job, ports, kit.runtime, face.reporter, settings, face.stops)
+    checked = with_preflight(job, ports, kit.runtime, waits=settings.wait)
+    return loop.run(checked, ports, kit.runtime, face.reporter, settings, face.stops)
 
 
 def _tell_plan(foreseen: Forecast, face: Face) -> None:
