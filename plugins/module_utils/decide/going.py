@@ -81,6 +81,8 @@ def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot,
     started = _started(machine, node, snapshot)
     if node.pods:
         _drain(turn, machine, node, snapshot, policy, left, started)
+    elif node.attachments and is_proven_dead(machine) and not _is_out_of_service(node):
+        turn.actions.append(_let_go(node))  # nobody unmounts there, and without it the cluster waits for that (FM12)
     elif node.attachments:
         emptied = machine.emptied_at or now
         _until(turn, machine, emptied + policy.volume_detach_timeout, now, f"{len(node.attachments)} volumes still attached")
@@ -142,9 +144,8 @@ def _drain(
     now, overdue_at = snapshot.at, started + policy.timeout
     wake_at: datetime | None = None
     is_dead = is_proven_dead(machine)
-    if is_dead and not any(taint.key == OUT_OF_SERVICE.key for taint in node.taints):
-        change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
-        turn.actions.append(ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go"))
+    if is_dead and not _is_out_of_service(node):
+        turn.actions.append(_let_go(node))
     elif is_dead:  # the taint alone does not move a pod that tolerates it (FM4)
         why = "its VM is off by the hypervisor's word"
         actions, wake_at = drain.remove_now(node, snapshot.evictions, policy, now, why)
@@ -163,6 +164,15 @@ def _drain(
     what = drain.waiting_for(node, snapshot.budgets) if now >= deadline else ""
     _until(turn, machine, deadline, now, what, since=started)
     turn.blockers += drain.blockers_of(node, snapshot.budgets, policy)
+
+
+def _is_out_of_service(node: Node) -> bool:
+    return any(taint.key == OUT_OF_SERVICE.key for taint in node.taints)
+
+
+def _let_go(node: Node) -> ChangeNode:
+    change = NodeChange(node=node.name, uid=node.uid, version=node.version, taints=(*node.taints, OUT_OF_SERVICE))
+    return ChangeNode(change, "its VM is off by the hypervisor's word: pods and volumes are let go")
 
 
 def _until(turn: Push, machine: Machine, deadline: datetime, now: datetime, what: str, since: datetime | None = None) -> None:

@@ -23,7 +23,6 @@ COLLECT = "collect"
 JOINS_AT = 0.8  # of the time from running to ready: the Node object appears, the network plugin still starts
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 _AT_ONCE = timedelta(0)
 
 
@@ -151,8 +150,9 @@ class Nodes:
             return
         self._written(member)
         self._pods.node_changed(member.name)
-        if member.ready is not True and any(taint.key == OUT_OF_SERVICE for taint in member.taints):
+        if member.ready is not True and member.is_out_of_service:
             self._pods.terminate_all(member.name, _AT_ONCE)
+            self._pods.volumes.let_go(member.name, self._state.profile.detach.draw(self._state.chance))
 
     def delete(self, name: str, uid: str) -> None:
         """Delete the Node object; its pods are collected later. One that is gone already is success."""

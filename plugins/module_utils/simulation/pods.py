@@ -307,7 +307,9 @@ class Pods:
             there = self.on[node]
             there.pop(uid, None)
             lives = self._kubelet_lives(node)
-            after = (state.profile.detach if lives else state.profile.force_detach).draw(state.chance)
+            member = state.members.get(node)
+            is_let_go = lives or (member is not None and member.is_out_of_service)
+            after = (state.profile.detach if is_let_go else state.profile.force_detach).draw(state.chance)
             if row.claim:
                 self.volumes.release(row.claim, node, after)
             if not there:

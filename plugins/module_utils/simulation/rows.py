@@ -20,6 +20,7 @@ Row = TypeVar("Row")
 
 DEPLOYMENT = "Deployment"  # a replacement at once, under a new name
 STATEFUL_SET = "StatefulSet"  # a replacement under the same name, once the old pod is gone
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"  # key of the taint
 BARE = "Pod"  # nothing brings it back
 PER_NODE = "PerNode"  # one on each node that joins, never moved: a drain of a known duration, for benchmarks
 
@@ -127,6 +128,11 @@ class Member:
     annotations: dict[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     order: int = 0  # of joining: settles ties of the scheduler
+
+    @property
+    def is_out_of_service(self) -> bool:
+        """Somebody vouches that its machine is off: pods and volumes are let go."""
+        return any(taint.key == OUT_OF_SERVICE for taint in self.taints)
 
 
 @dataclass(slots=True)

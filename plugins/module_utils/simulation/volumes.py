@@ -44,6 +44,12 @@ class Volumes:
         if volume is not None and volume.node == node:
             self._state.plan(after, DETACHED, f"{claim} {volume.turn}")
 
+    def let_go(self, node: str, after: timedelta) -> None:
+        """Out of service: what no pod uses any more is detached without waiting for a kubelet to unmount it."""
+        for claim in self.on.get(node, ()):
+            if all(row.claim != claim or row.node != node for row in self._state.pods.values()):
+                self.release(claim, node, after)
+
     def release_observed(self, node: str, after: timedelta) -> None:
         """No pod is left on `node`: what nobody is known to use goes too."""
         for claim in self.on.get(node, ()):

@@ -62,6 +62,12 @@ def pushed(subject: Machine, **world: Any) -> going.Push:
         pytest.param(leaving(pods=(pod("a"), pod("b"))), {}, ["evict uid-a: no PDB", "evict uid-b: no PDB"], id="pods: evicted"),
         pytest.param(leaving(pods=(pod("a", terminating_since=ago(1)),)), {}, [], id="pods going: waited for"),
         pytest.param(leaving(attachments=("csi-1",)), {}, [], id="FM12 volumes attached: waited for"),
+        pytest.param(
+            leaving(attachments=("csi-1",), status=vm_states.STOPPED, ready=None),
+            {},
+            ["label m1: its VM is off by the hypervisor's word: pods and volumes are let go"],
+            id="FM12 volumes attached to a machine that is proven dead: let go",
+        ),
         pytest.param(leaving(), {}, [LOOK_NOW], id="FM05 seems empty: a direct look"),
         pytest.param(leaving(), {"looks": {"m1": look(11)}}, [LOOK_NOW], id="FM05 a look that is too old"),
         pytest.param(leaving(emptied_at=ago(3)), {"looks": {"m1": look(5)}}, [LOOK_NOW], id="FM05 a look from before it was empty"),
