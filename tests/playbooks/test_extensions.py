@@ -13,7 +13,8 @@ from typing import Any
 import jq  # the library that the controller itself uses
 import yaml
 
-from ansible_collections.immutable.fleet.tests.playbooks.conftest import ROOT, Site
+from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
+from ansible_collections.immutable.fleet.tests.shell import ROOT
 
 QUERIES = Path("extensions/audit/event_query.yml")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.calendar import is_open, most_at_once
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override, standing_refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -52,13 +51,26 @@ def brake(pool: Pool, asked: Revision, snapshot: Snapshot) -> Brake | None:
     return Brake(blocker=Blocker(code=CLOSED, what=what, where=where)) if what else None
 
 
+def most_at_once(pool: Pool, now: datetime) -> int | None:
+    """How many machines may be on their way out for a new one, by the calendar; None: no limit now."""
+    if not pool.strategy.budgets:
+        return None
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide import calendar
+
+    return calendar.most_at_once(pool.strategy.budgets, pool.replicas, now)[0]
+
+
 def _closed(pool: Pool, now: datetime) -> str:
     """Why no replacement may begin by the calendar; what has begun goes on, and the next run in the window with it."""
     strategy = pool.strategy
-    open_now, changes_at = is_open(strategy.windows, now)
+    if not strategy.windows and not strategy.budgets:
+        return ""
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide import calendar  # few pools have one
+
+    open_now, changes_at = calendar.is_open(strategy.windows, now)
     if not open_now:
         return "outside of strategy.windows" + (f"; the next opens at {say_instant(changes_at)}" if changes_at else "")
-    most, changes_at = most_at_once(strategy.budgets, pool.replicas, now)
+    most, changes_at = calendar.most_at_once(strategy.budgets, pool.replicas, now)
     if most == 0:
         return "strategy.budgets allow no replacement now" + (f"; that changes at {say_instant(changes_at)}" if changes_at else "")
     return ""

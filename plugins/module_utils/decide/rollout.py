@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.age import outdated_by_age
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
@@ -75,6 +74,8 @@ class Rollout:
         max_age, wanted = self.pool.strategy.max_age, self.pool.revision.id
         if max_age is None:
             return asked
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.age import outdated_by_age  # few pools ask for it
+
         machines = snapshot.machines.values()
         left_out = {name for name, one in snapshot.steering.protect.items() if now < one.until}
         left_out |= {machine.name for machine in machines if machine.node is not None and machine.node.is_held}

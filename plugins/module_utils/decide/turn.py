@@ -16,7 +16,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
     order,
     untouchable,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.calendar import most_at_once
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
     AVAILABLE,
     BOOTING,
@@ -81,7 +80,7 @@ class Turn:
         self._given_back: Collection[str] = ()
         self._is_losing = False  # a loss goes on record first: it may be the one too many
         # Budgets of the calendar: so many old ones may be on their way out, and so many new ones surge.
-        self.at_once, _changes_at = most_at_once(pool.strategy.budgets, pool.replicas, snapshot.at)
+        self.at_once = brake.most_at_once(pool, snapshot.at)
         self._leaving = len(census.outdated[GOING])
         surge = limits.surge if self.at_once is None or not self.old else min(limits.surge, self.at_once)
         self._ceiling = limits.replicas + surge

@@ -93,13 +93,16 @@ class Keeper:
             self._call(self._lock.read, self._was_looked_at)
         return None
 
-    def release(self) -> None:
-        """Give the lock back with the record on it, if it is ours. A failure is no harm: the lock runs out after its TTL."""
+    def release(self, teach: Callable[[PoolRecord], PoolRecord] | None = None) -> None:
+        """Give the lock back with the record on it, and what `teach` adds, if it is ours.
+
+        A failure is no harm: the lock runs out after its TTL.
+        """
         held, self._held = self._held, None
         if held is None:
             return
         try:
-            self._lock.release(replace(held, record=self._record))
+            self._lock.release(replace(held, record=teach(self._record) if teach else self._record))
         except PortError:
             return
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import answers
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.course import Course
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.handlers import call_of
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.polling import Polling
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings, Step
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import Teller, verb_of
@@ -46,6 +45,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing, Reporter, Runtime
+
+if TYPE_CHECKING:  # a run that changes nothing needs no lock
+    from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
 
 STOP_LOOK = timedelta(seconds=1)  # how often a stop request is looked for while nothing else happens
 
@@ -145,7 +147,9 @@ class _Loop:
         while (self._flying() or (self._keeper is not None and self._keeper.is_calling)) and self._runtime.now() < deadline:
             self._runtime.wait(deadline)
         if self._keeper is not None:
-            self._keeper.release()
+            from ansible_collections.immutable.fleet.plugins.module_utils.engine.past import with_past
+
+            self._keeper.release(lambda record: with_past(record, self._steps))
         if self._ports.cluster is not None:
             self._ports.cluster.stop()
         now = self._runtime.now()
@@ -270,9 +274,10 @@ class _Loop:
     # Act --------------------------------------------------------------------------------------------------------------------
     def _act(self, decision: Decision, now: datetime) -> None:
         if self._ports.lock is not None and self._keeper is None:
-            self._keeper = Keeper(
-                self._ports.lock, self._runtime, self._settings
-            )  # to wait, too: what is waited for may be another run's work
+            from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
+
+            # To wait, too: what is waited for may be another run's work.
+            self._keeper = Keeper(self._ports.lock, self._runtime, self._settings)
         if decision.record is not None:
             self._note_record(decision.record)
         if not decision.actions or not self._may_write(now):
@@ -312,6 +317,8 @@ class _Loop:
         if isinstance(action, Create) and pool is not None:
             name = self._fresh_name(pool.name, action.slot)
         self._note(action, self._world.owner_of(name), now)
+        from ansible_collections.immutable.fleet.plugins.module_utils.engine.handlers import call_of  # a no-op calls nothing
+
         call = call_of(action, name, now, self._ports, pool)
         key = self._world.send(action, name, now)
         keeper = self._keeper

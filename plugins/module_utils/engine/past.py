@@ -3,10 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Step
-from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import KEPT, Past
+from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import KEPT, Past, load_past
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
+
+
+def with_past(record: PoolRecord, steps: Sequence[Step]) -> PoolRecord:
+    """`record` with what a run taught in it."""
+    return replace(record, past=load_past(record.past).then(past_of(steps)).dump())
 
 
 def past_of(steps: Iterable[Step]) -> Past:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide import preflight
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import PortError
@@ -60,12 +59,16 @@ class Preflight:
         decision, pool = self._job.decide(snapshot, now), self._job.pool
         if pool is None:
             return decision
+        if not decision.actions:
+            return replace(decision, blockers=(*decision.blockers, *self._told)) if self._told else decision
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide import preflight
+
         if not self._is_judged and preflight.wants_room(decision):
             self._ask()
             if self._room is None:
                 return replace(decision, actions=())
             decision = self._judge(self._room, pool, snapshot, decision)
-        if self._most is not None and decision.actions:
+        if self._most is not None:
             decision = preflight.within(self._most, snapshot, decision)
         if decision.actions and not self._has_begun:
             self._has_begun = True
@@ -73,6 +76,8 @@ class Preflight:
         return replace(decision, blockers=(*decision.blockers, *self._told)) if self._told else decision
 
     def _judge(self, room: Room, pool: Pool, snapshot: Snapshot, decision: Decision) -> Decision:
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide import preflight
+
         self._is_judged = True
         refusal = None if self._has_begun else preflight.refusal(room, pool, self._limits, snapshot, decision)
         if refusal is None:

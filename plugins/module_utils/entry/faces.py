@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
@@ -56,6 +56,7 @@ class Face:
         self._record: Record | None = None
         self.stops = Stops()
         self.now: Callable[[], datetime] = _wall_clock  # a simulated world has a clock of its own
+        self.other_surges: tuple[tuple[int, timedelta], ...] = ()  # for the report
         self.answer: dict[str, Any] = {}  # grows while the module works, so that a failure still shows what was reached
 
     def begin(self) -> None:
@@ -68,6 +69,11 @@ class Face:
         self._record = self._new_record()
         self.reporter = self._record or self.reporter
         self.stops.watch(params.get("stop_file"))
+
+    @property
+    def draws_report(self) -> bool:
+        """Whether a report is asked for."""
+        return "report_file" in self.answer
 
     def redact(self, text: str) -> str:
         """`text` without secrets."""
@@ -86,7 +92,7 @@ class Face:
             now = self.now()
             answer |= {"failed": True, "msg": message_of(failure, now), "failure": failure_of(failure, now)}
         if self._record is not None:
-            for line in _written(self._record, _end_of(failure, self.now())):
+            for line in _written(self._record, _end_of(failure, self.now()), self.other_surges):
                 self._module.warn(line)
         if self._event_file is not None:
             self._event_file.close()
@@ -149,10 +155,10 @@ def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
     }
 
 
-def _written(record: Record, end: dict[str, str]) -> list[str]:
+def _written(record: Record, end: dict[str, str], other_surges: tuple[tuple[int, timedelta], ...]) -> list[str]:
     """What could not be written. The run is over, and no mistake in drawing it may take its answer away."""
     try:
-        return record.finish(end)
+        return record.finish(end, other_surges)
     except Exception as error:  # noqa: BLE001  # as above: what nobody foresaw
         return [f"report_file, metrics_file: not written: {_unforeseen(error)}"]
 

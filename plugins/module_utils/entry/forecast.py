@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import Learned, learn
@@ -106,10 +107,11 @@ def forecast(
     learned = learned_from(seen, job.pool, given.past)
     pristine = copy.deepcopy(job)
     resolver = _once(ports.cloud.resolve) if ports.cloud is not None else None
-    replays = [replay(job, seen, settings, learned, 0, resolver)]
+    room = cache(ports.cloud.room) if ports.cloud is not None else None
+    replays = [replay(job, seen, settings, learned, 0, resolver, room)]
     is_certain = not replays[0].result.changed or not any(learned.samples.values())
     while not is_certain and len(replays) < REPLAYS_MAX and _has_time(stopwatch() - began, len(replays)):
-        replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver))
+        replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver, room))
     return _concluded(seen, job.pool, replays, learned, given)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
@@ -23,7 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.revision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, Forecast
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Forecast
 
 
 class Watched:
@@ -142,16 +142,17 @@ def run(
     *,
     check: bool,
     seen: LockFact,
-    given: Circumstances | None = None,
 ) -> Result:
-    """Do it, or in check mode find out what would be done: the job keeps the forecast. `given` is what a forecast shows beside."""
+    """Do it, or in check mode find out what would be done: the job keeps the forecast."""
     face.now = kit.runtime.now
     settings = replace(settings, seen=seen)
     if job.pool is not None:
         settings = replace(settings, pinned=job.pool.revision.image)
     if check:
-        from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import forecast
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, forecast
+        from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past
 
+        given = Circumstances(past=load_past(seen.record.past))
         job.forecast = forecast(job, kit.ports, settings, kit.runtime, given)
         _tell_plan(job.forecast, face)
         return job.forecast.result
@@ -163,7 +164,24 @@ def run(
     if job.pool is not None:
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
     checked = with_preflight(job, ports, kit.runtime, waits=settings.wait)
-    return loop.run(checked, ports, kit.runtime, face.reporter, settings, face.stops)
+    result = loop.run(checked, ports, kit.runtime, face.reporter, settings, face.stops)
+    if face.draws_report and result.changed:
+        face.other_surges = _other_surges(job, settings, seen)
+    return result
+
+
+def _other_surges(job: Watched, settings: RunSettings, seen: LockFact) -> tuple[tuple[int, timedelta], ...]:
+    """`(surge, median duration)`: what the same run would have taken with other surges, for its report."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import learned_from, seen_of, surges_beside, with_surges
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past
+
+    pool, first = job.pool, job.first
+    if pool is None or first is None or not pool.replicas:
+        return ()
+    facts = seen_of(first)
+    learned = learned_from(facts, pool, load_past(seen.record.past))
+    return with_surges(Rollout, pool, facts, settings, learned, surges_beside(pool))
 
 
 def _tell_plan(foreseen: Forecast, face: Face) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import classes
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings, Step
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import EMPTY, Learned
@@ -21,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
@@ -41,8 +43,19 @@ class Replay:
     evicted: Mapping[str, int]
 
 
-def replay(job: Job, seen: Seen, settings: RunSettings, learned: Learned, seed: int, resolver: Resolver | None = None) -> Replay:
-    """What `loop.run` would do from what was `seen`. `resolver` says what the names of images mean, should an operator steer."""
+def replay(
+    job: Job,
+    seen: Seen,
+    settings: RunSettings,
+    learned: Learned,
+    seed: int,
+    resolver: Resolver | None = None,
+    real_room: Callable[[], Room] | None = None,
+) -> Replay:
+    """What `loop.run` would do from what was `seen`.
+
+    `resolver` says what the names of images mean, should an operator steer; `real_room` what the cloud has left.
+    """
     chance = Chance(seed)
     pool = job.pool.name if job.pool is not None else ""
     profile = learned.profile(chance)
@@ -61,12 +74,12 @@ def replay(job: Job, seen: Seen, settings: RunSettings, learned: Learned, seed: 
     session = QuietSession(world)
     cluster = _CountingCluster(session, pool)
     rehearsed = Ports(
-        cloud=SimulatedCloud(session, pool, "", resolver=resolver) if seen.listing is not None else None,
+        cloud=SimulatedCloud(session, pool, "", resolver=resolver, real_room=real_room) if seen.listing is not None else None,
         cluster=cluster if seen.view is not None else None,
         lock=SimulatedLock(session, pool) if seen.lock is not None else None,
     )
     runtime = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout, pace=pace_of(len(world.state.hosts)))
-    watched = _FirstLook(job)
+    watched = _FirstLook(job if real_room is None else with_preflight(job, rehearsed, runtime))
     result = loop.run(watched, rehearsed, runtime, None, replace(settings, wait=True, steering_look=None))
     return Replay(result, watched.machines, cluster.evicted)
 

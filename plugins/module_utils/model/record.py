@@ -56,6 +56,7 @@ class PoolRecord:
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     climbing: str = ""
     passed: int = 0
+    past: Mapping[str, list[float]] = field(default_factory=dict)  # durations, as model/durations.py reads them
 
     def dump(self) -> str:
         """JSON text for an annotation, without what is empty."""
@@ -68,6 +69,7 @@ class PoolRecord:
             "refused": {revision: _say_refusal(one) for revision, one in self.refused.items()},
             "climbing": self.climbing,
             "passed": self.passed,
+            "past": {kind: list(seconds) for kind, seconds in self.past.items() if seconds},
         }
         return json.dumps({key: value for key, value in raw.items() if value}, sort_keys=True, separators=(",", ":"))
 
@@ -99,6 +101,7 @@ def load_record(text: str | None) -> PoolRecord:
         refused={name: refusal for name, found in _items(raw.get("refused")) if (refusal := _refusal(found))},
         climbing=str(raw.get("climbing") or ""),
         passed=raw["passed"] if isinstance(raw.get("passed"), int) else 0,
+        past={kind: seconds for kind, seconds in _items(raw.get("past")) if isinstance(seconds, list)},
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,18 @@ class Record:
                 with suppress(OSError):  # the last one, in `finish`, says what is wrong
                     write(self._metrics_file, self._metrics.text(), METRICS_MODE)
 
-    def finish(self, end: Mapping[str, Any]) -> list[str]:
-        """Write both, and say what could not be written. `end` is the run's last event, in the words that the user is told."""
+    def finish(self, end: Mapping[str, Any], other_surges: Sequence[tuple[int, timedelta]] = ()) -> list[str]:
+        """Write both, and say what could not be written. `end` is the run's last event, in the words that the user is told.
+
+        `other_surges` is what the run would have taken with another surge.
+        """
         wrong: list[str] = []
         if self._events is not None:
             from ansible_collections.immutable.fleet.plugins.module_utils.reports.page import page
             from ansible_collections.immutable.fleet.plugins.module_utils.reports.timeline import read
 
             told = [event for event in self._events if event["kind"] != "end"]
-            text = page(read([*told, self._redactor.value(dict(end))]))
+            text = page(read([*told, self._redactor.value(dict(end))]), other_surges)
             wrong += _tried(self._report, text, REPORT_MODE, "report_file")
         if self._metrics is not None:
             self._metrics.take(end)

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, FleetError, Invalid, Transient
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation import codec, furnish
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import describe, fault_of
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation import codec
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER, VMS
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
@@ -49,6 +48,10 @@ _TELLS_NOBODY = {"due", "lease", "fault"}
 
 def create_world(path: str, description: Mapping[str, Any], *, speed: float = 1.0, now: datetime | None = None) -> StoreSession:
     """Make a world file. `now` is the world's first instant, else the present. Raises `Invalid`, `Conflict` (it exists)."""
+    # Worlds are made and described by one task, and used by all others, which do without these.
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation import furnish
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import describe
+
     wish = describe(description)
     if speed <= 0:
         raise Invalid(what=f"{speed} is no speed; expected a number above 0", where="speed")
@@ -152,6 +155,8 @@ class StoreSession:
 
     def inject(self, fault: Mapping[str, Any]) -> str:
         """Check a fault and let it happen (describe.py). Raises `Invalid`. The key names it while it lasts."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import fault_of
+
         checked = fault_of(fault)
         with self.world() as world:
             return world.inject(checked)

@@ -228,3 +228,15 @@ def test_a_lock_that_may_not_be_written_ends_the_run() -> None:
     estate = Estate()
     estate.world.inject(Fault(kind="fail", target="acquire", count=99, error="Denied"))
     assert ended(run(estate)) == (False, "denied")
+
+
+def test_what_a_run_took_is_on_record_for_the_next_forecast() -> None:
+    """Drains and deletes leave no fact behind that could tell."""
+    estate = running()
+    estate.image = "v2"
+    estate.run(estate.pool(3))
+    first = estate.world.leases.read("web").record.past
+    assert first["delete"] == pytest.approx([4.0] * 3, abs=2)
+    estate.image = "v1"
+    estate.run(estate.pool(3))
+    assert len(estate.world.leases.read("web").record.past["delete"]) == 6
