@@ -75,8 +75,8 @@ def test_a_bad_image_costs_one_machine_and_is_not_tried_again(site: Site) -> Non
     assert failure["code"] == "refused"
     assert "image bad" in failure["what"]
     assert "machine web-" in failure["what"]
-    assert "state=resumed" in failure["forward"]
-    assert "state=rolled_back" in failure["back"]
+    assert '"state": "resumed"' in failure["forward"]
+    assert '"state": "rolled_back"' in failure["back"]
     assert (again["failed"], again["changed"]) == (True, False)
     back = run["back"]["summary"]
     assert (back["created"], back["deleted"], len(run["back"]["machines"])) == (0, 0, 6)
@@ -96,7 +96,7 @@ def test_an_abort_from_another_terminal_ends_a_run(site: Site) -> None:
         rolling.kill()
         rolling.communicate()
     assert "asked: abort by " in text
-    assert "state=resumed" in text
+    assert '"state": "resumed"' in text
     found = site.run([site.task("node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}}, register="info")])
     assert found["info"]["lock"]["holder"] == ""
 

@@ -82,7 +82,7 @@ def test_a_run_is_retargeted_then_aborted(pool: Estate) -> None:
     control(pool, "aborted")
     ended = run.outcome()
     assert ended.failure["code"] == "stopped"
-    assert "state=resumed" in ended.failure["forward"]
+    assert '"state": "resumed"' in ended.failure["forward"]
     assert [node["metadata"]["name"] for node in pool.nodes() if node["spec"].get("unschedulable")] == []
     control(pool, "resumed")
     control(pool, "retargeted")

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import control
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.metrics import HELP
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,3 +33,22 @@ def test_every_metric_is_documented() -> None:
     section = (DOCS / "events.md").read_text().partition("## Metrics")[2]
     rows = re.findall(r"^\| (`.*?`) \|", section, flags=re.MULTILINE)
     assert set(re.findall(r"`([a-z_]+)[`{]", " ".join(rows))) == set(HELP)
+
+
+def test_every_command_is_one_that_the_module_takes() -> None:
+    """Those of the pages, and those that failures name: each option exists, each state is a choice, and a cluster is named."""
+    pages = [ROOT / "README.md", *DOCS.glob("*.md")]
+    told = "".join(page.read_text() for page in pages) + control("web", "released", machine="web-3-x7k2p")
+    commands = [json.loads(text) for text in re.findall(r"fleet\.node_pool_control -a '(.*?)'", told)]
+    options = specs.NODE_POOL_CONTROL.options
+    assert commands
+    for given in commands:
+        assert given.keys() <= options.keys(), given
+        assert given["state"] in options["state"]["choices"]
+        assert all(name in given for state, names in needs_of(specs.NODE_POOL_CONTROL) if state == given["state"] for name in names)
+        assert ("kubernetes" in given) != ("simulated" in given), given
+
+
+def needs_of(spec: specs.Spec) -> list[tuple[str, list[str]]]:
+    """Which options a state needs."""
+    return [(state, names) for _option, state, names in spec.conditions["required_if"]]

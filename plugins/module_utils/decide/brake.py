@@ -7,6 +7,7 @@ missing ones are made, fewer replicas are taken away (semantics section 3). Whic
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -90,6 +91,7 @@ def say_loss(machine: str, startup_timeout: timedelta, pool: Pool, now: datetime
     return f"{what}, at {say_instant(now)}"
 
 
-def control(pool: str, state: str) -> str:
-    """The command that an operator runs, as a line for a shell."""
-    return f"ansible localhost -m immutable.fleet.node_pool_control -a 'name={pool} state={state}'"
+def control(pool: str, state: str, **options: str) -> str:
+    """The command that an operator runs, as a line for a shell. JSON, since `key=value` can't name a cluster, which it needs."""
+    given = json.dumps({"name": pool, "state": state, **options, "kubernetes": {}})
+    return f"ansible localhost -m immutable.fleet.node_pool_control -a '{given}'"

@@ -84,7 +84,7 @@ def _rollback(record: PoolRecord, steering: Steering, wish: Wish) -> Override:
         raise Refused(
             what="the pool's record knows no image from before",
             where=f"pool {wish.pool}",
-            forward=f"name the image to go back to: {control(wish.pool, 'retargeted image=NAME')}",
+            forward=f"name the image to go back to: {control(wish.pool, 'retargeted', image='NAME')}",
             back="nothing was changed",
         )
     return Override(kind=ROLLBACK, image={**before, "asked": asked}, asked=wish.asked)

@@ -89,7 +89,7 @@ def _well_done(turn: Turn, waiting: Decision) -> Decision:
     if turn.census.of(QUARANTINED):
         return _over(waiting, _quarantined(turn))
     refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
-    return _over(waiting, _refused(turn.pool, refusal) if refusal is not None else None)
+    return _over(waiting, _refused(turn, refusal) if refusal is not None else None)
 
 
 def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) -> Decision:
@@ -102,7 +102,7 @@ def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) 
         is_rolled_back = turn.pool.strategy.on_breach == ROLL_BACK and turn.snapshot.record.current
         if refusal is None or is_rolled_back:
             return waiting  # the loop is about to resolve the image to go back to
-        return _over(waiting, _refused(turn.pool, refusal))
+        return _over(waiting, _refused(turn, refusal))
     if is_aborted:
         return _over(waiting, _aborted(turn.pool, on.blocker))
     if on.stood_before or turn.snapshot.at >= deadline:
@@ -129,7 +129,7 @@ def _quarantined(turn: Turn) -> FleetError:
         where=f"{names}; quarantined and cordoned by us",
         since=since,
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back=brake.control(turn.pool.name, f"released machine={census.of(QUARANTINED)[0].name}"),
+        back=brake.control(turn.pool.name, "released", machine=census.of(QUARANTINED)[0].name),
     )
 
 
@@ -148,8 +148,8 @@ def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
     )
 
 
-def _refused(pool: Pool, refusal: Refusal) -> FleetError:
-    is_back = pool.strategy.on_breach == ROLL_BACK
+def _refused(turn: Turn, refusal: Refusal) -> FleetError:
+    pool, is_back = turn.pool, turn.pool.revision.id != turn.asked.id
     return GivenUp(
         what=refusal.what + ("; rolled back" if is_back else "; the rollout is paused"),
         where=f"pool {pool.name}, image {refusal.image}",

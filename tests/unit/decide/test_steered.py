@@ -106,7 +106,8 @@ def test_an_abort_gives_back_what_was_chosen() -> None:
     assert said(decision) == ["uncordon m0: asked by ana@laptop, since 2026-11-21T04:10:02Z"]
     ended = decide(ROLLING, pool(3), steering=Steering(abort=NOW_ASKED))
     assert ended.failure is not None
-    assert (ended.failure.code, ended.failure.back.split(",")[0].split()[-1]) == ("stopped", "state=rolled_back'")
+    assert ended.failure.code == "stopped"
+    assert '"state": "rolled_back"' in ended.failure.back
 
 
 def test_an_abort_does_not_reach_a_younger_mark_or_a_delete() -> None:
@@ -145,8 +146,16 @@ def test_a_refused_revision_is_not_tried_again() -> None:
         "pool web, image stable",
         "1 lost, max_failed_new 1; the rollout is paused",
     )
-    assert "state=resumed" in failure.forward
-    assert "state=rolled_back" in failure.back
+    assert '"state": "resumed"' in failure.forward
+    assert '"state": "rolled_back"' in failure.back
+
+
+def test_a_refusal_says_rolled_back_only_where_it_is() -> None:
+    """A pool that has never completed a rollout has nothing to go back to, whatever `on_breach` asks for."""
+    failure = decide(ROLLING, pool(3, on_breach="rollback"), record=REFUSED).failure
+    assert failure is not None
+    assert failure.what == "1 lost, max_failed_new 1; the rollout is paused"
+    assert '"state": "rolled_back"' in failure.back
 
 
 def test_a_resume_takes_a_refusal_back() -> None:

@@ -113,7 +113,8 @@ def test_FM08_with_machines_set_aside_the_end_is_blocked() -> None:
         where="machine q1; quarantined and cordoned by us",
         since=ago(30),
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back="ansible localhost -m immutable.fleet.node_pool_control -a 'name=web state=released machine=q1'",
+        back="ansible localhost -m immutable.fleet.node_pool_control"
+        """ -a '{"name": "web", "state": "released", "machine": "q1", "kubernetes": {}}'""",
     )
 
 
