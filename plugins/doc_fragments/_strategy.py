@@ -15,6 +15,14 @@ options:
     description: How machines are replaced. Counts are numbers or percentages of O(replicas), in quotes.
     type: dict
     suboptions:
+      type:
+        description:
+          - V(rolling_update) replaces outdated machines by itself.
+          - V(on_delete) leaves them as they are. What is missing is made from the new image, so a machine is replaced when somebody deletes
+            it, puts Cluster API's annotation C(cluster.x-k8s.io/delete-machine) on its node, or asks M(immutable.fleet.node_pool_control).
+        type: str
+        choices: [rolling_update, on_delete]
+        default: rolling_update
       max_surge:
         description:
           - How many machines may exist beyond O(replicas) during a rollout. A percentage rounds up.

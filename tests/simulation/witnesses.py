@@ -19,6 +19,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RU
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
 
+# A machine without a node has nothing on it, so its delete is its only mark; it may join while that call is under way.
+ON_ITS_WAY = timedelta(seconds=20)
+
+
 class Broken(AssertionError):
     """A guard was broken; the text says which, when, and by what."""
 
@@ -77,8 +81,8 @@ class Witness:
         """A node is about to be changed by us."""
         name = self._machine_of(change.node)
         node = self.nodes().get(name)
-        if node is None or change.schedulable is not False:
-            return
+        if node is None or change.schedulable is not False or change.version not in (None, node.version):
+            return  # the last one will be refused: somebody was faster
         if node.is_held:
             raise Broken(f"{self.world.now}: {node.name}, which a person cordoned, was marked")
         available = self.available()
@@ -103,7 +107,8 @@ class Witness:
             return
         if node.is_held:
             raise Broken(f"{self.world.now}: {vm.name}, which a person cordoned, was deleted")
-        if node.pods and now.status == RUNNING:
+        joined_meanwhile = self.world.now - node.created_at < ON_ITS_WAY
+        if node.pods and now.status == RUNNING and not joined_meanwhile:
             raise Broken(f"{self.world.now}: {vm.name} deleted with {len(node.pods)} pods on it")
         if node.attachments:
             raise Broken(f"{self.world.now}: {vm.name} deleted with {len(node.attachments)} volumes attached")

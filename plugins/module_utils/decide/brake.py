@@ -16,7 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Refusal
-from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY, Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 PAUSED = "paused"
@@ -36,6 +36,8 @@ class Brake:
 
 def brake(pool: Pool, asked: Revision, snapshot: Snapshot) -> Brake | None:
     """The brake that is on; None where the rollout may go on."""
+    if asked.id == ANY.id:
+        return None  # a removal is no rollout
     steering, where = snapshot.steering, f"pool {pool.name}"
     if steering.abort is not None:
         since = steering.abort.at

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 
 QUARANTINED = "quarantined"  # Q  set aside (the mark is seen, not just sent): keeps its mark until its VM is gone
@@ -65,7 +65,7 @@ class Census:
     """Every machine of one instant in its class; within a class outdated and up-to-date ones apart.
 
     `memo` is handed on from turn to turn and may be lost: it only spares judging a machine that did not change. `replaced`
-    are machines that count as outdated whatever they are made of, because an operator asked.
+    are machines that count as outdated whatever they are made of, because an operator asked; with `on_delete` only these do.
     """
 
     __slots__ = ("current", "fresh", "outdated", "wake_at")
@@ -77,12 +77,12 @@ class Census:
         self.outdated: dict[str, list[Machine]] = _empty()
         self.wake_at: datetime | None = None
         self.fresh: list[str] = []  # machines that had to be judged anew, by name
-        wanted = pool.revision.id
+        wanted, rolls = pool.revision.id, pool.strategy.type != ON_DELETE
         for name, machine in machines.items():
             judged, kind, until, is_outdated = memo.get(name, NOT_JUDGED)
             if judged is not machine or (until is not None and now >= until):
                 kind, until = classify(machine, pool, now)
-                is_outdated = wanted not in (machine.vm.revision, ANY.id) or name in replaced
+                is_outdated = name in replaced or (rolls and wanted not in (machine.vm.revision, ANY.id))
                 self.fresh.append(name)
                 memo[name] = (machine, kind, until, is_outdated)
             if until is not None and (self.wake_at is None or until < self.wake_at):

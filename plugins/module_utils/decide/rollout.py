@@ -16,9 +16,10 @@ from datetime import datetime
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -71,6 +72,8 @@ class Rollout:
     def _replaced(self, snapshot: Snapshot, now: datetime) -> frozenset[str]:
         """Machines that count as outdated whatever they are made of: an operator asked, or they are too old."""
         asked = frozenset(snapshot.steering.replace)
+        if self.pool.strategy.type == ON_DELETE:
+            asked |= {machine.name for machine in snapshot.machines.values() if goes_first(machine)}
         max_age, wanted = self.pool.strategy.max_age, self.pool.revision.id
         if max_age is None:
             return asked

@@ -32,6 +32,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, ROLL_BACK, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 AGAIN = "run the same playbook again"
@@ -89,7 +90,17 @@ def _well_done(turn: Turn, waiting: Decision) -> Decision:
     if turn.census.of(QUARANTINED):
         return _over(waiting, _quarantined(turn))
     refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
-    return _over(waiting, _refused(turn, refusal) if refusal is not None else None)
+    if refusal is not None:
+        return _over(waiting, _refused(turn, refusal))
+    return replace(_over(waiting, None), pending=_of_another_revision(turn))
+
+
+def _of_another_revision(turn: Turn) -> str:
+    """What `on_delete` leaves as it is; "" where all is as asked for."""
+    wanted = turn.pool.revision.id
+    others = sum(machine.vm.revision != wanted for machine in turn.census.current[AVAILABLE]) if wanted != ANY.id else 0
+    how = brake.control(turn.pool.name, "replaced", machine="NAME")
+    return f"{others} machines are of another revision; strategy.type is on_delete: delete them, or {how}" if others else ""
 
 
 def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) -> Decision:
@@ -105,6 +116,9 @@ def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) 
         return _over(waiting, _refused(turn, refusal))
     if is_aborted:
         return _over(waiting, _aborted(turn.pool, on.blocker))
+    refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
+    if refusal is not None and (on.stood_before or turn.snapshot.at >= deadline):
+        return _over(waiting, _refused(turn, refusal))  # on its way back, and held: that is no good end
     if on.stood_before or turn.snapshot.at >= deadline:
         left = f"{turn.old} machines are not as asked for"
         return replace(_over(waiting, None), pending=f"{on.blocker.what}: {left}")

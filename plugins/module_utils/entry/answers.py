@@ -43,7 +43,7 @@ def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) 
         "blockers": blocker_facts(result.blockers),
     }
     if result.pending:
-        answer |= {"pending": result.pending, "warnings": [f"pool {pool.name} is not as asked for: {result.pending}"]}
+        answer["pending"] = result.pending
     if not request.is_absent:
         answer["revision"] = {"id": pool.revision.id, "fields": dict(pool.revision.fields)}
     if check:

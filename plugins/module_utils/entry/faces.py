@@ -82,6 +82,8 @@ class Face:
     def conclude(self, answer: dict[str, Any], failure: FleetError | None) -> None:
         """What came of it: kept for the answer, whether it failed or not."""
         self.answer |= answer
+        if answer.get("pending"):
+            self._module.warn(f"pool {answer['name']} is not as asked for: {answer['pending']}")
         if failure is not None:
             raise failure
 

@@ -210,6 +210,7 @@ def drain_policy(params: Params, path: str = "drain") -> DrainPolicy:
 
 def _strategy(params: Params) -> Strategy:
     return Strategy(
+        type=params["type"],
         max_surge=params["max_surge"],
         max_unavailable=params["max_unavailable"],
         max_blocked=params["max_blocked"],

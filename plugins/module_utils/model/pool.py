@@ -20,6 +20,9 @@ SKIP = "skip"
 FAIL = "fail"
 FORCE = "force"
 
+ROLLING_UPDATE = "rolling_update"
+ON_DELETE = "on_delete"
+
 PAUSE = "pause"
 ROLL_BACK = "rollback"
 # Which machine goes first.
@@ -32,6 +35,7 @@ NEWEST = "newest"
 class Strategy:
     """How a rollout goes. Counts may be percentages ("25%") of the replicas."""
 
+    type: str = ROLLING_UPDATE
     max_surge: int | str = 1
     max_unavailable: int | str = 0
     max_blocked: int | str = "5%"  # quarantined at a time, at least 1

@@ -13,7 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Gate, GateLook
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import OLDEST, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import OLDEST, ON_DELETE, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Protection, Steering
@@ -148,3 +148,21 @@ def test_a_hook_annotation_is_waited_for_as_a_fact() -> None:
     decision = decide([held, *ROLLING[1:]], pool(4))
     assert [line for line in said(decision) if "m0" in line or line.startswith("evict")] == []
     assert any(line.startswith("hook machine m0: before drain: ") for line in blocked(decision))
+
+
+# on_delete ----------------------------------------------------------------------------------------------------------------
+def test_on_delete_leaves_outdated_machines_as_they_are() -> None:
+    """Missing ones are made from the new image; the run says what it left, and that is no failure."""
+    wanted = pool(4, type=ON_DELETE)
+    left = decide(ROLLING, wanted)
+    assert (said(left), left.finished, left.failure) == ([], True, None)
+    assert left.pending.startswith("4 machines are of another revision; strategy.type is on_delete: ")
+    assert said(decide(ROLLING[:3], wanted)) == ["create slot 3: 3 exist < ceiling 5"]
+
+
+def test_on_delete_replaces_what_somebody_asks_for() -> None:
+    """By node_pool_control, or by Cluster API's annotation."""
+    asked = Steering(replace={"m1": Asked("ana@laptop", ago(5))})
+    assert said(decide(ROLLING, pool(4, type=ON_DELETE), steering=asked))[0] == "create slot 1: 4 exist < ceiling 5"
+    marked = [machine("m0", OLD, slot=0, annotations={marks.DELETE_FIRST: ""}), *ROLLING[1:]]
+    assert said(decide(marked, pool(4, type=ON_DELETE)))[0] == "create slot 0: 4 exist < ceiling 5"

@@ -40,6 +40,7 @@ POOL: dict[str, Any] = {
     "allow_scale_to_zero": False,
     "max_scale_down": "50%",
     "strategy": {
+        "type": "rolling_update",
         "max_surge": "1",
         "max_unavailable": "0",
         "min_ready": "30s",
