@@ -32,9 +32,9 @@ def allowances(budgets: Mapping[str, Budget], evictions: Mapping[str, EvictionTr
     `pods` are those of nodes that are being drained, by UID.
     """
     left = {name: budget.allowed for name, budget in budgets.items()}
-    for uid, tried in evictions.items():
-        pod = pods.get(uid)
-        if pod is not None and tried.retry_at is None and pod.terminating_since is None:
+    for uid in evictions.keys() & pods.keys():
+        tried, pod = evictions[uid], pods[uid]
+        if tried.retry_at is None and pod.terminating_since is None:
             for name in pod.budgets:
                 if name in left:
                     left[name] -= 1
