@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Asked
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Evict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Node, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, DrainPolicy
@@ -31,9 +32,9 @@ def allowances(budgets: Mapping[str, Budget], evictions: Mapping[str, EvictionTr
     `pods` are those of nodes that are being drained, by UID.
     """
     left = {name: budget.allowed for name, budget in budgets.items()}
-    for uid, tried in evictions.items():
-        pod = pods.get(uid)
-        if pod is not None and tried.retry_at is None and pod.terminating_since is None:
+    for uid in evictions.keys() & pods.keys():
+        tried, pod = evictions[uid], pods[uid]
+        if tried.retry_at is None and pod.terminating_since is None:
             for name in pod.budgets:
                 if name in left:
                     left[name] -= 1
@@ -163,21 +164,14 @@ def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:
     return left
 
 
-def predicted_drain(node: Node | None, budgets: Mapping[str, Budget]) -> float:
-    """Seconds a drain of `node` should take by what is known: the longest grace, times the rounds its tightest budget asks for."""
-    if node is None or not node.pods:
-        return 0.0
-    longest = max([pod.grace for pod in node.pods]).total_seconds()
+def predicted_drain(asked: Asked, budgets: Mapping[str, Budget]) -> float:
+    """Seconds a drain should take by what is known: the longest grace, times the rounds its tightest budget asks for."""
     rounds = 1
-    per_budget: dict[str, int] = {}
-    for pod in node.pods:
-        for name in pod.budgets:
-            per_budget[name] = per_budget.get(name, 0) + 1
-    for name, pods in per_budget.items():
-        budget = budgets.get(name)
-        if budget is not None and pods > budget.allowed:
-            rounds = max(rounds, -(-pods // max(1, budget.allowed)))
-    return longest * rounds
+    for name in asked.pods_of.keys() & budgets.keys():
+        pods, allowed = asked.pods_of[name], budgets[name].allowed
+        if pods > allowed:
+            rounds = max(rounds, -(-pods // max(1, allowed)))
+    return asked.longest * rounds
 
 
 def _is_closed(budget: Budget | None) -> bool:

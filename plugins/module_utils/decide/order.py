@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from operator import itemgetter
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Asked, asked_by, scarce
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, NOT_READY
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import predicted_drain
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 
@@ -34,23 +36,26 @@ def in_order(
     order: str = LONGEST_DRAIN,
     doubles: AbstractSet[str] | None = None,
 ) -> list[Machine]:
-    """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of the candidates.
+    """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of candidates whose node changed.
 
     `doubles` is given where fewer machines are wanted: those of these names go before the others, and among equals the highest slot.
     """
     by_domain: dict[str, list[tuple[_Rank, Machine]]] = {}
-    for machine in candidates:
-        own, late, shares = _standing(machine, budgets, busy_budgets, own_node)
+    machines = list(candidates)
+    all_asked = asked_by([machine.node for machine in machines])
+    tight = scarce(budgets, max((asked.most for asked in all_asked), default=0))
+    for machine, asked in zip(machines, all_asked, strict=True):
+        own, late, shares = _standing(machine, asked, tight, busy_budgets, own_node)
         slot = 0 if doubles is None else -(machine.vm.slot or 0)
-        rank = (own, late and machine.name not in (doubles or ()), shares), (_urgency(machine, budgets, order), slot, machine.name)
+        rank = (own, late and machine.name not in (doubles or ()), shares), (_urgency(machine, asked, tight, order), slot, machine.name)
         by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
     ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, int, str], Machine]] = []
     for members in by_domain.values():
-        members.sort(key=lambda pair: pair[0])
+        members.sort(key=itemgetter(0))
         # A domain's k-th machine from the end has turn -k: the fullest domain leads until all are level.
         for index, ((standing, urgency), machine) in enumerate(members):
             ranked.append((standing, index - len(members), urgency, machine))
-    ranked.sort(key=lambda row: row[:3])
+    ranked.sort(key=itemgetter(0, 1, 2))
     return [row[3] for row in ranked]
 
 
@@ -111,28 +116,21 @@ def budgets_in_use(going: Iterable[Machine]) -> set[str]:
     return {name for machine in going if machine.node is not None for pod in machine.node.pods for name in pod.budgets}
 
 
-def is_tight(budget: Budget | None, node: Node) -> bool:
-    """Whether `node` alone would use up what the budget allows."""
-    if budget is None:
-        return False
-    return budget.allowed <= sum(1 for pod in node.pods if budget.name in pod.budgets)
-
-
-def _standing(machine: Machine, budgets: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str) -> tuple[bool, bool, bool]:
-    """What comes before failure domains and the order asked for."""
+def _standing(
+    machine: Machine, asked: Asked, tight: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str
+) -> tuple[bool, bool, bool]:
+    """What comes before failure domains and the order asked for: last of it, that it alone would use up a budget in use."""
     node = machine.node
-    shares = False
-    if node is not None and busy_budgets:
-        used = {name for pod in node.pods for name in pod.budgets}
-        shares = any(is_tight(budgets.get(name), node) for name in used & busy_budgets)
+    names = asked.pods_of.keys() & tight.keys()
+    shares = any(tight[name].allowed <= asked.pods_of[name] for name in names if name in busy_budgets)
     is_own = node is not None and node.name == own_node
     return is_own, not goes_first(machine), shares
 
 
-def _urgency(machine: Machine, budgets: Mapping[str, Budget], order: str) -> float:
+def _urgency(machine: Machine, asked: Asked, tight: Mapping[str, Budget], order: str) -> float:
     """The less, the earlier."""
     if order == OLDEST:
         return machine.vm.created_at.timestamp()
     if order == NEWEST:
         return -machine.vm.created_at.timestamp()
-    return -predicted_drain(machine.node, budgets)
+    return -predicted_drain(asked, tight)

@@ -7,8 +7,10 @@ some ten thousand turns. An unchanged machine is the same object as before, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from itertools import compress, takewhile
+from operator import is_not
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import match
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -40,15 +42,27 @@ class Machines:
         self._overlay: Overlay = {}
         self._changed: set[str] = set()  # VM ids to join anew
         self._must_match = False
-        self._renewed: set[str] = set()  # nodes that may belong to another VM than before
+        self._renewed: set[str] = set()  # nodes that went, or may belong to another VM than before
+        self._is_moved = True  # VMs may have another order, or other names, than when they were joined last
+        self._is_plain = False  # each machine has its VM's name, each VM a node of its own, and all VMs are ours
 
-    def take_vms(self, vms: Mapping[str, Vm]) -> None:
-        """The newest VMs, by id."""
+    def take_vms(self, vms: Mapping[str, Vm], told: Collection[str] | None = None) -> None:
+        """The newest VMs, by id. `told`: only these came, went or changed, and all others keep their order; None: any may have."""
         before = self._vms
-        changed = [key for key, vm in vms.items() if before.get(key) is not vm]
-        self._changed.update(changed)
-        owned_as_before = all(vms[key].is_ours == before[key].is_ours for key in changed if key in before)
-        self._must_match = self._must_match or before.keys() != vms.keys() or not owned_as_before
+        if told is None:
+            self._is_moved, told = True, before.keys() | vms.keys()
+        for key in told:
+            old, vm = before.get(key), vms.get(key)
+            if old is vm:
+                continue
+            if old is None or vm is None or old.is_ours != vm.is_ours:
+                self._must_match = True
+            if vm is not None:
+                self._changed.add(key)
+            if old is None or vm is None:
+                self._is_moved = self._is_moved or (old is None and key in self._name_of)  # it went and is back
+            elif (old.is_ours, old.name) != (vm.is_ours, vm.name):
+                self._is_moved = True
         self._vms = vms
 
     def take_nodes(self, nodes: Mapping[str, Node], now: datetime) -> None:
@@ -56,7 +70,8 @@ class Machines:
         before = self._nodes
         if nodes is before:
             return
-        changed = [node for name, node in nodes.items() if before.get(name) is not node]
+        # Each node is compared in each turn, hence by what runs without bytecode.
+        changed = list(compress(nodes.values(), map(is_not, nodes.values(), map(before.get, nodes))))
         if not changed and len(before) == len(nodes):
             return
         for node in changed:
@@ -65,13 +80,17 @@ class Machines:
             if old is None or (old.uid, old.provider_id, old.system_uuid) != (node.uid, node.provider_id, node.system_uuid):
                 self._must_match = True
                 self._renewed.add(node.name)
+                if old is not None and old.uid != node.uid:
+                    self._first_seen.pop(old.uid, None)
         names = {node.name for node in changed}
-        self._changed.update(key for key, name in self._node_of.items() if name in names)
+        self._changed.update([key for key, name in self._node_of.items() if name in names])
         if len(before) != len(nodes):
             self._must_match = True
-        if before.keys() - nodes.keys():
-            self._forget(nodes)
+        gone = before.keys() - nodes.keys()
+        self._renewed |= gone
         self._nodes = nodes
+        if gone:
+            self._forget(before, gone)
 
     def join(self, overlay: Overlay, now: datetime) -> tuple[dict[str, Machine], tuple[str, ...]]:
         """`({name: machine}, names with too few marks of ours)`. The same dictionary as before when nothing changed."""
@@ -103,20 +122,49 @@ class Machines:
         }
 
     def _match(self) -> None:
-        before = self._node_of
-        kept = {key: name for key, name in before.items() if key in self._vms and name in self._nodes and name not in self._renewed}
-        taken = set(kept.values())
-        open_vms = [vm for key, vm in self._vms.items() if key not in kept]
-        open_nodes = {name: node for name, node in self._nodes.items() if name not in taken}
-        self._node_of = kept | match(open_vms, open_nodes)
-        self._changed.update(key for key in before.keys() | self._node_of.keys() if before.get(key) != self._node_of.get(key))
-        for key, name in self._node_of.items():
-            self._owner_of[name] = self._vms[key].name
+        vms, nodes, node_of, renewed = self._vms, self._nodes, self._node_of, self._renewed
+        lost_keys = node_of.keys() - vms.keys()
+        if renewed:
+            lost_keys.update([key for key, name in node_of.items() if name in renewed])
+        lost = {key: node_of.pop(key) for key in lost_keys}
+        taken = set(node_of.values())
+        open_vms = [vm for key, vm in vms.items() if key not in node_of]
+        open_names = nodes.keys() - taken if open_vms else ()
+        found = match(open_vms, {name: nodes[name] for name in nodes if name in open_names}) if open_names else {}
+        node_of.update(found)
+        self._changed.update([key for key in lost.keys() | found.keys() if lost.get(key) != found.get(key)])
+        is_plain = len(taken) + len(found) == len(node_of) == len(taken.union(found.values()))
+        # Which of two VMs a node is called by, and what a VM that was renamed is called, is looked up anew.
+        pairs = found if is_plain and self._is_plain and not self._is_moved else node_of
+        for key, name in pairs.items():
+            self._owner_of[name] = vms[key].name
+        self._is_plain = self._is_plain and is_plain
         self._must_match = False
         self._renewed = set()
 
     def _rebuild(self, touched: set[str], now: datetime) -> None:
-        """All names anew: VMs came, went, or changed hands."""
+        """VMs came, went, or changed hands. What is new is at the end of `_vms`, unless they were moved."""
+        vms, name_of = self._vms, self._name_of
+        came = [*takewhile(lambda key: key not in name_of, reversed([*vms]))][::-1]
+        gone = name_of.keys() - vms.keys()
+        free = {name_of[key] for key in gone}
+        names = {vms[key].name for key in came if vms[key].is_ours and (vms[key].name in free or vms[key].name not in self._machines)}
+        if self._is_moved or not self._is_plain or len(names) < len(came):
+            self._rebuild_all(touched, now)
+            return
+        machines = dict(self._machines)
+        for key in gone:
+            del machines[name_of.pop(key)]
+        self._machines = machines
+        self._renew(touched, now)
+        for key in came:
+            vm = vms[key]
+            name_of[key] = vm.name
+            self._machines[vm.name] = self._machine(vm.name, vm, now)
+        self._forget_emptied()
+
+    def _rebuild_all(self, touched: set[str], now: datetime) -> None:
+        """All names anew."""
         machines: dict[str, Machine] = {}
         half_owned = []
         for key, vm in self._vms.items():
@@ -131,8 +179,10 @@ class Machines:
             machines[name] = known
         self._machines, self._half_owned = machines, tuple(half_owned)
         self._name_of = {machine.vm.id: name for name, machine in machines.items()}
-        if len(self._emptied) > len(machines):
-            self._emptied = {name: instant for name, instant in self._emptied.items() if name in machines}
+        self._is_moved = False
+        has_own_nodes = len(set(self._node_of.values())) == len(self._node_of)
+        self._is_plain = has_own_nodes and not half_owned and all(name == machine.vm.name for name, machine in machines.items())
+        self._forget_emptied()
 
     def _renew(self, touched: set[str], now: datetime) -> None:
         """The same machines as before, some of them changed."""
@@ -161,8 +211,12 @@ class Machines:
         self._emptied.pop(name, None)
         return None
 
-    def _forget(self, nodes: Mapping[str, Node]) -> None:
+    def _forget_emptied(self) -> None:
+        if len(self._emptied) > len(self._machines):
+            self._emptied = {name: instant for name, instant in self._emptied.items() if name in self._machines}
+
+    def _forget(self, before: Mapping[str, Node], gone: set[str]) -> None:
         """What is known of nodes that are gone."""
-        uids = {node.uid for node in nodes.values()}
-        self._owner_of = {name: owner for name, owner in self._owner_of.items() if name in nodes}
-        self._first_seen = {uid: seen for uid, seen in self._first_seen.items() if uid in uids}
+        for name in gone:
+            self._owner_of.pop(name, None)
+            self._first_seen.pop(before[name].uid, None)

@@ -10,6 +10,7 @@ definite refusal takes it away at once. So the floor and the ceiling hold while 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -92,12 +93,17 @@ class World:
         if self.listed_at is not None and listing.as_of < self.listed_at:
             return
         before = self._vms
-        kept = {} if listing.is_full else {k: v for k, v in before.items() if k not in listing.gone}
+        kept: dict[str, Vm] = {}
+        told: set[str] | None = None
+        if not listing.is_full:
+            kept, told = dict(before), {*listing.gone, *(vm.id for vm in listing.vms)}
+            for key in listing.gone:
+                kept.pop(key, None)
         for vm in listing.vms:
             old = before.get(vm.id)
             kept[vm.id] = old if old == vm and old is not None else vm
         self._vms = kept
-        self._machines.take_vms(kept)
+        self._machines.take_vms(kept, told)
         self.listed_at = listing.as_of
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
@@ -166,15 +172,16 @@ class World:
 
     def settle(self) -> None:
         """Drop every call whose effect is seen, or that the facts have outlived."""
-        names = {vm.name: vm for vm in self._vms.values()} if self.calls else {}
+        creates = any(isinstance(sent.action, Create) for sent in self.calls.values())
+        names = {vm.name for vm in self._vms.values()} if creates else set()
         for key in [key for key, sent in self.calls.items() if self._is_settled(sent, names)]:
             del self.calls[key]
 
-    def _is_settled(self, sent: Sent, vms: Mapping[str, Vm]) -> bool:
+    def _is_settled(self, sent: Sent, vm_names: AbstractSet[str]) -> bool:
         action = sent.action
         if isinstance(action, LookAt | AskGate):
             return sent.answered_at is not None
-        if self._is_seen(sent, vms):
+        if self._is_seen(sent, vm_names):
             return True
         if sent.answered_at is None:
             return False
@@ -182,12 +189,12 @@ class World:
         heard = self._as_of(action)
         return heard is not None and heard > speaks_from
 
-    def _is_seen(self, sent: Sent, vms: Mapping[str, Vm]) -> bool:
+    def _is_seen(self, sent: Sent, vm_names: AbstractSet[str]) -> bool:
         """Whether the facts show the effect already."""
         action = sent.action
         nodes = self.view.nodes if self.view else {}
         if isinstance(action, Create):
-            return sent.name in vms
+            return sent.name in vm_names
         if isinstance(action, Delete):  # by id: two VMs may have one name
             vm = self._vms.get(action.machine.vm.id)
             return vm is None or vm.status == vm_states.DELETING
@@ -284,12 +291,13 @@ class World:
     def _living_evictions(self) -> Mapping[str, EvictionTry]:
         """Tries of pods that still exist; those of pods that are gone are forgotten now and then.
 
-        All pods are looked through when there are twice as many tries as were kept the last time, not in each turn.
+        All pods are looked through when there are twice as many tries as were kept the last time, and one for each eighth pod: that
+        costs as much as the pods are many.
         """
         if len(self.evictions) > self._tries_most and self.view is not None:
             alive = {pod.uid for node in self.view.nodes.values() for pod in node.pods}
             self.evictions = {uid: tried for uid, tried in self.evictions.items() if uid in alive}
-            self._tries_most = max(TRIES_KEPT, 2 * len(self.evictions))
+            self._tries_most = max(TRIES_KEPT, 2 * len(self.evictions), len(alive) // 8)
         return self.evictions
 
     def _busy(self, now: datetime) -> frozenset[str]:
