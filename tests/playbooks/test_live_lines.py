@@ -65,7 +65,7 @@ def test_lines_reach_ansible_runner_while_the_task_works(site: Site) -> None:
         return True
 
     settings = {name: value for name, value in environment(site.folder).items() if os.environ.get(name) != value}
-    import ansible_runner  # noqa: PLC0415  # not where only the smoke tests run
+    import ansible_runner  # not where only the smoke tests run
 
     runner = ansible_runner.run(
         private_data_dir=str(folder),

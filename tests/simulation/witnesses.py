@@ -18,9 +18,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
-
-# A machine without a node has nothing on it, so its delete is its only mark; it may join while that call is under way.
-ON_ITS_WAY = timedelta(seconds=20)
+# A machine without a node has nothing on it, so its delete is its only mark. It may have joined since the view that said so,
+# which is as old as views may get (max_staleness), or while the call is under way.
+ON_ITS_WAY = timedelta(seconds=60 + 20)
 
 
 class Broken(AssertionError):
