@@ -267,7 +267,7 @@ class _Loop:
             return _stopped(f"stopped: {why}")
         if self._ends_at is not None and now >= self._ends_at:
             return _stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed")
-        if not self._world.has_facts and now - self._began_at >= self._settings.max_staleness:
+        if not self._world.has_facts and now - self._began_at >= self._settings.first_look:
             return self._list_error or Transient(what="no answer to the first look", since=self._began_at)
         return None
 

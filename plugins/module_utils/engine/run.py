@@ -56,6 +56,7 @@ class RunSettings:
     lock_ttl: timedelta = timedelta(seconds=60)
     call_timeout: timedelta = timedelta(seconds=20)
     max_staleness: timedelta = timedelta(seconds=60)
+    first_look: timedelta = timedelta(seconds=60)  # how long it may take before the sources are called unreachable
     timeout: timedelta | None = None  # of the whole run
     wait: bool = True  # False: one turn, its calls answered, and out
     own_pod: str = ""  # the pod this run lives in, where it lives in one: its node goes last (FM42)

@@ -35,6 +35,7 @@ class Kit:
 
     ports: Ports
     runtime: ThreadsRuntime
+    speed: float = 1.0  # of a simulated world's clock
 
 
 def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta) -> Kit:
@@ -75,7 +76,7 @@ def nodes_kit(params: Params) -> Kit:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
 
         session = _world(params["simulated"]["world"])
-        return Kit(Ports(cluster=SimulatedCluster(session, "")), ThreadsRuntime(session.now, session.speed))
+        return Kit(Ports(cluster=SimulatedCluster(session, "")), ThreadsRuntime(session.now, session.speed), session.speed)
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
 
     runtime = ThreadsRuntime()
@@ -96,7 +97,7 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 
         ports = Ports(cloud=cloud, cluster=SimulatedCluster(session, pool.name), lock=SimulatedLock(session, pool.name))
-        return Kit(ports, runtime)
+        return Kit(ports, runtime, session.speed)
     if session.speed != 1.0:
         raise Invalid(
             what=f"the world's clock runs {session.speed:g} times as fast as the cluster's; expected a world of speed 1",
