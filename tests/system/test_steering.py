@@ -75,6 +75,7 @@ def test_a_run_is_paused_resumed_and_rolled_back_while_it_goes_on(pool: Estate) 
 
 def test_a_run_is_aborted(pool: Estate) -> None:
     """It gives back what it had chosen, and ends with how to go on; until it is resumed, another run rolls nothing."""
+    roll(pool, "golden-v2")
     run = pool.start("golden-v1", strategy=ONE_BY_ONE)
     until(run, "create")
     control(pool, "aborted")
