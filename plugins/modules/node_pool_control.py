@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_pool_control
-short_description: Pause, resume, abort, retarget or roll back a pool, or say what is to become of one machine
+short_description: Pause, resume, abort, retarget, roll back or scale a pool, or say what is to become of one machine
 version_added: 0.1.0
 author: immutable.fleet contributors (@immutable)
 description:
@@ -33,18 +33,29 @@ options:
       - V(retargeted) rolls to O(image) instead of the image that the variables ask for, as long as they ask for the same.
         Without O(image) it rolls to what the variables ask for again.
       - V(rolled_back) rolls back to the image of the rollout before, newest machines first, and stays there in later runs.
+      - V(scaled) makes the pool have O(replicas) machines instead of the number that the variables ask for, as long as they ask for
+        the same. Without O(replicas) it has again as many as the variables ask for.
       - V(released) gives the quarantined O(machine) back to the pool and protects it for as long as O(lasts) says.
       - V(replaced) has O(machine) replaced, with surge, whatever it is made of.
       - V(protected) keeps O(machine) from being taken away for as long as O(lasts) says.
     type: str
     required: true
-    choices: [paused, resumed, aborted, retargeted, rolled_back, released, replaced, protected]
+    choices: [paused, resumed, aborted, retargeted, rolled_back, scaled, released, replaced, protected]
   machine:
     description: Name of the machine that is to be released, replaced or protected.
     type: str
   image:
     description: Name or ID of the image to roll to.
     type: str
+  replicas:
+    description: Number of machines to scale to, at least 1.
+    type: int
+  max_scale_down:
+    description:
+      - How many machines O(replicas) may take away, as a number or as a percentage of those that the pool is to have now.
+      - A guard against a mistyped number.
+    type: str
+    default: 50%
   lasts:
     description: How long the machine stays protected, in seconds or as V(2h). V(0) takes a protection back.
     type: str
@@ -66,6 +77,13 @@ EXAMPLES = r"""
   immutable.fleet.node_pool_control:
     name: web
     state: rolled_back
+    kubernetes: {}
+
+- name: More machines, now, while the rollout goes on
+  immutable.fleet.node_pool_control:
+    name: web
+    state: scaled
+    replicas: 20
     kubernetes: {}
 
 - name: Leave this one alone until tomorrow

@@ -103,7 +103,8 @@ class Estate:
         job = Rollout(job) if isinstance(job, Pool) else job
         pinned = job.pool.revision.image if job.pool is not None else {}
         seen = self.world.leases.read(self.name)
-        given = replace(RunSettings(holder=f"run-{self.runs}", pinned=pinned, seen=seen), **settings)
+        replicas = job.pool.replicas if job.pool is not None else 0
+        given = replace(RunSettings(holder=f"run-{self.runs}", pinned=pinned, replicas=replicas, seen=seen), **settings)
         runtime = Mortal(self.runtime, dies_at) if dies_at is not None else self.runtime
         try:
             return loop.run(job, self.watched(self.ports()), runtime, reporter, given)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, steered
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked
@@ -28,7 +30,7 @@ from ansible_collections.immutable.fleet.tests.simulation.test_rollouts import (
 from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broken, Witness
 
 WISH = "an operator's wish"  # an event of the world's agenda
-STATES = ("paused", "resumed", "aborted", "retargeted", "rolled_back", "released", "replaced", "protected")
+STATES = ("paused", "resumed", "aborted", "retargeted", "rolled_back", "scaled", "released", "replaced", "protected")
 RUNS, WISHES_A_RUN = 3, 4
 
 
@@ -38,6 +40,7 @@ class Operator:
     def __init__(self, estate: Ordeal, chance: random.Random) -> None:
         self._estate, self._chance = estate, chance
         self.asked: list[str] = []
+        self.declared: Pool
         estate.world._handlers[WISH] = lambda _key: self.ask(self._chance.choice(STATES))
 
     def plan(self, state: State, within: float) -> None:
@@ -49,8 +52,9 @@ class Operator:
         """As the variables say; protections run out by themselves."""
         self.ask("resumed")
         self.ask("retargeted", images=("",))
+        self.ask("scaled", replicas=None)
 
-    def ask(self, state: str, images: tuple[str, ...] = ("v1", "v2", "v3", "")) -> None:
+    def ask(self, state: str, images: tuple[str, ...] = ("v1", "v2", "v3", ""), replicas: int | None = 0) -> None:
         """One wish; what the record does not know yet is refused, and that is that."""
         world, pool = self._estate.world, self._estate.name
         machines = sorted(vm.name for vm in world.hypervisor.vms.get(pool, {}).values())
@@ -59,15 +63,24 @@ class Operator:
             return
         wanted = self._chance.choice(images) if state == "retargeted" else ""
         lasts = timedelta(seconds=self._chance.choice((0, 30, 120)) if state == "protected" else 30)
-        wish = Wish(pool=pool, state=state, asked=Asked("ana@laptop", world.now), machine=machine, image=wanted, lasts=lasts)
+        if replicas == 0 and state == "scaled":
+            replicas = self._chance.randint(1, 8)
+        asked = Asked("ana@laptop", world.now)
+        wish = Wish(
+            pool=pool, state=state, asked=asked, machine=machine, image=wanted, lasts=lasts, replicas=replicas, max_scale_down="100%"
+        )
         seen = world.leases.read(pool)
         with suppress(Refused, Conflict, KeyError):
             world.leases.steer(pool, seen, steered(seen, wish))
             self.asked.append(state)
+            if state == "scaled":
+                witnessed(self._estate, self.declared)
 
 
 def witnessed(estate: Ordeal, pool: Pool) -> Witness:
-    """The witness, for what is asked for now."""
+    """The witness, for what is asked for now: by the variables, or by an operator who scaled."""
+    steering = estate.world.leases.read(estate.name).steering
+    pool = replace(pool, replicas=replicas_of(pool.replicas, steering))
     if estate.witness is None:
         estate.witness = Witness(estate.world, pool)
     estate.witness.ask(pool)
@@ -89,6 +102,7 @@ def test_the_guards_hold_and_runs_converge_while_operators_steer(seed: int) -> N
         estate.image = chance.choice(("v2", "v2", "v3"))
         replicas = max(1, replicas + chance.choice((0, 0, 4, -2)))
         pool = declared(estate, replicas, how, chance)
+        operator.declared = pool
         witnessed(estate, pool)
         operator.plan(estate.world.state, within=200)
         if chance.random() < 0.5:

@@ -22,6 +22,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world i
 # which is as old as views may get (max_staleness), or while the call is under way.
 ON_ITS_WAY = timedelta(seconds=60 + 20)
 
+# A wish of an operator is seen by the next look at the lock, when that is answered; what was sent before may still arrive.
+SEEN_WITHIN = timedelta(seconds=4 + 2 * 20)
+
 
 class Broken(AssertionError):
     """A guard was broken; the text says which, when, and by what."""
@@ -35,6 +38,8 @@ class Witness:
     pool: Pool
     excused_until: datetime | None = None
     ceiling_before: int = 0  # of what was asked for before: calls of a dead run may still arrive
+    floor_before: int = 0
+    floor_holds_from: datetime | None = None  # until then what was asked for before may be what the run knows
 
     @property
     def limits(self) -> Limits:
@@ -43,7 +48,14 @@ class Witness:
     def ask(self, pool: Pool) -> None:
         """From now on this is asked for."""
         self.ceiling_before = max(self.ceiling_before, self.limits.ceiling)
+        self.floor_before, self.floor_holds_from = self.floor, self.world.now + SEEN_WITHIN
         self.pool = pool
+
+    @property
+    def floor(self) -> int:
+        """The floor that a run which acts now must know of."""
+        is_new = self.floor_holds_from is not None and self.world.now < self.floor_holds_from
+        return min(self.limits.floor, self.floor_before) if is_new else self.limits.floor
 
     def around(self, ports: Ports) -> Ports:
         """The same ports, watched."""
@@ -87,8 +99,8 @@ class Witness:
             raise Broken(f"{self.world.now}: {node.name}, which a person cordoned, was marked")
         available = self.available()
         excused = self.excused_until is not None and self.world.now < self.excused_until
-        if name in available and len(available) - 1 < self.limits.floor and not excused:
-            raise Broken(f"{self.world.now}: {node.name} marked, {len(available)} available, floor {self.limits.floor}")
+        if name in available and len(available) - 1 < self.floor and not excused:
+            raise Broken(f"{self.world.now}: {node.name} marked, {len(available)} available, floor {self.floor}")
 
     def after_create(self) -> None:
         """A create of ours has had its effect."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run on real servers is paused, rolled back, resumed and aborted while it goes on, through the pool's Lease."""
+"""A run on real servers is paused, rolled back, resumed, scaled, retargeted and aborted while it goes on, through the pool's Lease."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ansible_collections.immutable.fleet.tests.system.playbook import Outcome, R
 
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
 
-REPLICAS = 4
-ONE_BY_ONE = {"max_surge": 1, "min_ready": "1s"}
+REPLICAS = 12
+SLOWLY = {"max_surge": 2, "min_ready": "1s"}
 QUICK_LOCK = {"lock_ttl": "10s", "call_timeout": "4s"}
 
 
@@ -33,7 +33,7 @@ def pool(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estat
 
 def roll(pool: Estate, image: str) -> Outcome:
     """From beginning to end, undisturbed."""
-    return pool.present(image, strategy=ONE_BY_ONE)
+    return pool.present(image, strategy=SLOWLY)
 
 
 def until(run: Running, kind: str) -> None:
@@ -53,7 +53,7 @@ def images(pool: Estate) -> list[str]:
 
 def test_a_run_is_paused_resumed_and_rolled_back_while_it_goes_on(pool: Estate) -> None:
     """It sees each within seconds and says who asked; the next scheduled run stays where it was rolled back to."""
-    run = pool.start("golden-v2", strategy=ONE_BY_ONE)
+    run = pool.start("golden-v2", strategy=SLOWLY)
     until(run, "delete")
     paused = control(pool, "paused")
     assert paused["lock"]["holder"]
@@ -73,10 +73,29 @@ def test_a_run_is_paused_resumed_and_rolled_back_while_it_goes_on(pool: Estate) 
     pool.assert_settled(REPLICAS, "golden-v2")
 
 
+def test_a_run_is_scaled_up_and_down_while_it_goes_on(pool: Estate) -> None:
+    """It goes on rolling with as many; the next scheduled run keeps them, until the variables are to be followed again."""
+    roll(pool, "golden-v2")
+    run = pool.start("golden-v1", strategy=SLOWLY)
+    until(run, "delete")
+    control(pool, "scaled", replicas=20)
+    reached = run.until("20 machines", lambda event: event.get("existing", 0) >= 20)
+    assert reached is not None, f"never had 20 machines:\n{run.text()}"
+    control(pool, "scaled", replicas=10)
+    ended = run.outcome()
+    assert ended.code == 0, ended.text
+    assert [event["replicas"] for event in ended.events if event["kind"] == "scale"] == [20, 10]
+    pool.assert_settled(10, "golden-v1")
+    assert not roll(pool, "golden-v1").changed
+    control(pool, "scaled")
+    roll(pool, "golden-v1")
+    pool.assert_settled(REPLICAS, "golden-v1")
+
+
 def test_a_run_is_aborted(pool: Estate) -> None:
     """It gives back what it had chosen, and ends with how to go on; until it is resumed, another run rolls nothing."""
     roll(pool, "golden-v2")
-    run = pool.start("golden-v1", strategy=ONE_BY_ONE)
+    run = pool.start("golden-v1", strategy=SLOWLY)
     until(run, "create")
     control(pool, "aborted")
     ended = run.outcome()

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import control
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
     RETARGET,
@@ -19,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
     Asked,
     Override,
     Protection,
+    Scale,
     Steering,
 )
 
@@ -27,13 +30,15 @@ WISHES_KEPT = timedelta(days=30)  # for single machines: names never come again,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """`state` is what the pool, or `machine`, should be. `image` "" retargets back to what the variables ask for."""
+    """`state` is what the pool, or `machine`, should be. `image` "" and `replicas` None go back to what the variables ask for."""
 
     pool: str
-    state: str  # paused | resumed | aborted | retargeted | rolled_back | released | replaced | protected
+    state: str  # paused | resumed | aborted | retargeted | rolled_back | scaled | released | replaced | protected
     asked: Asked
     machine: str = ""
     image: str = ""
+    replicas: int | None = None
+    max_scale_down: int | str = "50%"
     lasts: timedelta = timedelta(hours=1)  # of a protection
 
 
@@ -50,6 +55,8 @@ def steered(seen: LockFact, wish: Wish) -> Steering:
         return replace(steering, override=_retarget(seen.record, steering, wish), abort=None)
     if wish.state == "rolled_back":
         return replace(steering, override=_rollback(seen.record, steering, wish), abort=None)
+    if wish.state == "scaled":
+        return replace(steering, scale=_scale(seen.record, steering, wish))
     if wish.state == "replaced":
         return replace(steering, replace={wish.machine: wish.asked, **steering.replace})
     protect = {**steering.protect, wish.machine: Protection(now + wish.lasts, wish.asked)}
@@ -90,17 +97,39 @@ def _rollback(record: PoolRecord, steering: Steering, wish: Wish) -> Override:
     return Override(kind=ROLLBACK, image={**before, "asked": asked}, asked=wish.asked)
 
 
+def _scale(record: PoolRecord, steering: Steering, wish: Wish) -> Scale | None:
+    """Guarded as `replicas` in the variables are: a typo must not empty a pool."""
+    if wish.replicas is None:
+        return None
+    if not record.replicas:
+        raise _unknown(wish.pool, "no run of this pool is on record, so there is nothing to scale")
+    before = replicas_of(record.replicas, steering)
+    allowed = count_of(wish.max_scale_down, before, round_up=True, option="max_scale_down")
+    going = before - wish.replicas
+    if going > allowed:
+        limit = f"max_scale_down {wish.max_scale_down} allows {allowed}"
+        raise Refused(
+            what=f"from {before} to {wish.replicas} replicas takes {going} machines away; {limit}",
+            where="replicas",
+            forward=f"set max_scale_down to {going} or more, if that is meant",
+            back="nothing was changed",
+        )
+    held = steering.scale
+    is_held = held is not None and (held.replicas, held.instead_of) == (wish.replicas, record.replicas)
+    return held if is_held else Scale(replicas=wish.replicas, instead_of=record.replicas, asked=wish.asked)
+
+
 def _asked_image(record: PoolRecord, pool: str) -> str:
     """What the variables ask for, as the last run saw them: an override holds while they ask for the same."""
     for image in (record.pinned, record.given_up, record.current):
         if image.get("asked"):
             return image["asked"]
-    raise Refused(
-        what="no rollout of this pool is on record, so there is nothing to retarget",
-        where=f"pool {pool}",
-        forward="run node_pool once: it records which image the pool is made of",
-        back="nothing was changed",
-    )
+    raise _unknown(pool, "no rollout of this pool is on record, so there is nothing to retarget")
+
+
+def _unknown(pool: str, what: str) -> Refused:
+    forward = "run node_pool once: it records what the pool is made of, and of how many machines"
+    return Refused(what=what, where=f"pool {pool}", forward=forward, back="nothing was changed")
 
 
 def _unless_held(steering: Steering, override: Override) -> Override:

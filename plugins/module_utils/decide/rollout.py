@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import verd
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, Pool, limits_of
@@ -31,7 +32,7 @@ class Rollout:
         self.pool = pool
         self.policy = pool.drain
         self.limits = limits_of(pool)
-        self.asked = pool.revision  # by the variables, whatever is made instead
+        self.asked, self._replicas = pool.revision, pool.replicas  # by the variables, whatever is made instead
         self._last_replaced: frozenset[str] = frozenset()
         self._verdicts: dict[str, Verdict] = {}
         self._undressed: set[str] = set()
@@ -46,6 +47,7 @@ class Rollout:
 
         O(n log n) in machines. Asked about the world its actions produced, it repeats none of them.
         """
+        self._scale(replicas_of(self._replicas, snapshot.steering))
         replaced = self._replaced(snapshot, now)
         if replaced != self._last_replaced:
             self._last_replaced = replaced
@@ -68,6 +70,11 @@ class Rollout:
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
         return verdict.conclude(turn, is_idle=not turn.actions)
+
+    def _scale(self, replicas: int) -> None:
+        if replicas != self.pool.replicas:
+            self.pool = replace(self.pool, replicas=replicas)
+            self.limits = limits_of(self.pool)
 
     def _replaced(self, snapshot: Snapshot, now: datetime) -> frozenset[str]:
         """Machines that count as outdated whatever they are made of: an operator asked, or they are too old."""

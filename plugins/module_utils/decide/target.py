@@ -21,6 +21,12 @@ def standing_override(steering: Steering, asked: Revision) -> Override | None:
     return override
 
 
+def replicas_of(asked: int, steering: Steering) -> int:
+    """How many machines the pool is to have: an operator's number, while the variables ask for what they asked for then."""
+    scale = steering.scale
+    return scale.replicas if scale is not None and asked and scale.instead_of == asked else asked
+
+
 def standing_refusal(record: PoolRecord, steering: Steering, revision: str) -> Refusal | None:
     """Why no machine of `revision` is made; None where it broke no budget, or an operator resumed since."""
     refusal = record.refused.get(revision)

@@ -38,7 +38,8 @@ class Keeper:
     """
 
     def __init__(self, lock: Lock, runtime: Runtime, settings: RunSettings) -> None:
-        self._lock, self._runtime, self._pinned = lock, runtime, settings.pinned
+        self._lock, self._runtime = lock, runtime
+        self._pinned, self._replicas = settings.pinned, settings.replicas
         self._record, self._look_every = settings.seen.record, settings.steering_look
         self.steering = settings.seen.steering
         self._holder, self._ttl, self._call_timeout = settings.holder, settings.lock_ttl, settings.call_timeout
@@ -145,7 +146,8 @@ class Keeper:
             self._due = now + self._ttl / LOOKS_PER_TTL
 
     def _acquire(self, seen: LockFact) -> None:
-        self._record = replace(seen.record, pinned=self._pinned) if self._pinned else seen.record
+        record = seen.record
+        self._record = replace(record, pinned=self._pinned or record.pinned, replicas=self._replicas or record.replicas)
         wanted = replace(seen, record=self._record)
         self._call(lambda: self._lock.acquire(wanted, self._holder, self._ttl), self._take)
 

@@ -14,19 +14,17 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import answers
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.course import Course
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.journal import Journal
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.polling import Polling
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings, Step
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import Teller, verb_of
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import Teller
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
-from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     AskGate,
-    Choose,
     Create,
     Decision,
-    Delete,
     LookAt,
     Tally,
     subject_of,
@@ -40,7 +38,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Stopped,
     Transient,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -94,16 +91,14 @@ class _Loop:
         )
         self._polling = Polling(pushes=False)
         self._teller = Teller(reporter, job.pool)
+        self._journal = Journal(self._world, self._teller, self._began_at)
         self._course = Course(job, ports.cloud, runtime, self._teller.retargeted)
         self._keeper: Keeper | None = None
         self._record, self._steering = settings.seen.record, settings.seen.steering
-        self._steps: list[Step] = []
         self._decision = Decision()
         self._snapshot: Snapshot | None = None
         self._progressed_at = self._began_at
         self._progress: Tally = Tally()
-        self._wrote_at: datetime | None = None
-        self._lost: set[str] = set()  # names of machines whose ERROR was counted
         self._turns = 0
         self._lives_on: str | None = None
         self._fatal: FleetError | None = None
@@ -134,9 +129,9 @@ class _Loop:
                 decision = self._decide(now)
                 if self._is_over(decision, now):
                     return decision.failure
-                if self._settings.wait or self._wrote_at is None:
+                if self._settings.wait or self._journal.wrote_at is None:
                     self._act(decision, now)
-                if not self._settings.wait and not self._flying() and (self._wrote_at is not None or not decision.actions):
+                if not self._settings.wait and not self._flying() and (self._journal.wrote_at is not None or not decision.actions):
                     return None
                 wake_at = _first(decision.wake_at, *self._world.held_off.values())
             self._runtime.wait(_first(wake_at, self._lock_turn(now), self._next_look(now), self._ends_at))
@@ -149,17 +144,17 @@ class _Loop:
         if self._keeper is not None:
             from ansible_collections.immutable.fleet.plugins.module_utils.engine.past import with_past
 
-            self._keeper.release(lambda record: with_past(record, self._steps))
+            self._keeper.release(lambda record: with_past(record, self._journal.steps))
         if self._ports.cluster is not None:
             self._ports.cluster.stop()
         now = self._runtime.now()
         pending = self._decision.pending if failure is None else ""
         self._teller.ended(failure, pending, now)
         return Result(
-            changed=self._wrote_at is not None,
+            changed=self._journal.wrote_at is not None,
             duration=now - self._began_at,
             turns=self._turns,
-            steps=tuple(self._steps),
+            steps=tuple(self._journal.steps),
             blockers=self._decision.blockers,
             tally=self._decision.tally,
             machines=self._snapshot.machines if self._snapshot is not None else {},
@@ -235,6 +230,8 @@ class _Loop:
                 answers.create_worked(self._world)
             self._progress, self._progressed_at = decision.tally, now
         self._decision = decision
+        if self._job.pool is not None:
+            self._teller.scaled(self._job.pool.replicas, now)
         self._teller.turn(snapshot, decision, now)
         return decision
 
@@ -250,9 +247,9 @@ class _Loop:
         """An end is judged on a full list that was begun after our last write, leftovers included; not where no news comes."""
         if not decision.finished:
             return False
-        if isinstance(decision.failure, Stalled) or self._wrote_at is None or self._ports.cloud is None:
+        if isinstance(decision.failure, Stalled) or self._journal.wrote_at is None or self._ports.cloud is None:
             return True
-        if self._world.full_at is not None and self._world.full_at > self._wrote_at:
+        if self._world.full_at is not None and self._world.full_at > self._journal.wrote_at:
             return True
         self._polling.ask_full()
         return False
@@ -316,7 +313,7 @@ class _Loop:
         name = subject_of(action)
         if isinstance(action, Create) and pool is not None:
             name = self._fresh_name(pool.name, action.slot)
-        self._note(action, self._world.owner_of(name), now)
+        self._journal.note(action, self._world.owner_of(name), now)
         from ansible_collections.immutable.fleet.plugins.module_utils.engine.handlers import call_of  # a no-op calls nothing
 
         call = call_of(action, name, now, self._ports, pool)
@@ -341,7 +338,7 @@ class _Loop:
     def _take(self, key: str, action: Action, result: object, error: Exception | None) -> None:
         now = self._runtime.now()
         if not isinstance(action, LookAt | AskGate):
-            self._wrote_at = now
+            self._journal.wrote_at = now
         if error is None:
             answers.take_answer(self._world, key, result, now)
         elif isinstance(error, _NotSent):
@@ -351,33 +348,6 @@ class _Loop:
             self._fatal = answers.take_error(self._world, key, error, now) or self._fatal
         else:
             raise error
-
-    def _note(self, action: Action, name: str, now: datetime) -> None:
-        """Remember what is being done: for the plan, the events, and the counts of what went wrong."""
-        if isinstance(action, Choose | Delete):
-            self._count_error(action.machine, now)
-        if isinstance(action, LookAt | AskGate):
-            return
-        self._wrote_at = now
-        self._steps.append(
-            Step(
-                at=now,
-                after=now - self._began_at,
-                verb=verb_of(action),
-                machine=name,
-                reason=action.reason,
-                slot=action.slot if isinstance(action, Create) else None,
-                failure_domain=action.failure_domain if isinstance(action, Create) else "",
-            )
-        )
-        self._teller.acted(action, name, now)
-
-    def _count_error(self, machine: Machine, now: datetime) -> None:
-        """A new machine that the cloud put to ERROR is trouble with creates, and counts once, whatever way it goes."""
-        if machine.was_ready or machine.name in self._lost or machine.vm.status != vm_states.ERROR:
-            return
-        self._lost.add(machine.name)
-        answers.create_failed(self._world, machine.vm.fault or "the cloud put the machine to ERROR", now)
 
     def _flying(self) -> bool:
         return any(sent.answered_at is None for sent in self._world.calls.values())

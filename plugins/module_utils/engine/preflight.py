@@ -29,15 +29,15 @@ def with_preflight(job: Job, ports: Ports, runtime: Runtime, *, waits: bool = Tr
     """The job with its preflight; as it is where it never makes a machine. `waits` as the run's: see RunSettings."""
     if job.pool is None or ports.cloud is None:
         return job
-    return Preflight(job, job.pool, ports.cloud, runtime, waits=waits)
+    return Preflight(job, ports.cloud, runtime, waits=waits)
 
 
 class Preflight:
     """The job of a pool, held back until it is known that it may begin."""
 
-    def __init__(self, job: Job, pool: Pool, cloud: Cloud, runtime: Runtime, *, waits: bool) -> None:
+    def __init__(self, job: Job, cloud: Cloud, runtime: Runtime, *, waits: bool) -> None:
         self.policy: DrainPolicy = job.policy
-        self._job, self._limits, self._cloud, self._runtime, self._waits = job, limits_of(pool), cloud, runtime, waits
+        self._job, self._cloud, self._runtime, self._waits = job, cloud, runtime, waits
         self._has_begun = False  # something was sent
         self._has_asked = False
         self._room: Room | None = None  # as answered
@@ -78,11 +78,11 @@ class Preflight:
     def _judge(self, room: Room, pool: Pool, snapshot: Snapshot, decision: Decision) -> Decision:
         from ansible_collections.immutable.fleet.plugins.module_utils.decide import preflight
 
-        self._is_judged = True
-        refusal = None if self._has_begun else preflight.refusal(room, pool, self._limits, snapshot, decision)
+        self._is_judged, limits = True, limits_of(pool)
+        refusal = None if self._has_begun else preflight.refusal(room, pool, limits, snapshot, decision)
         if refusal is None:
             self._most = preflight.most_machines(room, snapshot)
-            self._told = preflight.tight_room(room, self._limits, snapshot, decision)
+            self._told = preflight.tight_room(room, limits, snapshot, decision)
             return decision
         return replace(decision, actions=(), finished=True, failure=refusal, wake_at=None)
 

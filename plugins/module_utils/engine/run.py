@@ -61,6 +61,7 @@ class RunSettings:
     wait: bool = True  # False: one turn, its calls answered, and out
     own_pod: str = ""  # the pod this run lives in, where it lives in one: its node goes last (FM42)
     pinned: Image = field(default_factory=dict)  # the resolved image, kept in the pool record until the end (FM37)
+    replicas: int = 0  # as the variables ask, kept in the record, too: an operator's number holds while they ask for the same
     seen: LockFact = field(default_factory=LockFact)  # the pool's lock as it was read before the run
     steering_look: timedelta | None = STEERING_LOOK  # how old an operator's wish may get unseen; None: nobody can have one
 

@@ -158,6 +158,12 @@ class Teller:
         text = f"revision {revision.id}, image {revision.fields.get('image', revision.image.get('asked', ''))}"
         self._tell(Event(at=now, kind="retarget", text=text, data=_wanted(self._pool)))
 
+    def scaled(self, replicas: int, now: datetime) -> None:
+        """There are to be so many machines from now on."""
+        if self._pool is not None and self._pool.replicas != replicas:
+            self._pool = replace(self._pool, replicas=replicas)
+            self._tell(Event(at=now, kind="scale", text=f"{replicas} machines", data=_wanted(self._pool)))
+
     def ended(self, failure: FleetError | None, pending: str, now: datetime) -> None:
         """The run is over; `pending` says why it leaves machines that are not as asked for."""
         if self._reporter is None:

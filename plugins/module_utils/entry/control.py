@@ -13,7 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.control imp
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import exactly_one, pool_name, who
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Steering, changes
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock
@@ -31,6 +31,12 @@ def refuse_nonsense(params: Params) -> None:
         raise Invalid(what=f"{machine!r} is no machine of pool {pool}; expected a name such as {pool}-3-x7k2p", where="machine")
     if params["image"] and state != "retargeted":
         raise Invalid(what=f"state {state} takes no image; expected one with state retargeted only", where="image")
+    if params["replicas"] is not None and state != "scaled":
+        raise Invalid(what=f"state {state} takes no replicas; expected them with state scaled only", where="replicas")
+    if params["replicas"] is not None and params["replicas"] < 1:
+        what = f"{params['replicas']} is no number of machines to scale to; expected 1 or more, for state absent ends a pool"
+        raise Invalid(what=what, where="replicas")
+    count_of(params["max_scale_down"], 100, round_up=True, option="max_scale_down")
     duration(params["lasts"], "lasts")
 
 
@@ -42,6 +48,8 @@ def wish(params: Params, now: datetime) -> Wish:
         asked=Asked(who(os.environ), now.replace(microsecond=0)),
         machine=params["machine"] or "",
         image=params["image"] or "",
+        replicas=params["replicas"],
+        max_scale_down=params["max_scale_down"],
         lasts=duration(params["lasts"], "lasts"),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
@@ -60,7 +61,10 @@ class Watched:
 
 
 class ScaleGuard:
-    """A pool's job that refuses, at its first look, to take more machines away than one run may."""
+    """A pool's job that refuses, at its first look, to take more machines away than one run may.
+
+    An operator's number was guarded when it was asked for.
+    """
 
     def __init__(self, job: Job, pool: Pool, limit: int | str) -> None:
         self.policy = job.policy
@@ -81,7 +85,8 @@ class ScaleGuard:
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision, once it is clear that it may."""
         if not self._has_looked:
-            refusal = self._too_many_to_go(snapshot.machines)
+            is_asked = replicas_of(self._replicas, snapshot.steering) == self._replicas
+            refusal = self._too_many_to_go(snapshot.machines) if is_asked else None
             if refusal is not None:
                 return Decision(finished=True, failure=refusal)
             self._has_looked = True
@@ -151,7 +156,7 @@ def run(
     # A world's clock may run so fast that its minute is over before this process has looked once.
     settings = replace(settings, seen=seen, first_look=settings.first_look * max(1.0, kit.speed / SPEED_WITHOUT_HASTE))
     if job.pool is not None:
-        settings = replace(settings, pinned=job.pool.revision.image)
+        settings = replace(settings, pinned=job.pool.revision.image, replicas=job.pool.replicas)
     if check:
         from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, forecast
         from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past

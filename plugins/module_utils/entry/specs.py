@@ -306,10 +306,12 @@ CONTROL = Spec(
         "name": _text(required=True, aliases=["pool"]),
         "state": _text(
             required=True,
-            choices=["paused", "resumed", "aborted", "retargeted", "rolled_back", "released", "replaced", "protected"],
+            choices=["paused", "resumed", "aborted", "retargeted", "rolled_back", "scaled", "released", "replaced", "protected"],
         ),
         "machine": _text(),
         "image": _text(),
+        "replicas": {"type": "int"},
+        "max_scale_down": _text(default="50%"),
         "lasts": _text(default="1h"),
     },
     required_if=[("state", state, ["machine"]) for state in ("released", "replaced", "protected")],

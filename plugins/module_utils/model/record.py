@@ -45,13 +45,15 @@ class PoolRecord:
 
     `pinned` is the image of a rollout under way, empty between rollouts; `given_up` that of one whose revision was refused.
     `current` is the image of the last rollout that was completed, `previous` the one before it. `lost` and `refused` go by
-    revision id. `passed` is how many steps of the ladder the revision `climbing` has behind it.
+    revision id. `replicas` is what the variables asked of the last run that wrote. `passed` is how many steps of the ladder
+    the revision `climbing` has behind it.
     """
 
     pinned: Image = field(default_factory=dict)
     given_up: Image = field(default_factory=dict)
     current: Image = field(default_factory=dict)
     previous: Image = field(default_factory=dict)
+    replicas: int = 0
     lost: Mapping[str, tuple[Lost, ...]] = field(default_factory=dict)
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     climbing: str = ""
@@ -65,6 +67,7 @@ class PoolRecord:
             "given_up": dict(self.given_up),
             "current": dict(self.current),
             "previous": dict(self.previous),
+            "replicas": self.replicas,
             "lost": {revision: [_say_lost(one) for one in lost] for revision, lost in self.lost.items()},
             "refused": {revision: _say_refusal(one) for revision, one in self.refused.items()},
             "climbing": self.climbing,
@@ -97,6 +100,7 @@ def load_record(text: str | None) -> PoolRecord:
         given_up=_image(raw.get("given_up")),
         current=_image(raw.get("current")),
         previous=_image(raw.get("previous")),
+        replicas=raw["replicas"] if isinstance(raw.get("replicas"), int) else 0,
         lost={name: lost for name, found in _items(raw.get("lost")) if (lost := _lost(found))},
         refused={name: refusal for name, found in _items(raw.get("refused")) if (refusal := _refusal(found))},
         climbing=str(raw.get("climbing") or ""),

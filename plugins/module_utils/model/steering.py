@@ -43,6 +43,15 @@ class Override:
     asked: Asked
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Another number of machines. It holds while the variables ask for `instead_of`: changed variables supersede it."""
+
+    replicas: int
+    instead_of: int
+    asked: Asked
+
+
 @dataclass(frozen=True, slots=True)
 class Protection:
     """A machine that is not to be taken away before `until`."""
@@ -62,6 +71,7 @@ class Steering:
     abort: Asked | None = None
     resumed: Asked | None = None
     override: Override | None = None
+    scale: Scale | None = None
     replace: Mapping[str, Asked] = field(default_factory=dict)
     release: Mapping[str, Asked] = field(default_factory=dict)
     protect: Mapping[str, Protection] = field(default_factory=dict)
@@ -83,6 +93,9 @@ def changes(before: Steering, after: Steering) -> list[str]:
         override = after.override
         image = (override.image.get("name") or override.image.get("digest", "")) if override is not None else ""
         said.append(f"{override.kind} to {image} {override.asked}" if override is not None else "the override is taken back")
+    if before.scale != after.scale:
+        scale = after.scale
+        said.append(f"scale to {scale.replicas} {scale.asked}" if scale is not None else "the scaling is taken back")
     for name in ("replace", "release", "protect"):
         was, now = getattr(before, name), getattr(after, name)
         said += [f"{name} {machine} {getattr(now[machine], 'asked', now[machine])}" for machine in now if was.get(machine) != now[machine]]
@@ -97,6 +110,7 @@ def load_steering(raw: Mapping[str, Any]) -> Steering:
         abort=_asked(raw.get("abort")),
         resumed=_asked(raw.get("resumed")),
         override=_override(raw.get("override")),
+        scale=_scale(raw.get("scale")),
         replace=_by_machine(raw.get("replace"), _asked),
         release=_by_machine(raw.get("release"), _asked),
         protect=_by_machine(raw.get("protect"), _protection),
@@ -108,6 +122,8 @@ def _say(value: Any) -> Any:
         return {"by": value.by, "at": say_instant(value.at)}
     if isinstance(value, Protection):
         return {**_say(value.asked), "until": say_instant(value.until)}
+    if isinstance(value, Scale):
+        return {**_say(value.asked), "replicas": value.replicas, "instead_of": value.instead_of}
     if isinstance(value, Override):
         return {**_say(value.asked), "kind": value.kind, "image": dict(value.image)}
     return {name: _say(one) for name, one in value.items()} if value else None
@@ -133,6 +149,14 @@ def _override(raw: Any) -> Override | None:
     if asked is None or raw.get("kind") not in (RETARGET, ROLLBACK) or not isinstance(raw.get("image"), dict):
         return None
     return Override(kind=raw["kind"], image={str(key): str(value) for key, value in raw["image"].items()}, asked=asked)
+
+
+def _scale(raw: Any) -> Scale | None:
+    asked = _asked(raw)
+    try:
+        return Scale(replicas=int(raw["replicas"]), instead_of=int(raw["instead_of"]), asked=asked) if asked is not None else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _by_machine(raw: Any, load: Any) -> dict[str, Any]:

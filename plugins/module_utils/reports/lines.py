@@ -34,6 +34,7 @@ WORDS = {
     "release": "release",
     "steering": "asked",
     "retarget": "target",
+    "scale": "target",
     "remove pod": "FORCE",
     "plan": "plan",
     "refused": "refused",

@@ -70,7 +70,7 @@ class Metrics:
         at = self._at = parse_instant(str(event["at"]))
         self._began_at = self._began_at or at
         self._kinds[kind] += 1
-        if kind in ("begin", "retarget"):
+        if kind in ("begin", "retarget", "scale"):
             self._begin = event
         elif kind == "summary":
             self._summary = event

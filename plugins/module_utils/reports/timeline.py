@@ -175,9 +175,9 @@ class _Reader:
         at = (_instant(event) - timeline.began_at).total_seconds()
         timeline.seconds = max(timeline.seconds, at)
         timeline.counts[kind] = timeline.counts.get(kind, 0) + 1
-        if kind in ("steering", "retarget"):
+        if kind in ("steering", "retarget", "scale"):
             timeline.steering.append((at, str(event.get("text", ""))))
-        if kind in ("begin", "retarget"):
+        if kind in ("begin", "retarget", "scale"):
             self._aim(event, at)
         elif kind == "capacity":
             timeline.capacity.append((at, int(event["available"]), int(event["existing"])))

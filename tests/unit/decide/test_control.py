@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
     Asked,
     Override,
     Protection,
+    Scale,
     Steering,
 )
 from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, later
@@ -91,6 +92,39 @@ def test_retarget_and_back() -> None:
     steering = after("retargeted", image="v3")
     assert steering.override == Override(kind=RETARGET, image={"asked": "stable", "name": "v3"}, asked=ANA)
     assert after("retargeted", steering) == Steering()
+
+
+@pytest.mark.parametrize(
+    ("before", "replicas", "expected"),
+    [
+        pytest.param(None, 20, (20, 12, ANA), id="more"),
+        pytest.param(None, 6, (6, 12, ANA), id="half of them"),
+        pytest.param(20, 20, (20, 12, BO), id="twice: whoever was first stands there"),
+        pytest.param(20, 10, (10, 12, ANA), id="down from what an operator asked for"),
+        pytest.param(20, None, None, id="as many as the variables ask for again"),
+    ],
+)
+def test_scale(before: int | None, replicas: int | None, expected: tuple[int, int, Asked] | None) -> None:
+    """It says what it stands for, so that changed variables supersede it."""
+    steering = Steering(scale=Scale(replicas=before, instead_of=12, asked=BO) if before else None)
+    scale = after("scaled", steering, replace(DONE, replicas=12), replicas=replicas).scale
+    assert (scale and (scale.replicas, scale.instead_of, scale.asked)) == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "replicas", "what"),
+    [
+        pytest.param(PoolRecord(), 3, "no run of this pool is on record, so there is nothing to scale", id="never run"),
+        pytest.param(
+            PoolRecord(replicas=12), 2, "from 12 to 2 replicas takes 10 machines away; max_scale_down 50% allows 6", id="mistyped"
+        ),
+    ],
+)
+def test_a_scaling_that_is_refused(record: PoolRecord, replicas: int, what: str) -> None:
+    """As the same number in the variables would be."""
+    with pytest.raises(Refused) as refused:
+        after("scaled", record=record, replicas=replicas)
+    assert (refused.value.what, bool(refused.value.forward)) == (what, True)
 
 
 def test_single_machines() -> None:

@@ -22,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
     Asked,
     Override,
     Protection,
+    Scale,
     Steering,
 )
 from ansible_collections.immutable.fleet.tests.unit.builders import (
@@ -116,6 +117,20 @@ def test_an_abort_does_not_reach_a_younger_mark_or_a_delete() -> None:
     going = machine("m0", OLD, GOING)
     deleting = machine("m1", OLD, GOING, status=vm_states.DELETING)
     assert [line for line in said(decide([going, deleting], pool(2), steering=steering)) if line.startswith("uncordon")] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param(3, ["create slot 3: 3 exist < ceiling 6", "create slot 4: 4 exist < ceiling 6"], id="the variables as they were"),
+        pytest.param(4, ["create slot 3: 3 exist < ceiling 5"], id="changed variables supersede it"),
+    ],
+)
+def test_a_scaling_counts_while_the_variables_ask_for_the_same(asked: int, expected: list[str]) -> None:
+    """In the same turn that sees it."""
+    fine = fleet((NEW, AVAILABLE), (NEW, AVAILABLE), (NEW, AVAILABLE))
+    steering = Steering(scale=Scale(replicas=5, instead_of=3, asked=NOW_ASKED))
+    assert said(decide(fine, pool(asked), steering=steering)) == expected
 
 
 def test_a_released_machine_is_given_back_and_stays_while_it_is_protected() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
     Asked,
     Override,
     Protection,
+    Scale,
     Steering,
     changes,
     load_steering,
@@ -30,13 +31,14 @@ V1 = {"asked": "stable", "id": "1", "digest": "sha512:v1"}
 V2 = {"asked": "stable", "id": "2", "digest": "sha512:v2"}
 LOST = Lost(machine="web-0-aaaaa", at=NOW, what="never ready")
 REFUSAL = Refusal(at=NOW, what="1 lost", image="stable")
-RECORD = PoolRecord(pinned=V2, current=V1, previous=V1, lost={"r": (LOST,)}, refused={"q": REFUSAL}, climbing="r", passed=2)
+RECORD = PoolRecord(pinned=V2, current=V1, previous=V1, replicas=12, lost={"r": (LOST,)}, refused={"q": REFUSAL}, climbing="r", passed=2)
 ANA = Asked("ana@laptop", NOW)
 STEERING = Steering(
     pause=ANA,
     abort=ANA,
     resumed=ANA,
     override=Override(kind=ROLLBACK, image=V1, asked=ANA),
+    scale=Scale(replicas=20, instead_of=12, asked=ANA),
     replace={"m1": ANA},
     release={"m2": ANA},
     protect={"m3": Protection(later(3600), ANA)},
@@ -98,6 +100,7 @@ def test_changes_say_who_asked() -> None:
         "abort by ana@laptop, since 2026-11-21T04:10:07Z",
         "resume by ana@laptop, since 2026-11-21T04:10:07Z",
         "rollback to sha512:v1 by ana@laptop, since 2026-11-21T04:10:07Z",
+        "scale to 20 by ana@laptop, since 2026-11-21T04:10:07Z",
         "replace m1 by ana@laptop, since 2026-11-21T04:10:07Z",
         "release m2 by ana@laptop, since 2026-11-21T04:10:07Z",
         "protect m3 by ana@laptop, since 2026-11-21T04:10:07Z",
@@ -107,6 +110,7 @@ def test_changes_say_who_asked() -> None:
         "abort taken back",
         "resume taken back",
         "the override is taken back",
+        "the scaling is taken back",
         "replace m1 taken back",
         "release m2 taken back",
         "protect m3 taken back",

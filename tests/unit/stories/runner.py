@@ -51,6 +51,7 @@ VERBS = {
     "release": "release",
     "steering": "asked",
     "retarget": "target",
+    "scale": "target",
 }
 POOLS = {"web": "m", "api": "a"}  # name of a pool -> first letter of its machines' short names
 STANDS_ALONE = re.compile(r"n\d")  # a node without a machine
@@ -65,6 +66,7 @@ class Ask:
     state: str
     image: str = ""
     machine: int = 0
+    replicas: int | None = None
     lasts: float = 3600
 
 
@@ -105,8 +107,8 @@ class Scenario:
 class Operator:
     """Another process, which steers the pool through its lock at an instant of the world's own time."""
 
-    def __init__(self, estate: Estate, ask: Ask, machines: dict[str, str]) -> None:
-        self._estate, self._ask, self._machines = estate, ask, machines
+    def __init__(self, estate: Estate, ask: Ask, machines: dict[str, str], watch: Watch) -> None:
+        self._estate, self._ask, self._machines, self._watch = estate, ask, machines, watch
 
     def __call__(self, _key: str) -> None:
         ask, leases, name = self._ask, self._estate.world.leases, self._estate.name
@@ -116,9 +118,12 @@ class Operator:
             asked=Asked("ana@laptop", self._estate.world.now.replace(microsecond=0)),
             machine=self._machines.get(f"m{ask.machine}", ""),
             image=ask.image,
+            replicas=ask.replicas,
             lasts=timedelta(seconds=ask.lasts),
         )
         leases.steer(name, leases.read(name), steered(leases.read(name), wish))
+        if ask.replicas is not None:
+            self._watch.scaled(ask.replicas)
 
 
 class Watch:
@@ -134,6 +139,12 @@ class Watch:
         limits = self._witness.limits
         self.least = min(limits.floor, len(self._witness.available()))
         self.most = max(limits.ceiling, len(self._witness.vms()))
+
+    def scaled(self, replicas: int) -> None:
+        """An operator wants so many machines; the run hears of it in a moment."""
+        self._witness.ask(replace(self._witness.pool, replicas=replicas))
+        self.least = min(self.least, self._witness.limits.floor)
+        self.most = max(self.most, self._witness.limits.ceiling)
 
     def tell(self, event: Event) -> None:
         """Note and judge."""
@@ -196,7 +207,7 @@ def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: 
     if len(scenario.runs) > 1:
         lines.append("-- run: " + ("remove" if run.removes else f"{run.replicas} of {run.image}"))
     for number, ask in enumerate(run.asks):
-        operator = Operator(estate, ask, {alias: name for name, alias in names.items()})
+        operator = Operator(estate, ask, {alias: name for name, alias in names.items()}, watch)
         estate.world._handlers[f"{ASK} {number}"] = operator
         estate.world.state.plan(timedelta(seconds=ask.after), f"{ASK} {number}", "")
     job: Job = removal(pool) if run.removes else Rollout(pool)

@@ -295,6 +295,16 @@ SCENARIOS = (
     ),
     Scenario("retargeted", "retargeted to v3 in mid-roll", (Run(asks=(Ask(65, "retargeted", image="v3"),)),)),
     Scenario(
+        "scaled",
+        "scaled from 4 to 6 and down to 3 in mid-roll; the next scheduled run keeps the 3, until other variables supersede them",
+        (
+            Run(replicas=4, asks=(Ask(20, "scaled", replicas=6), Ask(100, "scaled", replicas=3))),
+            Run("v2", 4),
+            Run("v2", 5),
+        ),
+        began_with=4,
+    ),
+    Scenario(
         "rolled-back",
         "rolled back in mid-roll: newest first, and the next scheduled run stays there",
         (Run(asks=(Ask(65, "rolled_back"),)), Run()),
