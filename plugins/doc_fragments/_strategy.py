@@ -20,8 +20,11 @@ options:
           - V(rolling_update) replaces outdated machines by itself.
           - V(on_delete) leaves them as they are. What is missing is made from the new image, so a machine is replaced when somebody deletes
             it, puts Cluster API's annotation C(cluster.x-k8s.io/delete-machine) on its node, or asks M(immutable.fleet.node_pool_control).
+          - V(recreate) deletes a machine first, waits until its VM and its Node are gone, and makes it again with the same name, slot,
+            failure domain and ports, hence addresses. O(strategy.max_surge) does not count then, and at least one machine may be
+            unavailable.
         type: str
-        choices: [rolling_update, on_delete]
+        choices: [rolling_update, on_delete, recreate]
         default: rolling_update
       max_surge:
         description:

@@ -74,7 +74,8 @@ class Cloud(Protocol):
         """Post one VM with its marks, ports and volumes; returns when the cloud has accepted it, not when it runs.
 
         Not repeatable after `Transient`: the name is looked up instead. A definite failure (`Exhausted`, `Invalid`,
-        `Denied`) leaves nothing behind (FM22).
+        `Denied`) leaves nothing behind (FM22). Where `machine.recreated`, what an earlier machine of this name left (ports, hence
+        addresses) is taken over, and left again after a refusal: the name is awaited.
         """
 
     def delete(self, vm: Vm) -> None:

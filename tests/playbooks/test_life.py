@@ -63,7 +63,7 @@ def test_a_pool_lives_and_goes(site: Site) -> None:
 def test_progress_is_shown_a_line_per_change(site: Site) -> None:
     """Names, what happened and why, within 80 columns."""
     run = site.run([site.make_world(), site.pool(register="made")])
-    created = re.findall(r"^ +\ds  (web-\d-\w{5}) +create +\d exist < ceiling 4$", run.text, flags=re.MULTILINE)
+    created = re.findall(r"^ +\w+  (web-\d-\w{5}) +create +\d exist < ceiling 4$", run.text, flags=re.MULTILINE)
     assert sorted(created) == sorted(machine["name"] for machine in run["made"]["machines"])
     assert re.search(r"^ +\S+  end: done$", run.text, flags=re.MULTILINE)
     live = [line for line in run.text.splitlines() if re.match(r" +\d+\w* ", line)]

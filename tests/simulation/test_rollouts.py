@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, ROLLING_UPDATE, DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
@@ -62,7 +62,7 @@ def ordeal(chance: random.Random, seed: int, how: Strategy) -> Ordeal:
     estate = Ordeal(seed=seed, profile=profile, network=Chancy(chance, chance.choice((0, 0.02, 0.1))))
     estate.domains(*("az1", "az2", "az3")[: chance.choice((0, 0, 2, 3))])
     # Without surge the last node's pods have nowhere to go, and a budget rightly keeps them there: no budgets in such pools.
-    budgets = ("", "1", "50%") if how.max_surge else ("",)
+    budgets = ("", "1", "50%") if how.max_surge and how.type != RECREATE else ("",)
     for number in range(chance.randint(0, 2)):
         estate.workload(f"app{number}", chance.randint(1, 6), max_unavailable=chance.choice(budgets))
     return estate
@@ -72,6 +72,7 @@ def strategy(chance: random.Random) -> Strategy:
     """A strategy that is not refused."""
     surge, unavailable = chance.choice(((1, 0), (2, 0), (0, 1), (1, 1), (3, 2), ("25%", 0), ("50%", "25%")))
     return Strategy(
+        type=chance.choice((ROLLING_UPDATE, ROLLING_UPDATE, ROLLING_UPDATE, RECREATE)),
         max_surge=surge,
         max_unavailable=unavailable,
         min_ready=timedelta(seconds=chance.choice((0, 10, 30))),

@@ -102,6 +102,11 @@ class Witness:
         if name in available and len(available) - 1 < self.floor and not excused:
             raise Broken(f"{self.world.now}: {node.name} marked, {len(available)} available, floor {self.floor}")
 
+    def before_create(self, machine: NewMachine) -> None:
+        """A create of ours has arrived: a name is given again only when nothing has it any more."""
+        if machine.name in self.vms() or machine.name in self.nodes():
+            raise Broken(f"{self.world.now}: {machine.name} made while a VM or a Node has that name")
+
     def after_create(self) -> None:
         """A create of ours has had its effect."""
         existing = len(self.vms()) - len(self.quarantined())
@@ -162,6 +167,7 @@ class _Cloud:
         return getattr(self._cloud, verb)
 
     def create(self, machine: NewMachine) -> None:
+        self._witness.before_create(machine)
         try:
             self._cloud.create(machine)
         finally:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Tally
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
@@ -95,6 +96,21 @@ class Census:
     def of(self, kind: str) -> list[Machine]:
         """All machines of a class, outdated first."""
         return self.outdated[kind] + self.current[kind]
+
+    def tally(self, *, creating: int, existing: int, pods_left: int) -> Tally:
+        """The classes in numbers, with those that no class counts."""
+        return Tally(
+            available=len(self.of(AVAILABLE)),
+            up_to_date=len(self.current[AVAILABLE]),
+            booting=len(self.of(BOOTING)),
+            not_ready=len(self.of(NOT_READY)),
+            failed=len(self.of(FAILED)),
+            going=len(self.of(GOING)),
+            quarantined=len(self.of(QUARANTINED)),
+            creating=creating,
+            existing=existing,
+            pods_left=pods_left,
+        )
 
 
 def _empty() -> dict[str, list[Machine]]:

@@ -25,7 +25,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
     Steering,
 )
 
-WISHES_KEPT = timedelta(days=30)  # for single machines: names never come again, so an old wish is about nobody
+WISHES_KEPT = timedelta(days=30)  # for single machines: names do not come again (but with `recreate`), so an old wish is about nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

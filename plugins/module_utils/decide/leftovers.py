@@ -9,14 +9,17 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 
-def clear(snapshot: Snapshot, unlisted: Collection[str]) -> list[Action]:
-    """One action for each. `unlisted` are ready nodes whose VM is in no list: the list is wrong, not the node."""
+def clear(snapshot: Snapshot, unlisted: Collection[str], awaited: Collection[str] = ()) -> list[Action]:
+    """One action for each. `unlisted` are ready nodes whose VM is in no list: the list is wrong, not the node.
+
+    Machines of the names in `awaited` are about to be made again, and take over what is there.
+    """
     actions: list[Action] = []
     alive = snapshot.machines.keys() | {sent.name for sent in snapshot.creating}
     for leftover in snapshot.leftovers:
         owner = snapshot.machines.get(leftover.machine)
         joined = leftover.kind == "token" and owner is not None and owner.was_ready
-        if leftover.machine not in alive or joined:
+        if (leftover.machine not in alive and leftover.machine not in awaited) or joined:
             why = "its machine has joined" if joined else f"belongs to no machine ({leftover.machine} is gone)"
             actions.append(Clear(leftover, why))
     actions += [DeleteNode(node, "its VM is gone") for node in snapshot.nodes.values() if node.name not in unlisted]

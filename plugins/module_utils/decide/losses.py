@@ -28,7 +28,8 @@ def counts(machine: Machine, pool: Pool, snapshot: Snapshot) -> bool:
         return False  # the revision is refused already
     if steering.resumed is not None and vm.created_at < steering.resumed.at:
         return False  # an operator said: try again
-    return all(one.machine != machine.name for one in record.lost.get(vm.revision, ()))
+    known = record.lost.get(vm.revision, ())  # with `recreate` an earlier machine may have had its name
+    return all(one.machine != machine.name or one.at < vm.created_at for one in known)
 
 
 def with_loss(record: PoolRecord, machine: Machine, pool: Pool, snapshot: Snapshot) -> PoolRecord:

@@ -7,17 +7,25 @@ taken, so that slots stay 0..replicas-1 over any number of replacements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating
 
 
 class Places:
-    """Slots and domains taken by machines that stay and by creates in flight; hands out free ones, fewest first."""
+    """Slots and domains taken by machines that stay and by creates in flight; hands out free ones, fewest first.
+
+    `vacated` are places of one machine each, `{name: failure domain}`, which are filled first, by a machine of that name.
+    """
 
     def __init__(
-        self, domains: Sequence[str], staying: Iterable[Machine], leaving: Iterable[Machine], creating: Iterable[Creating]
+        self,
+        domains: Sequence[str],
+        staying: Iterable[Machine],
+        leaving: Iterable[Machine],
+        creating: Iterable[Creating],
+        vacated: Mapping[str, tuple[int, str]],
     ) -> None:
         self._domains = tuple(domains) or ("",)
         self._taken: set[int] = set()
@@ -31,16 +39,21 @@ class Places:
             if machine.failure_domain in self._leaving:
                 self._leaving[machine.failure_domain] += 1
         self._next_slot = 0
+        self._vacated = sorted((slot, name, domain) for name, (slot, domain) in vacated.items())
 
-    def take(self) -> tuple[int, str]:
-        """`(slot, failure domain)` for one more machine. Ties go where most outdated machines wait to be replaced."""
+    def take(self) -> tuple[int, str, str]:
+        """`(slot, failure domain, name)` for one more machine. Ties go where most outdated machines wait to be replaced."""
+        if self._vacated:
+            slot, name, domain = self._vacated.pop(0)
+            self._take(slot, domain)
+            return slot, domain, name
         while self._next_slot in self._taken:
             self._next_slot += 1
         order = {name: index for index, name in enumerate(self._domains)}
         domain = min(self._domains, key=lambda name: (self._staying[name], -self._leaving[name], order[name]))
         slot = self._next_slot
         self._take(slot, domain)
-        return slot, domain
+        return slot, domain, ""
 
     def _take(self, slot: int | None, domain: str) -> None:
         if slot is not None:

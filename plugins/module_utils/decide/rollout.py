@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.order impor
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, Pool, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, RECREATE, Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -67,6 +67,7 @@ class Rollout:
                 turn.mark_available()
                 turn.create()
                 turn.clear_leftovers()
+            turn.keep_places()
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
         return verdict.conclude(turn, is_idle=not turn.actions)
@@ -79,6 +80,9 @@ class Rollout:
     def _replaced(self, snapshot: Snapshot, now: datetime) -> frozenset[str]:
         """Machines that count as outdated whatever they are made of: an operator asked, or they are too old."""
         asked = frozenset(snapshot.steering.replace)
+        if asked and self.pool.strategy.type == RECREATE:  # the next machine has the same name, and is not meant
+            made = {name: machine.vm.created_at for name, machine in snapshot.machines.items()}
+            asked = frozenset(name for name, one in snapshot.steering.replace.items() if name in made and made[name] < one.at)
         if self.pool.strategy.type == ON_DELETE:
             asked |= {machine.name for machine in snapshot.machines.values() if goes_first(machine)}
         max_age, wanted = self.pool.strategy.max_age, self.pool.revision.id

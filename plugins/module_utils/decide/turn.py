@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
     leftovers,
     losses,
     order,
+    recreation,
     untouchable,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
@@ -36,11 +37,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Create,
     Decision,
     Delete,
-    Tally,
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import NEWEST, Limits, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import NEWEST, RECREATE, Limits, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -223,19 +223,29 @@ class Turn:
             return
         if troubles.count and self._is_building:
             return
-        places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating)
-        while missing > 0 and self.existing < self._ceiling:
-            slot, domain = places.take()
+        vacated = recreation.vacated(self.pool, self.snapshot)
+        room = self._ceiling - len(vacated.waiting)
+        places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating, vacated.free)
+        while missing > 0 and self.existing < room:
+            slot, domain, name = places.take()
             reason = f"{self.existing} exist < ceiling {self._ceiling}"
-            self.actions.append(Create(slot, domain, 1 + troubles.count, reason))
+            self.actions.append(Create(slot, domain, 1 + troubles.count, reason, name))
             self.existing += 1
             self.creating += 1
             missing = 0 if troubles.count else missing - 1
 
+    def keep_places(self) -> None:
+        """With `recreate`, where a machine is to come back is on record before its delete is sent."""
+        if self.pool.strategy.type == RECREATE:
+            record, missing = self.record or self.snapshot.record, self.limits.replicas - self.staying - self.old - self.creating
+            self.actions, kept = recreation.keep_places(self.actions, record, self.snapshot, missing)
+            self.record = kept if kept != record else self.record
+
     def clear_leftovers(self) -> None:
         """What carries our mark and belongs to no machine, at once: we hold the lock."""
         if self.snapshot.may_create:
-            self.actions += leftovers.clear(self.snapshot, self._unlisted)
+            vacated = recreation.vacated(self.pool, self.snapshot)
+            self.actions += leftovers.clear(self.snapshot, self._unlisted, {*vacated.free, *vacated.waiting})
         else:
             self._wake(self.snapshot.settled_at)
 
@@ -248,19 +258,7 @@ class Turn:
     # ------------------------------------------------------------------------------------------------------------------
     def decision(self) -> Decision:
         """What this turn found, without a judgement on whether all is done."""
-        census = self.census
-        tally = Tally(
-            available=len(census.of(AVAILABLE)),
-            up_to_date=len(census.current[AVAILABLE]),
-            booting=len(census.of(BOOTING)),
-            not_ready=len(census.of(NOT_READY)),
-            failed=len(census.of(FAILED)),
-            going=len(census.of(GOING)),
-            quarantined=len(census.of(QUARANTINED)),
-            creating=len(self.snapshot.creating),
-            existing=self.existing,
-            pods_left=self.pods_left,
-        )
+        tally = self.census.tally(creating=len(self.snapshot.creating), existing=self.existing, pods_left=self.pods_left)
         busy = self.snapshot.busy
         return Decision(
             actions=tuple(action for action in self.actions if not busy or key_of(action) not in busy),
@@ -271,7 +269,8 @@ class Turn:
         )
 
     def _all_staying(self) -> list[Machine]:
-        kept = self.census.current if self.brake is None else {kind: self.census.of(kind) for kind in STAYING}
+        is_rolling = self.brake is None and self.pool.strategy.type != RECREATE  # else old ones keep their slots
+        kept = self.census.current if is_rolling else {kind: self.census.of(kind) for kind in STAYING}
         return [m for kind in STAYING for m in kept[kind] if m.name not in self.chosen_now]
 
     def _all_outdated(self) -> list[Machine]:

@@ -98,6 +98,7 @@ def _create(action: Create, name: str, now: datetime, ports: Ports, pool: Pool) 
         fields=pool.revision.fields,
         attempt=action.attempt,
         created_at=now,
+        recreated=bool(action.name),
         values=values,
     )
     _cloud(ports).create(machine)

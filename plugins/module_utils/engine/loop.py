@@ -311,7 +311,7 @@ class _Loop:
     def _send(self, action: Action, now: datetime) -> None:
         pool = self._job.pool
         name = subject_of(action)
-        if isinstance(action, Create) and pool is not None:
+        if isinstance(action, Create) and not name and pool is not None:
             name = self._fresh_name(pool.name, action.slot)
         self._journal.note(action, self._world.owner_of(name), now)
         from ansible_collections.immutable.fleet.plugins.module_utils.engine.handlers import call_of  # a no-op calls nothing

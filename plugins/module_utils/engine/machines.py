@@ -15,6 +15,7 @@ from operator import is_not
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import match
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import machine_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 
@@ -110,15 +111,22 @@ class Machines:
         """The name of the machine a node belongs to, or belonged to."""
         return self._owner_of.get(node, node)
 
-    def ownerless(self, listed_at: datetime | None) -> dict[str, Node]:
-        """Nodes of ours (by label, or matched earlier) whose VM is in no list that was begun after the node was seen."""
+    def ownerless(self, listed_at: datetime | None, vacated: Collection[str]) -> dict[str, Node]:
+        """Nodes of ours whose VM is in no list that was begun after the node was seen.
+
+        Ours by label, matched earlier, or named like a machine in `vacated`, which an earlier run deleted.
+        """
         if listed_at is None or len(self._node_of) == len(self._nodes):
             return {}
         taken = set(self._node_of.values())
+
+        def is_ours(node: Node) -> bool:
+            return node.pool == self._pool or node.name in self._owner_of or machine_of(node.name) in vacated
+
         return {
             name: node
             for name, node in self._nodes.items()
-            if name not in taken and (node.pool == self._pool or name in self._owner_of) and self._first_seen[node.uid] <= listed_at
+            if name not in taken and is_ours(node) and self._first_seen[node.uid] <= listed_at
         }
 
     def _match(self) -> None:

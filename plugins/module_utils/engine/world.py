@@ -103,6 +103,9 @@ class World:
             old = before.get(vm.id)
             kept[vm.id] = old if old == vm and old is not None else vm
         self._vms = kept
+        if self._gates:  # a machine that is made again under the same name is asked about anew
+            there = {vm.name for vm in kept.values()}
+            self._gates = {key: look for key, look in self._gates.items() if not key[1] or key[1] in there}
         self._machines.take_vms(kept, told)
         self.listed_at = listing.as_of
         if listing.leftovers is not None:
@@ -245,7 +248,7 @@ class World:
             began_at=self.began_at,
             machines=machines,
             creating=self._creating(),
-            nodes=self._machines.ownerless(self.listed_at) if self.has_cloud else view.nodes if view is not None else {},
+            nodes=self._machines.ownerless(self.listed_at, record.vacated) if self.has_cloud else view.nodes if view is not None else {},
             budgets=view.budgets if view is not None else {},
             evictions=self._living_evictions(),
             looks=self._looks,

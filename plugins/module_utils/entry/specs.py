@@ -220,7 +220,7 @@ STRATEGY = Spec(
             "type": "dict",
             "apply_defaults": True,
             "options": {
-                "type": _text(choices=["rolling_update", "on_delete"], default="rolling_update"),
+                "type": _text(choices=["rolling_update", "on_delete", "recreate"], default="rolling_update"),
                 "max_surge": _text(default="1"),
                 "max_unavailable": _text(default="0"),
                 "min_ready": _text(default="30s"),

@@ -21,12 +21,13 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make a machine in this slot and failure domain. The engine gives it a fresh name before the call."""
+    """Make a machine in this slot and failure domain. The engine gives it a fresh name before the call, where it has no `name`."""
 
     slot: int
     failure_domain: str
     attempt: int
     reason: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | Ch
 def key_of(action: Action, name: str = "") -> str:
     """What an action touches, in words. While a call of a key is in flight, none of that key is sent."""
     if isinstance(action, Create):
-        return f"create {name}"
+        return f"create {action.name or name}"
     if isinstance(action, Choose | Delete):
         return f"{type(action).__name__.lower()} {action.machine.name}"
     if isinstance(action, LookAt):
@@ -120,7 +121,7 @@ def key_of(action: Action, name: str = "") -> str:
 
 
 def subject_of(action: Action) -> str:
-    """The machine or node it is done to, or the leftover; "" for a create, whose name is yet to be given."""
+    """The machine or node it is done to, or the leftover; "" for a create whose name is yet to be given."""
     if isinstance(action, Choose | Delete):
         return action.machine.name
     if isinstance(action, Evict):
@@ -131,7 +132,7 @@ def subject_of(action: Action) -> str:
         return action.change.node
     if isinstance(action, AskGate):
         return action.question.machine
-    return action.leftover.name if not isinstance(action, Create) else ""
+    return action.leftover.name if not isinstance(action, Create) else action.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

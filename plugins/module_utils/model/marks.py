@@ -67,7 +67,10 @@ def parse_note(text: str | None) -> Note | None:
 
 
 def machine_name(pool: str, slot: int, suffix: str) -> str:
-    """The name of a new machine. The suffix is fresh each time: a reused name inherits the old Node's cordon and providerID."""
+    """The name of a new machine. The suffix is fresh each time: a reused name inherits the old Node's cordon and providerID.
+
+    Only `recreate` gives a name again, once the old Node is gone.
+    """
     return f"{pool}-{slot}-{suffix}"
 
 
@@ -75,6 +78,11 @@ def slot_of(pool: str, name: str) -> int | None:
     """The slot in a machine's name, or None when `name` is not one that this pool gives."""
     match = re.fullmatch(re.escape(pool) + r"-(\d+)-" + _SUFFIX, name)
     return int(match[1]) if match else None
+
+
+def machine_of(node: str) -> str:
+    """The machine that a node of this name would belong to: some clusters add a domain, and our names have no dot."""
+    return node.partition(".")[0]
 
 
 def tag(key: str, value: object) -> str:

@@ -22,6 +22,7 @@ FORCE = "force"
 
 ROLLING_UPDATE = "rolling_update"
 ON_DELETE = "on_delete"
+RECREATE = "recreate"  # delete first, then make the same machine again: its name, slot, failure domain and address
 
 PAUSE = "pause"
 ROLL_BACK = "rollback"
@@ -124,12 +125,15 @@ class Limits:
 def limits_of(pool: Pool) -> Limits:
     """The pool's numbers. Raises `Invalid` when surge and unavailable are both literally zero.
 
-    Percentages of a small pool that both come to zero leave one machine unavailable, as a Kubernetes Deployment does.
+    Percentages of a small pool that both come to zero leave one machine unavailable, as a Kubernetes Deployment does. With
+    `recreate` there is no surge: what would be made first has the name of what is still there.
     """
     strategy, total = pool.strategy, pool.replicas
     surge = count_of(strategy.max_surge, total, round_up=True, option="strategy.max_surge")
     unavailable = count_of(strategy.max_unavailable, total, round_up=False, option="strategy.max_unavailable")
-    if surge == 0 and unavailable == 0:
+    if strategy.type == RECREATE:
+        surge, unavailable = 0, max(1, unavailable)
+    elif surge == 0 and unavailable == 0:
         if "%" not in f"{strategy.max_surge}{strategy.max_unavailable}":
             raise Invalid(
                 what="max_surge and max_unavailable are both 0, so no machine could ever be replaced; expected one above 0",

@@ -46,7 +46,8 @@ class PoolRecord:
     `pinned` is the image of a rollout under way, empty between rollouts; `given_up` that of one whose revision was refused.
     `current` is the image of the last rollout that was completed, `previous` the one before it. `lost` and `refused` go by
     revision id. `replicas` is what the variables asked of the last run that wrote. `passed` is how many steps of the ladder
-    the revision `climbing` has behind it.
+    the revision `climbing` has behind it. `vacated` are places that `recreate` fills again, by name of the machine: its failure
+    domain.
     """
 
     pinned: Image = field(default_factory=dict)
@@ -58,6 +59,7 @@ class PoolRecord:
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     climbing: str = ""
     passed: int = 0
+    vacated: Mapping[str, str] = field(default_factory=dict)
     past: Mapping[str, list[float]] = field(default_factory=dict)  # durations, as model/durations.py reads them
 
     def dump(self) -> str:
@@ -72,6 +74,7 @@ class PoolRecord:
             "refused": {revision: _say_refusal(one) for revision, one in self.refused.items()},
             "climbing": self.climbing,
             "passed": self.passed,
+            "vacated": dict(self.vacated),
             "past": {kind: list(seconds) for kind, seconds in self.past.items() if seconds},
         }
         return json.dumps({key: value for key, value in raw.items() if value}, sort_keys=True, separators=(",", ":"))
@@ -89,22 +92,23 @@ class PoolRecord:
         """The record after a rollout to `image` was completed: nothing is under way."""
         previous = self.previous if self.current.get("digest") in (image.get("digest"), None) else self.current
         kept = dict(image) if image else self.current
-        return replace(self, pinned={}, given_up={}, current=kept, previous=previous, lost={}, climbing="", passed=0)
+        return replace(self, pinned={}, given_up={}, current=kept, previous=previous, lost={}, climbing="", passed=0, vacated={})
 
 
 def load_record(text: str | None) -> PoolRecord:
     """The record in `text`. What is empty or foreign counts as absent, since everything in it can be decided anew."""
     raw = load_object(text)
     return PoolRecord(
-        pinned=_image(raw.get("pinned")),
-        given_up=_image(raw.get("given_up")),
-        current=_image(raw.get("current")),
-        previous=_image(raw.get("previous")),
+        pinned=_texts(raw.get("pinned")),
+        given_up=_texts(raw.get("given_up")),
+        current=_texts(raw.get("current")),
+        previous=_texts(raw.get("previous")),
         replicas=raw["replicas"] if isinstance(raw.get("replicas"), int) else 0,
         lost={name: lost for name, found in _items(raw.get("lost")) if (lost := _lost(found))},
         refused={name: refusal for name, found in _items(raw.get("refused")) if (refusal := _refusal(found))},
         climbing=str(raw.get("climbing") or ""),
         passed=raw["passed"] if isinstance(raw.get("passed"), int) else 0,
+        vacated=_texts(raw.get("vacated")),
         past={kind: seconds for kind, seconds in _items(raw.get("past")) if isinstance(seconds, list)},
     )
 
@@ -143,7 +147,7 @@ def _say_refusal(one: Refusal) -> dict[str, str]:
     return {"at": say_instant(one.at), "what": one.what, "image": one.image}
 
 
-def _image(raw: Any) -> Image:
+def _texts(raw: Any) -> Image:
     return {str(key): str(value) for key, value in _items(raw)}
 
 

@@ -67,4 +67,5 @@ class NewMachine:
     fields: Mapping[str, str]
     attempt: int
     created_at: datetime
+    recreated: bool = False  # an earlier machine had this name and is gone: what is left of it, such as its ports, is taken over
     values: Mapping[str, str] = field(default_factory=dict)  # for ${...} in user data; may hold a secret

@@ -61,8 +61,10 @@ class Hypervisor:
         image = self.image(machine.fields.get("image", ""), image_name)
         self._check_quota()
         state, number = self._state, self._state.next_serial()
-        port = Leftover(kind="port", id=f"port-{number:x}", name=machine.name, machine=machine.name, created_at=state.now)
-        state.ports.put(port.id, Port(port, pool))
+        port = self._port_of(machine.name) if machine.recreated else None
+        if port is None:
+            port = Leftover(kind="port", id=f"port-{number:x}", name=machine.name, machine=machine.name, created_at=state.now)
+            state.ports.put(port.id, Port(port, pool))
         if dies_half_way:
             state.vm_changed(machine.name)
             return
@@ -110,6 +112,10 @@ class Hypervisor:
     def leftovers(self, pool: str) -> tuple[Leftover, ...]:
         """All ports of a pool, those of its living VMs too."""
         return tuple(port.leftover for port in self._state.ports.values() if port.pool == pool)
+
+    def _port_of(self, machine: str) -> Leftover | None:
+        """What a create of this name that died half-way has left."""
+        return next((port.leftover for port in self._state.ports.values() if port.leftover.machine == machine), None)
 
     def room(self) -> Room:
         """What the quotas leave. Failure domains are not among them: a scheduler does not tell how full its hosts are."""

@@ -56,7 +56,7 @@ def joined(nodes: tuple[Node, ...], vms: tuple[Vm, ...], at: datetime = NOW) -> 
 )
 def test_a_node_without_a_vm_is_ownerless_only_by_a_later_list(subject: Node, listed_at: datetime, expected: list[str]) -> None:
     """A Node object is deleted only when a list begun after it was first seen has no VM for it."""
-    assert list(joined((subject,), (vm("m1"),)).ownerless(listed_at)) == expected
+    assert list(joined((subject,), (vm("m1"),)).ownerless(listed_at, {})) == expected
 
 
 def test_a_node_that_lost_its_vm_remembers_its_owner() -> None:
@@ -64,7 +64,16 @@ def test_a_node_that_lost_its_vm_remembers_its_owner() -> None:
     machines = joined((node("n1", pool="", system_uuid="1"),), (vm("m1", system_uuid="1"),), ago(9))
     machines.take_vms({})
     machines.join({}, NOW)
-    assert (machines.owner_of("n1"), list(machines.ownerless(NOW))) == ("m1", ["n1"])
+    assert (machines.owner_of("n1"), list(machines.ownerless(NOW, {}))) == ("m1", ["n1"])
+
+
+def test_a_node_named_like_a_machine_that_is_to_come_back_is_ours() -> None:
+    """A killed run deleted its VM before anybody labelled the node; the next run must not make the machine beside it."""
+    machines = Machines(POOL)
+    machines.take_nodes({"web-0-aaaaa.example.com": node("web-0-aaaaa.example.com", pool="")}, ago(30))
+    machines.take_vms({})
+    machines.join({}, NOW)
+    assert list(machines.ownerless(NOW, {"web-0-aaaaa": "az1"})) == ["web-0-aaaaa.example.com"]
 
 
 def test_FM26_a_duplicate_name_is_a_machine_of_its_own() -> None:
@@ -79,4 +88,4 @@ def test_a_node_of_another_pool_is_nobodys_leftover() -> None:
     machines.take_nodes({"db-0": node("db-0", pool="db")}, ago(30))
     machines.take_vms({})
     machines.join({}, NOW)
-    assert machines.ownerless(NOW) == {}
+    assert machines.ownerless(NOW, {}) == {}

@@ -305,6 +305,27 @@ SCENARIOS = (
         began_with=4,
     ),
     Scenario(
+        "recreate",
+        "recreate: deleted first, then made again under the same name; max_surge does not count",
+        strategy={"type": "recreate"},
+        furnish=lambda estate: estate.workload("cart", 4),
+    ),
+    Scenario(
+        "recreate-killed",
+        "recreate, killed between the delete and the create: the next run knows which name is to come back",
+        (Run(killed_after=3), Run(killed_after=100), Run()),
+        unavailable=2,
+        strategy={"type": "recreate"},
+    ),
+    Scenario(
+        "recreate-failed",
+        "recreate onto an image that never joins: the machine is lost under its own name, once, and the pool is held there",
+        strategy={"type": "recreate", "startup_timeout": timedelta(minutes=3)},
+        v2=Image("v2", "sha512:v2", joins=False),
+        tolerates="floor",
+        ends="refused",
+    ),
+    Scenario(
         "rolled-back",
         "rolled back in mid-roll: newest first, and the next scheduled run stays there",
         (Run(asks=(Ask(65, "rolled_back"),)), Run()),

@@ -124,7 +124,10 @@ class OpenStackCloud:
         )
 
     def create(self, machine: NewMachine) -> None:
-        """As `Cloud.create`. Two calls; a refusal of the second takes the ports back, an unknown answer leaves them to the list."""
+        """As `Cloud.create`. Two calls; a refusal of the second takes the ports back, an unknown answer leaves them to the list.
+
+        Three for a machine that is recreated: ports that are left of it are looked up, and keep their addresses.
+        """
         resolved = self._resolved.get(machine.revision)
         if resolved is None:
             raise InvariantViolated(what=f"create of a revision that was not resolved: {machine.revision}")
@@ -143,7 +146,8 @@ class OpenStackCloud:
             raise
         except PortError as exc:
             self._unlisted.pop(machine.name, None)
-            self._take_back(port_ids)
+            if not machine.recreated:  # else they carry its addresses, and the next try takes them
+                self._take_back(port_ids)
             exc.where = exc.where or f"machine {machine.name}"
             if isinstance(exc, NotFound):  # of something the request names, which is no ordinary end here
                 raise Invalid(what=exc.what, where=exc.where) from exc
@@ -215,12 +219,28 @@ class OpenStackCloud:
         return tuple(found)
 
     def _make_ports(self, machine: NewMachine, resolved: Resolved) -> list[str]:
-        """The ids of the machine's ports, made in one call: all of them or none."""
+        """The ids of the machine's ports in the order of its interfaces, made in one call: all of them or none."""
         if not resolved.nics:
             return []
-        request = convert.ports_request(machine, self._pool, resolved)
-        answer = self._transport.request("POST", NETWORK, "/ports", body=request)
-        return [port["id"] for port in answer["ports"]]
+        wanted = convert.ports_request(machine, self._pool, resolved)["ports"]
+        ids = self._ports_left(wanted) if machine.recreated else {}
+        missing = [port for port in wanted if port["name"] not in ids]
+        if missing:
+            answer = self._transport.request("POST", NETWORK, "/ports", body={"ports": missing})
+            ids |= {port["name"]: made["id"] for port, made in zip(missing, answer["ports"], strict=True)}
+        return [ids[port["name"]] for port in wanted]
+
+    def _ports_left(self, wanted: list[dict[str, Any]]) -> dict[str, str]:
+        """`{name: id}` of idle ports that are as wanted. One that is not, since the template changed, is deleted."""
+        names = {port["name"]: port for port in wanted}
+        query = (*(("name", name) for name in names), ("description", convert.pool_tag(self._pool)), ("status", "DOWN"))
+        found: dict[str, str] = {}
+        for port in every(self._transport, NETWORK, "/ports", "ports", query):
+            if port["device_id"] == "" and port["name"] not in found and convert.is_as_wanted(port, names[port["name"]]):
+                found[port["name"]] = port["id"]
+            elif port["device_id"] == "":
+                self._take_back([port["id"]])
+        return found
 
     def _take_back(self, port_ids: list[str]) -> None:
         """Delete ports whose server was refused. What cannot be deleted now is found by the list: the refusal is what counts."""

@@ -132,6 +132,14 @@ def ports_request(machine: NewMachine, pool: str, resolved: Resolved) -> dict[st
     return {"ports": ports}
 
 
+def is_as_wanted(port: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a port that is there is what `ports_request` would make."""
+    same = all(port[key] == wanted[key] for key in ("network_id", "port_security_enabled") if key in wanted)
+    groups = "security_groups" not in wanted or set(wanted["security_groups"]) == set(port["security_groups"])
+    addresses = all(any(asked.items() <= fixed.items() for fixed in port["fixed_ips"]) for asked in wanted.get("fixed_ips", ()))
+    return same and groups and addresses
+
+
 def server_request(
     machine: NewMachine,
     pool: str,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from ansible_collections.immutable.fleet.tests.unit.clouds.openstack.fakes impor
 RECORDED = Path(__file__).parent / "recorded"
 SERVERS: dict[str, dict[str, Any]] = json.loads((RECORDED / "servers.json").read_text())
 PORTS: dict[str, dict[str, Any]] = json.loads((RECORDED / "ports.json").read_text())
+FIND_PORTS = "GET network /ports"
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 DETAIL, IDLE = "GET compute /servers/detail", "GET network /ports"
 MAKE_PORTS, MAKE_SERVER = "POST network /ports", "POST compute /servers"
@@ -69,6 +71,39 @@ def test_a_machine_costs_two_calls() -> None:
     cloud.create(MACHINE)
     assert transport.calls == [MAKE_PORTS, MAKE_SERVER]
     assert transport.bodies[1]["server"]["networks"] == [{"port": "p0"}]
+
+
+LEFT = {"id": "p7", "name": "rec-0-aaaaa-0", "network_id": "n1", "device_id": "", "security_groups": ["g1"], "fixed_ips": []}
+
+
+@pytest.mark.parametrize(
+    ("there", "calls", "used"),
+    [
+        pytest.param([], [FIND_PORTS, MAKE_PORTS, MAKE_SERVER], "p0", id="nothing is left"),
+        pytest.param([LEFT], [FIND_PORTS, MAKE_SERVER], "p7", id="its port is left"),
+        pytest.param(
+            [{**LEFT, "network_id": "n2"}],
+            [FIND_PORTS, "DELETE network /ports/p7", MAKE_PORTS, MAKE_SERVER],
+            "p0",
+            id="a port of another network: the template changed",
+        ),
+        pytest.param([{**LEFT, "device_id": "s0"}], [FIND_PORTS, MAKE_PORTS, MAKE_SERVER], "p0", id="somebody uses it"),
+    ],
+)
+def test_a_machine_that_is_recreated_keeps_its_ports(there: list[dict[str, Any]], calls: list[str], used: str) -> None:
+    """And its addresses with them."""
+    cloud, transport = ready_to_create({FIND_PORTS: {"ports": there}, "DELETE network /ports/p7": None})
+    cloud.create(replace(MACHINE, recreated=True))
+    assert transport.calls == calls
+    assert transport.bodies[-1]["server"]["networks"] == [{"port": used}]
+
+
+def test_a_refused_recreation_keeps_the_ports_for_the_next_try() -> None:
+    """They are awaited, and no leftovers."""
+    cloud, transport = ready_to_create({FIND_PORTS: {"ports": [LEFT]}, MAKE_SERVER: Exhausted(what="quota")})
+    with pytest.raises(Exhausted):
+        cloud.create(replace(MACHINE, recreated=True))
+    assert transport.calls == [FIND_PORTS, MAKE_SERVER]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strategy `recreate`: a machine is deleted first and made again with the same name, slot, failure domain and address.
+
+Its place goes on the pool's record before the delete is sent: a run that is killed in between finds the machine, or its
+place. It is filled when neither a VM nor a Node has the name any more: a reused name inherits the old Node's cordon
+(semantics section 1), and which of two VMs of one name is which nobody could tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Delete
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Vacated:
+    """Places on the record whose machine is not there: `{name: (slot, failure domain)}` of those that are free, and names of the others."""
+
+    free: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    waiting: Collection[str] = ()
+
+
+def vacated(pool: Pool, snapshot: Snapshot) -> Vacated:
+    """The places that are to be filled again. Nothing for another strategy."""
+    if pool.strategy.type != RECREATE or not pool.replicas:
+        return Vacated()
+    there = snapshot.machines.keys() | {sent.name for sent in snapshot.creating} | set(snapshot.half_owned)
+    taken = {machine.vm.slot for machine in snapshot.machines.values() if not machine.is_going}
+    taken |= {sent.slot for sent in snapshot.creating}
+    places: dict[str, tuple[int, str]] = {}
+    for name, domain in snapshot.record.vacated.items():
+        slot = marks.slot_of(pool.name, name)
+        if slot is not None and slot not in taken and name not in there:
+            places[name] = slot, domain
+            taken.add(slot)
+    waiting = places.keys() & {marks.machine_of(node) for node in snapshot.nodes}
+    return Vacated({name: place for name, place in places.items() if name not in waiting}, waiting)
+
+
+def keep_places(actions: Sequence[Action], record: PoolRecord, snapshot: Snapshot, missing: int) -> tuple[list[Action], PoolRecord]:
+    """`actions` without deletes of machines whose place is not on record yet, and the record with these.
+
+    `missing` machines are to be made: surplus leaves no place.
+    """
+    deletes = [action.machine for action in actions if isinstance(action, Delete)]
+    going = {machine.name for machine in deletes}
+    staying = [machine for machine in snapshot.machines.values() if not machine.is_going and machine.name not in going]
+    names, slots = {machine.name for machine in staying}, {machine.vm.slot for machine in staying}
+    kept = {name: domain for name, domain in record.vacated.items() if name not in names}
+    fresh: dict[str, str] = {}
+    for machine in deletes:
+        is_to_return = machine.vm.slot is not None and machine.vm.slot not in slots and len(kept) + len(fresh) < missing
+        if machine.name not in kept and is_to_return:
+            fresh[machine.name] = machine.failure_domain
+            slots.add(machine.vm.slot)
+    if not fresh:
+        return list(actions), record
+    held = [action for action in actions if not (isinstance(action, Delete) and action.machine.name in fresh)]
+    return held, replace(record, vacated={**kept, **fresh})
