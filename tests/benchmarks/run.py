@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.tests.benchmarks import (
     deciding,
     drain,
     forecast,
+    foreseen,
     kubernetes_roll,
     makespan,
     memory,
@@ -44,6 +45,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "drain": drain.measure,
     "calls": calls.measure,
     "noop": noop.measure,
+    "foreseen": foreseen.measure,
 }
 
 

@@ -22,7 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing im
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.replay import Dip, Replay, Resolver, dips, owner_of, replay
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, Pool, Strategy, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing, Runtime
@@ -132,7 +132,12 @@ def seen_of(first: Snapshot) -> Seen:
 
 
 def surges_beside(pool: Pool) -> tuple[int, ...]:
-    """Surges worth comparing with the pool's own: half of it, it, twice and four times as many, within the pool's size."""
+    """Surges worth comparing with the pool's own: half of it, it, twice and four times as many, within the pool's size.
+
+    None where the strategy knows no surge.
+    """
+    if pool.strategy.type == RECREATE:
+        return ()
     own = max(1, limits_of(pool).surge)
     return tuple(sorted({min(max(1, surge), max(1, pool.replicas)) for surge in (own // 2, own, 2 * own, 4 * own)}))
 
