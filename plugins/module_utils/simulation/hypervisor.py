@@ -6,15 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.room import ANSWER, Resource, Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.history import History
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.nodes import Nodes
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Host, Image, Port
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import State
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 BUILT = "built"
 VM_GONE = "vm gone"
@@ -119,6 +122,8 @@ class Hypervisor:
 
     def room(self) -> Room:
         """What the quotas leave. Failure domains are not among them: a scheduler does not tell how full its hosts are."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.model.room import ANSWER, Resource, Room
+
         limits = (
             ("machines", self._state.settings.machines_max, self._state.hosts),
             ("ports", self._state.settings.ports_max, self._state.ports),

@@ -76,6 +76,7 @@ class Mishaps:
         self._nodes = nodes
         self._pods = pods
         self._facts = facts
+        self.handlers = {BEGIN: self.begin, END: self.end, BACK: self.back, TELL: self.tell}  # of events, by their kind
 
     def inject(self, fault: Fault) -> str:
         """Let it happen after its delay; its key."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import hypervisor as vms
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation import leases, mishaps, nodes, pods, volumes
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation import leases, nodes, pods, volumes
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.facts import Facts
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import CLUSTER, Calls
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import Listener, State
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
 
 
 class World:
@@ -32,7 +37,6 @@ class World:
         self.tokens = leases.Tokens(self.state)
         self.calls = Calls(self.state)
         self.facts = Facts(self.state, self.pods)
-        self.mishaps = mishaps.Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.facts)
         self._handlers: dict[str, Callable[[str], None]] = {
             vms.BUILT: self.hypervisor.built,
             vms.VM_GONE: self.hypervisor.gone,
@@ -46,11 +50,14 @@ class World:
             pods.SPENT_OVER: self.pods.spent_over,
             volumes.DETACHED: self.pods.detached,
             leases.EXPIRED: self.tokens.delete,
-            mishaps.BEGIN: self.mishaps.begin,
-            mishaps.END: self.mishaps.end,
-            mishaps.BACK: self.mishaps.back,
-            mishaps.TELL: self.mishaps.tell,
         }
+
+    @cached_property
+    def mishaps(self) -> Mishaps:
+        """Faults that begin and end; most worlds know none."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
+
+        return Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.facts)
 
     @property
     def now(self) -> datetime:
@@ -66,7 +73,8 @@ class World:
         state, handlers = self.state, self._handlers
         self._note_for_stale_views()
         while (due := state.pop_due(to)) is not None:
-            handlers[due.kind](due.key)
+            handler = handlers.get(due.kind) or self.mishaps.handlers[due.kind]
+            handler(due.key)
             self._note_for_stale_views()
         state.now = max(state.now, to)
 

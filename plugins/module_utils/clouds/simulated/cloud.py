@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision, revision_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import CLOUD
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import VMS
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 
 class SimulatedCloud:
