@@ -10,7 +10,7 @@ from ..processes import LabError, Progress
 from .check import check, ensure
 from .control import VSphere
 from .install import client_python, install
-from .site import IP, JOINER, PASSWORD, USER, Site
+from .site import IP, PASSWORD, READER, USER, Site
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def print_environment(site: Site) -> None:
     print(f"export VMWARE_PASSWORD={PASSWORD}")
     print(f"export LAB_VSPHERE_CA={site.ca_file}")
     print(f"export LAB_VSPHERE_CONTROL={site.control}")
-    print(f"export LAB_VSPHERE_JOINER={JOINER}:{PASSWORD}@{IP}:{site.port('vcenter')}")
+    print(f"export LAB_VSPHERE_JOINER={READER}:{PASSWORD}@{IP}:{site.port('vcenter')}")
     print(f"export LAB_VSPHERE_PYTHON={client_python(site)}")
 
 

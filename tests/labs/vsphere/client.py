@@ -5,10 +5,10 @@ import ssl
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .simulator import TEMPLATE
 from .site import IP, PASSWORD, USER, Site
 
 Values = dict[Any, dict[str, Any]]  # managed object -> path -> value
-TEMPLATE = "golden-base-v2"
 WAIT_SECONDS = 60
 
 

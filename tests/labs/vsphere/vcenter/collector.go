@@ -354,10 +354,3 @@ func (pc *collector) Fetch(ctx *simulator.Context, req any) soap.HasFault {
 	}
 	return res
 }
-
-func findResult(b soap.HasFault) *ref {
-	if r := b.(*methods.FindByUuidBody).Res; r != nil {
-		return r.Returnval
-	}
-	return nil
-}

@@ -3,272 +3,209 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
-	"path"
-	"sort"
-	"time"
 
 	"github.com/vmware/govmomi/simulator"
-	"github.com/vmware/govmomi/vim25/methods"
-	"github.com/vmware/govmomi/vim25/mo"
-	"github.com/vmware/govmomi/vim25/types"
 )
 
-// control is the HTTP interface for tests. See NOTES.md.
-func (l *lab) control(mux *http.ServeMux) {
-	h := &l.http
-	say := func(w http.ResponseWriter, v any) {
-		w.Header().Set("Content-Type", "application/json")
-		e := json.NewEncoder(w)
-		e.SetIndent("", " ")
-		_ = e.Encode(v)
-	}
-	read := func(w http.ResponseWriter, r *http.Request, v any) bool {
-		d := json.NewDecoder(r.Body)
-		d.DisallowUnknownFields()
-		if err := d.Decode(v); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return false
-		}
-		return true
-	}
-	mux.HandleFunc("GET /calls", func(w http.ResponseWriter, r *http.Request) {
-		h.mu.Lock()
-		out := map[string]any{}
-		for k, m := range h.calls {
-			n := 0
-			for _, c := range m {
-				n += c
-			}
-			out[k], out[k+"_total"] = m, n
-		}
-		if r.URL.Query().Has("reset") {
-			h.clear()
-		}
-		b, _ := json.MarshalIndent(out, "", " ")
-		h.mu.Unlock()
-		_, _ = w.Write(b)
-	})
-	mux.HandleFunc("DELETE /calls", func(w http.ResponseWriter, r *http.Request) {
-		h.mu.Lock()
-		h.clear()
-		h.mu.Unlock()
-	})
-	mux.HandleFunc("GET /rules", func(w http.ResponseWriter, r *http.Request) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		say(w, h.rules)
-	})
-	mux.HandleFunc("POST /rules", func(w http.ResponseWriter, r *http.Request) {
-		u := &rule{Method: "*"}
-		if !read(w, r, u) {
-			return
-		}
-		if err := u.check(); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.lastID++
-		u.ID = h.lastID
-		h.rules = append(h.rules, u)
-		say(w, u)
-	})
-	mux.HandleFunc("DELETE /rules", func(w http.ResponseWriter, r *http.Request) {
-		h.mu.Lock()
-		h.rules = nil
-		h.mu.Unlock()
-	})
-	mux.HandleFunc("GET /config", func(w http.ResponseWriter, r *http.Request) { say(w, l.config()) })
-	mux.HandleFunc("POST /config", func(w http.ResponseWriter, r *http.Request) {
-		set := l.config() // fields not given stay as they are, maps are merged
-		tasks := set.TaskMS
-		set.TaskMS = map[string]int{}
-		for k, v := range tasks {
-			set.TaskMS[k] = v
-		}
-		if read(w, r, &set) {
-			l.mu.Lock()
-			l.set = set
-			l.mu.Unlock()
-			say(w, set)
-		}
-	})
-	mux.HandleFunc("POST /sessions/terminate", func(w http.ResponseWriter, r *http.Request) {
-		say(w, map[string]int{"ended": l.endSessions()})
-	})
-	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, r *http.Request) { say(w, l.sessions()) })
-	mux.HandleFunc("POST /outage", func(w http.ResponseWriter, r *http.Request) {
-		o := struct {
-			Seconds      float64 `json:"seconds"`
-			Mode         string  `json:"mode"` // reset, 503
-			KeepSessions bool    `json:"keep_sessions"`
-		}{Mode: "reset"}
-		if !read(w, r, &o) {
-			return
-		}
-		h.mu.Lock()
-		h.downTill, h.downHow = time.Now().Add(time.Duration(o.Seconds*float64(time.Second))), o.Mode
-		h.mu.Unlock()
-		if !o.KeepSessions {
-			l.endSessions()
-		}
-		if o.Mode == "reset" {
-			go l.server.CloseClientConnections()
-		}
-	})
-	mux.HandleFunc("GET /vms", func(w http.ResponseWriter, r *http.Request) { say(w, l.vms()) })
-	mux.HandleFunc("POST /vms/{name}", func(w http.ResponseWriter, r *http.Request) {
-		var set map[string]any // property path -> value, or power: off
-		if read(w, r, &set) {
-			if err := l.poke(r.PathValue("name"), set); err != nil {
+// handler answers one call of the control side: what goes into the answer, or why not.
+type handler func(r *http.Request) (any, error)
+
+// routes are the HTTP interface for tests. See ../NOTES.md.
+func (l *lab) routes(mux *http.ServeMux) {
+	for pattern, h := range map[string]handler{
+		"GET /calls":               l.getCalls,
+		"DELETE /calls":            l.deleteCalls,
+		"GET /rules":               l.getRules,
+		"POST /rules":              l.postRule,
+		"DELETE /rules":            l.deleteRules,
+		"GET /denials":             l.getDenials,
+		"POST /denials":            l.postDenials,
+		"GET /config":              l.getConfig,
+		"POST /config":             l.postConfig,
+		"GET /sessions":            l.getSessions,
+		"POST /sessions/terminate": l.postTerminate,
+		"POST /outage":             l.postOutage,
+		"GET /vms":                 func(*http.Request) (any, error) { return l.vms(), nil },
+		"POST /vms":                l.postVMs,
+		"POST /vms/{name}":         l.postVM,
+		"DELETE /vms/{name}":       l.deleteVM,
+		"POST /hosts/{name}":       l.postHost,
+		"POST /datastores/{name}":  l.postDatastore,
+		"GET /addresses":           func(*http.Request) (any, error) { return l.doubled(), nil },
+		"POST /reset":              l.postReset,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			answer, err := h(r)
+			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
-			}
-		}
-	})
-	mux.HandleFunc("POST /reset", func(w http.ResponseWriter, r *http.Request) {
-		h.mu.Lock()
-		h.rules, h.downTill = nil, time.Time{}
-		h.clear()
-		h.mu.Unlock()
-		l.mu.Lock()
-		l.set = l.defaults
-		l.mu.Unlock()
-		say(w, map[string]int{"destroyed": l.destroyAll()})
-	})
-}
-
-func (l *lab) sessions() []types.UserSession {
-	ctx := l.model.Service.Context
-	sm := ctx.Session.Get(*l.model.ServiceContent.SessionManager).(*simulator.SessionManager)
-	return sm.SessionList
-}
-
-func (l *lab) endSessions() int {
-	var ids []string
-	for _, s := range l.sessions() {
-		ids = append(ids, s.Key)
-	}
-	l.reg.SessionManager().TerminateSession(l.model.Service.Context, &types.TerminateSession{SessionId: ids})
-	l.http.mu.Lock()
-	l.http.epoch++
-	l.http.mu.Unlock()
-	return len(ids)
-}
-
-// context is for work of the lab's own.
-func (l *lab) context(ctx context.Context) *simulator.Context {
-	return &simulator.Context{Context: ctx, Map: l.reg, Session: l.model.Service.Context.Session}
-}
-
-func (l *lab) lock(f func(*simulator.Context), r ref) {
-	ctx := l.context(context.Background())
-	ctx.WithLock(r, func() { f(ctx) })
-}
-
-func (l *lab) name(r *ref) string {
-	if r != nil {
-		if e, ok := l.reg.Get(*r).(mo.Entity); ok {
-			return e.Entity().Name
-		}
-	}
-	return ""
-}
-
-// vms is the truth about the inventory, for assertions that shall not depend
-// on the client under test.
-func (l *lab) vms() []map[string]any {
-	var out []map[string]any
-	for _, e := range l.reg.All("VirtualMachine") {
-		vm := e.(*simulator.VirtualMachine)
-		l.lock(func(*simulator.Context) {
-			if vm.Config == nil || vm.Runtime.Host == nil {
 				return
 			}
-			host, _ := l.reg.Get(*vm.Runtime.Host).(*simulator.HostSystem)
-			m := map[string]any{"name": vm.Name, "moref": vm.Self.Value, "uuid": vm.Config.Uuid,
-				"instance_uuid": vm.Config.InstanceUuid, "template": vm.Config.Template,
-				"power": vm.Runtime.PowerState, "host": l.name(vm.Runtime.Host), "pool": l.name(vm.ResourcePool),
-				"folder": l.name(vm.Parent), "ip": vm.Guest.IpAddress, "tools": vm.Guest.ToolsRunningStatus,
-				"annotation": vm.Config.Annotation, "seed": l.seedVMs[vm.Self]}
-			if host != nil {
-				m["cluster"] = l.name(host.Parent)
-			}
-			var ds []string
-			for i := range vm.Datastore {
-				ds = append(ds, l.name(&vm.Datastore[i]))
-			}
-			m["datastores"] = ds
-			ec := map[string]string{}
-			for k, v := range extra(&vm.VirtualMachine) {
-				if k != "govcsim" {
-					ec[k] = v
-				}
-			}
-			m["extra_config"] = ec
-			out = append(out, m)
-		}, vm.Self)
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(answer)
+		})
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i]["name"].(string) < out[j]["name"].(string) })
-	return out
 }
 
-// poke changes a VM behind the client's back: {"power":"off"}, or guest
-// properties such as {"guestHeartbeatStatus":"red", "guest.ipAddress":""}.
-func (l *lab) poke(pattern string, set map[string]any) (err error) {
-	hit := false
-	for _, e := range l.reg.All("VirtualMachine") {
-		vm := e.(*simulator.VirtualMachine)
-		if ok, _ := path.Match(pattern, vm.Name); !ok {
-			continue
-		}
-		hit = true
-		l.lock(func(ctx *simulator.Context) {
-			defer func() {
-				if p := recover(); p != nil { // unknown path, wrong type
-					err = fmt.Errorf("%s: %v", vm.Name, p)
-				}
-			}()
-			for k, v := range set {
-				switch {
-				case k == "power" && v == "off":
-					vm.PowerOffVMTask(ctx, &types.PowerOffVM_Task{This: vm.Self})
-				case k == "power":
-					vm.PowerOnVMTask(ctx, &types.PowerOnVM_Task{This: vm.Self})
-				default:
-					ctx.Update(vm, []types.PropertyChange{{Name: k, Val: v}})
-				}
-			}
-		}, vm.Self)
-	}
-	if !hit {
-		return fmt.Errorf("no such VM: %s", pattern)
-	}
-	return err
+// read decodes the body; a field that nobody knows is an error.
+func read(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }
 
-// destroyAll removes all VMs that were not seeded.
-func (l *lab) destroyAll() int {
-	n := 0
-	for _, e := range l.reg.All("VirtualMachine") {
-		vm := e.(*simulator.VirtualMachine)
-		if l.seedVMs[vm.Self] {
-			continue
+func (l *lab) getCalls(r *http.Request) (any, error) {
+	t := &l.traffic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[string]any{}
+	for kind, counts := range t.calls {
+		n := 0
+		for _, c := range counts {
+			n += c
 		}
-		var task ref
-		l.lock(func(c *simulator.Context) {
-			task = vm.PowerOffVMTask(c, &types.PowerOffVM_Task{This: vm.Self}).(*methods.PowerOffVM_TaskBody).Res.Returnval
-		}, vm.Self)
-		l.reg.Get(task).(*simulator.Task).Wait()
-		l.lock(func(c *simulator.Context) {
-			task = vm.DestroyTask(c, &types.Destroy_Task{This: vm.Self}).(*methods.Destroy_TaskBody).Res.Returnval
-		}, vm.Self)
-		l.reg.Get(task).(*simulator.Task).Wait()
-		n++
+		out[kind], out[kind+"_total"] = maps.Clone(counts), n
 	}
-	return n
+	if r.URL.Query().Has("reset") {
+		t.clear()
+	}
+	return out, nil
+}
+
+func (l *lab) deleteCalls(*http.Request) (any, error) {
+	l.traffic.mu.Lock()
+	defer l.traffic.mu.Unlock()
+	l.traffic.clear()
+	return nil, nil
+}
+
+func (l *lab) getRules(*http.Request) (any, error) {
+	l.traffic.mu.Lock()
+	defer l.traffic.mu.Unlock()
+	out := []rule{}
+	for _, u := range l.traffic.rules {
+		out = append(out, *u)
+	}
+	return out, nil
+}
+
+func (l *lab) postRule(r *http.Request) (any, error) {
+	u := &rule{Method: "*"}
+	if err := read(r, u); err != nil {
+		return nil, err
+	}
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	t := &l.traffic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lastID++
+	u.ID = t.lastID
+	t.rules = append(t.rules, u)
+	return *u, nil
+}
+
+func (l *lab) deleteRules(*http.Request) (any, error) {
+	l.traffic.mu.Lock()
+	defer l.traffic.mu.Unlock()
+	l.traffic.rules = nil
+	return nil, nil
+}
+
+func (l *lab) getDenials(*http.Request) (any, error) {
+	l.grants.mu.Lock()
+	defer l.grants.mu.Unlock()
+	return append([]denial{}, l.grants.denials...), nil
+}
+
+// postDenials replaces all of them.
+func (l *lab) postDenials(r *http.Request) (any, error) {
+	var denials []denial
+	if err := read(r, &denials); err != nil {
+		return nil, err
+	}
+	for _, d := range denials {
+		if d.Privilege == "" {
+			return nil, fmt.Errorf("a denial without privilege")
+		}
+	}
+	l.grants.set(denials)
+	return nil, nil
+}
+
+func (l *lab) getConfig(*http.Request) (any, error) { return l.config(), nil }
+
+// postConfig changes what is named; maps are merged.
+func (l *lab) postConfig(r *http.Request) (any, error) {
+	set := l.config()
+	set.TaskMS = maps.Clone(set.TaskMS)
+	if err := read(r, &set); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.set = set
+	return set, nil
+}
+
+// postVMs makes many VMs at once.
+func (l *lab) postVMs(r *http.Request) (any, error) {
+	var machines []machine
+	if err := read(r, &machines); err != nil {
+		return nil, err
+	}
+	return nil, l.make(machines)
+}
+
+// postVM changes properties of all VMs whose name is like the pattern.
+func (l *lab) postVM(r *http.Request) (any, error) {
+	var set map[string]any
+	if err := read(r, &set); err != nil {
+		return nil, err
+	}
+	return nil, l.each(r.PathValue("name"), func(vm *simulator.VirtualMachine) error { return l.change(vm, set) })
+}
+
+func (l *lab) deleteVM(r *http.Request) (any, error) {
+	return nil, l.each(r.PathValue("name"), l.destroy)
+}
+
+// postHost puts a host into maintenance or disconnects it. Its VMs stay where they are.
+func (l *lab) postHost(r *http.Request) (any, error) {
+	want := struct {
+		Maintenance bool `json:"maintenance"`
+		Connected   bool `json:"connected"`
+	}{Connected: true}
+	if err := read(r, &want); err != nil {
+		return nil, err
+	}
+	found, err := l.find("HostSystem", r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	l.setHost(found, want.Maintenance, want.Connected)
+	return nil, nil
+}
+
+// postDatastore says how much is free: {"free_mib": 10}; null lifts the limit.
+func (l *lab) postDatastore(r *http.Request) (any, error) {
+	var want struct {
+		FreeMiB *int64 `json:"free_mib"`
+	}
+	if err := read(r, &want); err != nil {
+		return nil, err
+	}
+	found, err := l.find("Datastore", r.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	if want.FreeMiB != nil {
+		*want.FreeMiB <<= 20
+	}
+	l.space.limit(l, l.reg.Get(found).(*simulator.Datastore), want.FreeMiB)
+	return nil, nil
 }

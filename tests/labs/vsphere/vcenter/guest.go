@@ -7,149 +7,114 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// guestState is the stand-in for what runs inside the VMs.
-type guestState struct {
-	net  string
-	mu   sync.Mutex
-	next netip.Addr
-	ips  map[ref]string
-	stop map[ref]context.CancelFunc
-}
-
-func (g *guestState) init() {
-	g.ips = map[ref]string{}
-	g.stop = map[ref]context.CancelFunc{}
-	g.next = netip.MustParsePrefix(g.net).Masked().Addr()
-	for i := 0; i < 10; i++ {
-		g.next = g.next.Next()
-	}
-}
-
-func extra(vm *mo.VirtualMachine) map[string]string {
-	m := map[string]string{}
-	if vm.Config != nil {
-		for _, o := range vm.Config.ExtraConfig {
-			v := o.GetOptionValue()
-			m[v.Key] = fmt.Sprint(v.Value)
-		}
-	}
-	return m
-}
-
-// address of a VM: lab.ip, or the next free one; kept over power cycles.
-func (g *guestState) address(id ref, ec map[string]string) string {
-	if ip := ec["lab.ip"]; ip != "" {
-		return ip
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ips[id] == "" {
-		g.ips[id] = g.next.String()
-		g.next = g.next.Next()
-	}
-	return g.ips[id]
-}
-
-func (g *guestState) halt(id ref) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if f := g.stop[id]; f != nil {
-		f()
-		delete(g.stop, id)
-	}
-}
-
 // powerChanged runs in the update of runtime.powerState, under the VM's lock.
 func (l *lab) powerChanged(vm *mo.VirtualMachine) {
 	id := vm.Self
-	l.guest.halt(id)
-	ctx, cancel := context.WithCancel(context.Background())
-	l.guest.mu.Lock()
-	l.guest.stop[id] = cancel
-	l.guest.mu.Unlock()
+	ctx := l.guest.begin(id)
 	if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
-		go l.guestSet(ctx, id, l.guestDown())
+		go l.guestSet(ctx, id, guestDown())
 		return
 	}
-	ec, name := extra(vm), vm.Name
-	boot := time.Duration(l.config().BootMS) * time.Millisecond
-	if s := ec["lab.boot_delay"]; s != "" { // seconds, or 1.5s, 300ms
-		if f, err := strconv.ParseFloat(s, 64); err == nil {
-			boot = time.Duration(f * float64(time.Second))
-		} else if d, err := time.ParseDuration(s); err == nil {
-			boot = d
-		}
-	}
-	host := name
+	known := extra(vm)
+	b := boot{lab: l, id: id, vm: vm, name: vm.Name, extra: known, init: readCloudInit(known), time: l.bootTime(known)}
 	if vm.Guest != nil && vm.Guest.HostName != "" { // by guest customization
-		host = vm.Guest.HostName
+		b.name = vm.Guest.HostName
+	}
+	if b.init.Hostname != "" {
+		b.name = b.init.Hostname
 	}
 	if vm.Guest != nil && vm.Guest.IpAddress != "" {
-		l.guest.mu.Lock()
-		l.guest.ips[id] = vm.Guest.IpAddress
-		l.guest.mu.Unlock()
+		l.guest.fix(id, vm.Guest.IpAddress)
 		go l.guestSet(ctx, id, []types.PropertyChange{{Name: "guest.ipAddress", Val: ""}, {Name: "summary.guest.ipAddress", Val: ""}})
 	}
-	for _, line := range strings.Split(metadata(ec), "\n") {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "local-hostname:"); ok {
-			host = strings.Trim(strings.TrimSpace(v), `"'`)
+	go b.run(ctx)
+}
+
+// bootTime is lab.boot_delay (seconds, or 300ms), or that of the settings.
+func (l *lab) bootTime(extra map[string]string) time.Duration {
+	if s := extra["lab.boot_delay"]; s != "" {
+		if f, err := strconv.ParseFloat(s, 64); err == nil {
+			return time.Duration(f * float64(time.Second))
+		}
+		if d, err := time.ParseDuration(s); err == nil {
+			return d
 		}
 	}
-	fail := ec["lab.fail"]
-	go func() {
-		if fail == "never-boot" {
-			return
+	return time.Duration(l.config().BootMS) * time.Millisecond
+}
+
+// boot is one start of a guest.
+type boot struct {
+	*lab
+	id    ref
+	vm    *mo.VirtualMachine
+	name  string
+	extra map[string]string
+	init  cloudInit
+	time  time.Duration
+}
+
+// run brings the tools up after 60% of the boot time, the address at its end.
+func (b *boot) run(ctx context.Context) {
+	fail := b.extra["lab.fail"]
+	if fail == "never-boot" {
+		return
+	}
+	sleep(ctx, b.time*6/10)
+	b.guestSet(ctx, b.id, guestUp(b.name))
+	sleep(ctx, b.time-b.time*6/10)
+	switch fail {
+	case "poweroff-after":
+		b.powerOff(ctx, b.id)
+	case "no-ip":
+	default:
+		b.addresses(ctx)
+	}
+}
+
+func (b *boot) addresses(ctx context.Context) {
+	given := b.init.Addresses
+	if ip := b.extra["lab.ip"]; ip != "" {
+		given = []string{ip + "/16"}
+	}
+	if len(given) == 0 {
+		given = []string{b.guest.lease(b.id) + "/16"}
+	}
+	var cards []types.GuestNicInfo
+	b.lock(func(*simulator.Context) { cards = b.cardInfo(b.vm) }, b.id)
+	first := ""
+	for i, text := range given {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil || ctx.Err() != nil {
+			continue
 		}
-		sleep(ctx, boot*6/10)
-		l.guestSet(ctx, id, []types.PropertyChange{
-			{Name: "guest.toolsStatus", Val: types.VirtualMachineToolsStatusToolsOk},
-			{Name: "guest.toolsRunningStatus", Val: string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)},
-			{Name: "guest.toolsVersionStatus2", Val: string(types.VirtualMachineToolsVersionStatusGuestToolsCurrent)},
-			{Name: "guest.toolsVersion", Val: "12352"},
-			{Name: "guest.guestState", Val: string(types.VirtualMachineGuestStateRunning)},
-			{Name: "guest.guestOperationsReady", Val: true},
-			{Name: "guest.hostName", Val: host},
-			{Name: "summary.guest.toolsStatus", Val: types.VirtualMachineToolsStatusToolsOk},
-			{Name: "summary.guest.toolsRunningStatus", Val: string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)},
-			{Name: "summary.guest.hostName", Val: host},
-			{Name: "guestHeartbeatStatus", Val: types.ManagedEntityStatusGreen},
-			{Name: "summary.quickStats.guestHeartbeatStatus", Val: types.ManagedEntityStatusGreen},
-		})
-		sleep(ctx, boot-boot*6/10)
-		if fail == "poweroff-after" {
-			l.powerOff(ctx, id)
-			return
+		ip := prefix.Addr().String()
+		if first == "" {
+			first = ip
 		}
-		if fail == "no-ip" {
-			return
-		}
-		ip := l.guest.address(id, ec)
-		var nics []types.GuestNicInfo
-		l.lock(func(*simulator.Context) { nics = l.nicInfo(vm) }, id)
-		for i := range nics {
-			nics[i].Connected = true
-			if i == 0 {
-				nics[i].IpAddress = []string{ip}
-				nics[i].IpConfig = &types.NetIpConfigInfo{IpAddress: []types.NetIpConfigInfoIpAddress{
-					{IpAddress: ip, PrefixLength: 16, State: string(types.NetIpConfigInfoIpAddressStatusPreferred)}}}
+		b.guest.hold(ip, b.id, b.vm.Name)
+		if len(cards) > 0 {
+			card := &cards[min(i, len(cards)-1)]
+			card.IpAddress = append(card.IpAddress, ip)
+			if card.IpConfig == nil {
+				card.IpConfig = &types.NetIpConfigInfo{}
 			}
+			card.IpConfig.IpAddress = append(card.IpConfig.IpAddress, types.NetIpConfigInfoIpAddress{
+				IpAddress: ip, PrefixLength: int32(prefix.Bits()), State: string(types.NetIpConfigInfoIpAddressStatusPreferred)})
 		}
-		l.guestSet(ctx, id, []types.PropertyChange{
-			{Name: "guest.net", Val: nics},
-			{Name: "guest.ipAddress", Val: ip},
-			{Name: "summary.guest.ipAddress", Val: ip},
-		})
-	}()
+	}
+	for i := range cards {
+		cards[i].Connected = true
+	}
+	b.guestSet(ctx, b.id, []types.PropertyChange{
+		{Name: "guest.net", Val: cards}, {Name: "guest.ipAddress", Val: first}, {Name: "summary.guest.ipAddress", Val: first}})
 }
 
 // reboot: the tools go away, then the guest boots again.
@@ -158,21 +123,31 @@ func (l *lab) reboot(id ref) {
 		vm, ok := l.reg.Get(id).(*simulator.VirtualMachine)
 		if ok && vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn &&
 			vm.Guest.ToolsRunningStatus == string(types.VirtualMachineToolsRunningStatusGuestToolsRunning) {
-			l.reg.Update(ctx, vm, l.guestDown())
+			l.reg.Update(ctx, vm, guestDown())
 			l.powerChanged(&vm.VirtualMachine)
 		}
 	}, id)
 }
 
-func metadata(ec map[string]string) string {
-	s := ec["guestinfo.metadata"]
-	if b, err := decode(s, ec["guestinfo.metadata.encoding"]); err == nil {
-		return string(b)
+func guestUp(name string) []types.PropertyChange {
+	on := string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
+	return []types.PropertyChange{
+		{Name: "guest.toolsStatus", Val: types.VirtualMachineToolsStatusToolsOk},
+		{Name: "guest.toolsRunningStatus", Val: on},
+		{Name: "guest.toolsVersionStatus2", Val: string(types.VirtualMachineToolsVersionStatusGuestToolsCurrent)},
+		{Name: "guest.toolsVersion", Val: "12352"},
+		{Name: "guest.guestState", Val: string(types.VirtualMachineGuestStateRunning)},
+		{Name: "guest.guestOperationsReady", Val: true},
+		{Name: "guest.hostName", Val: name},
+		{Name: "summary.guest.toolsStatus", Val: types.VirtualMachineToolsStatusToolsOk},
+		{Name: "summary.guest.toolsRunningStatus", Val: on},
+		{Name: "summary.guest.hostName", Val: name},
+		{Name: "guestHeartbeatStatus", Val: types.ManagedEntityStatusGreen},
+		{Name: "summary.quickStats.guestHeartbeatStatus", Val: types.ManagedEntityStatusGreen},
 	}
-	return s
 }
 
-func (l *lab) guestDown() []types.PropertyChange {
+func guestDown() []types.PropertyChange {
 	off := string(types.VirtualMachineToolsRunningStatusGuestToolsNotRunning)
 	return []types.PropertyChange{
 		{Name: "guest.toolsRunningStatus", Val: off},
@@ -189,11 +164,11 @@ func (l *lab) guestDown() []types.PropertyChange {
 }
 
 // guestSet applies changes as the guest's tools would, unless ctx has ended.
-func (l *lab) guestSet(ctx context.Context, id ref, ch []types.PropertyChange) {
+func (l *lab) guestSet(ctx context.Context, id ref, changes []types.PropertyChange) {
 	sc := l.context(ctx)
 	sc.WithLock(id, func() {
 		if obj := l.reg.Get(id); obj != nil && ctx.Err() == nil {
-			l.reg.Update(sc, obj, ch)
+			l.reg.Update(sc, obj, changes)
 		}
 	})
 }
@@ -208,23 +183,36 @@ func (l *lab) powerOff(ctx context.Context, id ref) {
 	})
 }
 
-func (l *lab) nicInfo(vm *mo.VirtualMachine) []types.GuestNicInfo {
+// cardInfo is guest.net without addresses.
+func (l *lab) cardInfo(vm *mo.VirtualMachine) []types.GuestNicInfo {
 	var out []types.GuestNicInfo
-	for _, d := range object.VirtualDeviceList(vm.Config.Hardware.Device).SelectByType((*types.VirtualEthernetCard)(nil)) {
-		c := d.(types.BaseVirtualEthernetCard).GetVirtualEthernetCard()
-		n := ""
-		switch b := c.Backing.(type) {
-		case *types.VirtualEthernetCardDistributedVirtualPortBackingInfo:
-			pg := ref{Type: "DistributedVirtualPortgroup", Value: b.Port.PortgroupKey}
-			if o, ok := l.reg.Get(pg).(*simulator.DistributedVirtualPortgroup); ok {
-				n = o.Name
-			}
-		case *types.VirtualEthernetCardNetworkBackingInfo:
-			n = b.DeviceName
+	for _, d := range vm.Config.Hardware.Device {
+		base, ok := d.(types.BaseVirtualEthernetCard)
+		if !ok {
+			continue
 		}
-		out = append(out, types.GuestNicInfo{Network: n, MacAddress: c.MacAddress, DeviceConfigId: c.Key})
+		card, network := base.GetVirtualEthernetCard(), ""
+		switch b := card.Backing.(type) {
+		case *types.VirtualEthernetCardDistributedVirtualPortBackingInfo:
+			network = l.name(&ref{Type: "DistributedVirtualPortgroup", Value: b.Port.PortgroupKey})
+		case *types.VirtualEthernetCardNetworkBackingInfo:
+			network = b.DeviceName
+		}
+		out = append(out, types.GuestNicInfo{Network: network, MacAddress: card.MacAddress, DeviceConfigId: card.Key})
 	}
 	return out
+}
+
+// extra is the VM's extraConfig.
+func extra(vm *mo.VirtualMachine) map[string]string {
+	m := map[string]string{}
+	if vm.Config != nil {
+		for _, o := range vm.Config.ExtraConfig {
+			v := o.GetOptionValue()
+			m[v.Key] = fmt.Sprint(v.Value)
+		}
+	}
+	return m
 }
 
 func sleep(ctx context.Context, d time.Duration) {

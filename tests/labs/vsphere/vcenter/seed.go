@@ -18,8 +18,8 @@ type seedSpec struct{ dcs, clusters, hosts, datastores, vms int }
 // seed makes: datacenters lab-dc (lab-dc2...), clusters fd-a, fd-b... (the
 // failure domains) with hosts esx-a1..., a pool fleet in each, datastores
 // ds-a, ds-a-2... (one cluster) and ds-shared (all), switch dvs-lab with port groups
-// pg-nodes and pg-storage, folders fleet, templates, filler, and the golden
-// templates golden-base-v1 and -v2 with a snapshot "golden" each.
+// pg-nodes and pg-storage, folders fleet, templates, filler, the datastore cluster
+// dsc-fast, and the golden templates golden-base-v1 and -v2 with a snapshot "golden" each.
 func (l *lab) seed(ctx context.Context, s seedSpec) error {
 	c, err := vim25.NewClient(ctx, l.model.Service)
 	if err != nil {
@@ -34,10 +34,14 @@ func (l *lab) seed(ctx context.Context, s seedSpec) error {
 			return err
 		}
 	}
-	for _, e := range l.reg.All("VirtualMachine") {
-		l.seedVMs[e.Reference()] = true
-	}
+	l.markSeeded()
 	return nil
+}
+
+func (l *lab) markSeeded() {
+	for _, e := range l.reg.All("VirtualMachine") {
+		l.seeded[e.Reference()] = true
+	}
 }
 
 func (l *lab) seedDC(ctx context.Context, c *vim25.Client, s seedSpec, suffix string) error {
@@ -133,28 +137,20 @@ func (l *lab) seedDC(ctx context.Context, c *vim25.Client, s seedSpec, suffix st
 	if err != nil {
 		return err
 	}
-	for v := 1; v <= 2; v++ {
-		name := fmt.Sprintf("golden-base-v%d%s", v, suffix)
-		vm, err := l.newVM(ctx, c, folders["templates"], pools[0], backing, types.VirtualMachineConfigSpec{
-			Name: name, NumCPUs: 2, MemoryMB: 2048,
-			Files:      &types.VirtualMachineFileInfo{VmPathName: "[ds-shared" + suffix + "]"},
-			Annotation: fmt.Sprintf("golden image base version %d", v),
-			ExtraConfig: []types.BaseOptionValue{
-				&types.OptionValue{Key: "golden.name", Value: "base"},
-				&types.OptionValue{Key: "golden.version", Value: fmt.Sprint(v)},
-				&types.OptionValue{Key: "golden.digest", Value: fmt.Sprintf("sha256:%064d", v)},
-			}})
-		if err != nil {
-			return err
+	templates := func(ctx context.Context) error {
+		for v := 1; v <= 2; v++ {
+			if err := l.template(ctx, c, v, suffix, folders["templates"], pools[0], backing); err != nil {
+				return err
+			}
 		}
-		if _, err := result(ctx, func() (*object.Task, error) {
-			return vm.CreateSnapshot(ctx, "golden", "for linked clones", false, false)
-		}); err != nil {
-			return err
-		}
-		if err := vm.MarkAsTemplate(ctx); err != nil {
-			return err
-		}
+		return nil
+	}
+	if err := templates(ctx); err != nil {
+		return err
+	}
+	l.restore = append(l.restore, templates)
+	if err := l.podOf(ctx, c, f, "dsc-fast"+suffix, all); err != nil {
+		return err
 	}
 	for i := 0; i < s.vms; i++ {
 		vm, err := l.newVM(ctx, c, folders["filler"], pools[i%len(pools)], backing, types.VirtualMachineConfigSpec{
@@ -168,6 +164,56 @@ func (l *lab) seedDC(ctx context.Context, c *vim25.Client, s seedSpec, suffix st
 		}
 	}
 	return nil
+}
+
+// template makes golden-base-vN unless it is there.
+func (l *lab) template(ctx context.Context, c *vim25.Client, v int, suffix string, folder *object.Folder,
+	pool *object.ResourcePool, net types.BaseVirtualDeviceBackingInfo) error {
+	name := fmt.Sprintf("golden-base-v%d%s", v, suffix)
+	if _, err := l.find("VirtualMachine", name); err == nil {
+		return nil
+	}
+	vm, err := l.newVM(ctx, c, folder, pool, net, types.VirtualMachineConfigSpec{
+		Name: name, NumCPUs: 2, MemoryMB: 2048,
+		Files:      &types.VirtualMachineFileInfo{VmPathName: "[ds-shared" + suffix + "]"},
+		Annotation: fmt.Sprintf("golden image base version %d", v),
+		ExtraConfig: []types.BaseOptionValue{
+			&types.OptionValue{Key: "golden.name", Value: "base"},
+			&types.OptionValue{Key: "golden.version", Value: fmt.Sprint(v)},
+			&types.OptionValue{Key: "golden.digest", Value: fmt.Sprintf("sha256:%064d", v)},
+		}})
+	if err != nil {
+		return err
+	}
+	if _, err := result(ctx, func() (*object.Task, error) {
+		return vm.CreateSnapshot(ctx, "golden", "for linked clones", false, false)
+	}); err != nil {
+		return err
+	}
+	l.seeded[vm.Reference()] = true
+	return vm.MarkAsTemplate(ctx)
+}
+
+// podOf makes a datastore cluster of two datastores that all hosts see.
+func (l *lab) podOf(ctx context.Context, c *vim25.Client, f *object.DatacenterFolders, name string, hosts []*object.HostSystem) error {
+	pod, err := f.DatastoreFolder.CreateStoragePod(ctx, name)
+	if err != nil {
+		return err
+	}
+	var members []types.ManagedObjectReference
+	for i := 1; i <= 2; i++ {
+		member := fmt.Sprintf("%s-%d", name, i)
+		if err := l.datastore(ctx, member, hosts); err != nil {
+			return err
+		}
+		found, err := l.find("Datastore", member)
+		if err != nil {
+			return err
+		}
+		members = append(members, found)
+	}
+	_, err = result(ctx, func() (*object.Task, error) { return pod.MoveInto(ctx, members) })
+	return err
 }
 
 func (l *lab) newVM(ctx context.Context, c *vim25.Client, folder *object.Folder, pool *object.ResourcePool,
