@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Does the cloud do what the tests rely on? A server, a volume, a load balancer come and go, as a user makes them."""
 
+import functools
 import json
 from typing import Any
 
 from ..processes import LabError, Progress
 from .site import Site
 
+ACCEPTED, IMMUTABLE = 202, 409
+# (additive, members that are sent, members afterwards), as {address: weight}
+BATCHES: list[tuple[bool, dict[str, int], dict[str, int]]] = [
+    (False, {"10.20.9.1": 1, "10.20.9.2": 1}, {"10.20.9.1": 1, "10.20.9.2": 1}),
+    (True, {"10.20.9.2": 0, "10.20.9.3": 1}, {"10.20.9.1": 1, "10.20.9.2": 0, "10.20.9.3": 1}),
+    (False, {"10.20.9.1": 1, "10.20.9.3": 1}, {"10.20.9.1": 1, "10.20.9.3": 1}),
+]
+
 
 def check(site: Site, say: Progress) -> None:
-    """Some 10 s, and 10 more with Octavia. Leaves nothing behind when all is well."""
+    """Some 10 s, and 20 more for the load balancer. Leaves nothing behind when all is well."""
     import openstack
 
     user = openstack.connect(load_envvars=False, **user_cloud(site))
@@ -20,7 +29,7 @@ def check(site: Site, say: Progress) -> None:
         say("a volume came and went")
     if "octavia" in site.services:
         balancer(user)
-        say("a load balancer came and went")
+        say("a load balancer came, changed its members in batches, and went")
 
 
 def user_cloud(site: Site) -> dict[str, Any]:
@@ -54,10 +63,30 @@ def volume(user: Any) -> None:
 
 
 def balancer(user: Any) -> None:
-    subnet = user.network.find_subnet("lab-net")
-    made = user.load_balancer.create_load_balancer(name="lab-check", vip_subnet_id=subnet.id)
-    user.load_balancer.wait_for_load_balancer(made.id, wait=60)
-    user.load_balancer.delete_load_balancer(made, cascade=True)
+    """With all that an adapter asks of it: a batch of members, another one that adds and changes, one that takes away."""
+    service = user.load_balancer
+    made = service.create_load_balancer(name="lab-check", vip_subnet_id=user.network.find_subnet("lab-net").id)
+    try:
+        service.wait_for_load_balancer(made.id, wait=60)
+        settle = functools.partial(service.wait_for_load_balancer, made.id, wait=60)
+        service.create_listener(name="lab-check", load_balancer_id=made.id, protocol="HTTP", protocol_port=8080)
+        settle()
+        listener = next(iter(service.listeners(load_balancer_id=made.id)))
+        pool = service.create_pool(name="lab-check", listener_id=listener.id, protocol="HTTP", lb_algorithm="ROUND_ROBIN")
+        settle()
+        path = f"/v2.0/lbaas/pools/{pool.id}/members"
+        for additive, weights, kept in BATCHES:
+            batch = [{"name": name, "address": name, "protocol_port": 80, "weight": weight} for name, weight in weights.items()]
+            answer = service.put(f"{path}?additive_only={additive}", json={"members": batch})
+            ensure(answer.status_code == ACCEPTED, f"a batch of members was answered {answer.status_code}: {answer.text}")
+            refused = service.put(f"{path}?additive_only={additive}", json={"members": batch})
+            ensure(refused.status_code == IMMUTABLE, f"a second change at once was answered {refused.status_code}")
+            settle()
+            seen = {member.name: member.weight for member in service.members(pool.id)}
+            ensure(seen == kept, f"the members are {seen}, not {kept}")
+    finally:
+        user.load_balancer.wait_for_load_balancer(made.id, wait=60, failures=[])
+        user.load_balancer.delete_load_balancer(made, cascade=True)
     user.load_balancer.wait_for_delete(made, wait=60)
 
 

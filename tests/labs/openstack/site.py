@@ -52,7 +52,7 @@ class Site:
         return cls(
             home=home("openstack", environment),
             port_base=port_base("openstack", DEFAULT_PORT_BASE, environment),
-            services=tuple(environment.get("LAB_SERVICES", "core cinder").split()),
+            services=tuple(environment.get("LAB_SERVICES", "core cinder octavia").split()),
             hosts=tuple((host, zone) for host, zone in pairs),
             rpc_poll=environment.get("LAB_RPC_POLL", "0.01"),
             drivers={key: environment.get(key, default) for key, default in DRIVER_SETTINGS.items()},
