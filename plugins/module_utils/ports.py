@@ -8,7 +8,7 @@ says otherwise. Instants handed over are in the loop's clock, corrected by the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 
 if TYPE_CHECKING:  # few runs need them
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Member, MemberChange
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
@@ -145,6 +146,37 @@ class Cluster(Protocol):
 
     def stop(self) -> None:
         """End the watches; called once, never fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberListing:
+    """One list of a backend's members, ours and others'. `as_of`: every change before this instant is in it."""
+
+    as_of: datetime
+    members: tuple[Member, ...] = ()
+    is_busy: bool = False  # carries out an earlier change: one that is sent now would be refused (`Throttled`)
+    fault: str = ""  # why it takes no change at all until somebody mends it, in its own words
+
+
+class Balancer(Protocol):
+    """One backend of a load balancer (Octavia calls it a pool), for one pool of machines. At most one change is under way."""
+
+    def find_backend(self) -> None:
+        """Names to ids, before anything is touched. `Invalid` (no such backend, two of one name) with the option's path, `Denied`.
+
+        Reads only; once per run, before all else.
+        """
+
+    def list_members(self) -> MemberListing:
+        """Every member now, those that are not ours too. Once per poll: one or two calls, never one per member."""
+
+    def change_members(self, changes: Sequence[MemberChange]) -> None:
+        """Begin to make members as wished, all in one update where the balancer can; what is not so yet, a later list tells.
+
+        Repeatable. A member that is gone or so already is passed over. REMOVED ends what is left of its sessions. Nothing is
+        sent where one of them must not be: `Invalid` for a member or an address that is not ours, `Conflict` while an older
+        member has the address. `Throttled` while an earlier change is carried out, `Exhausted` where no more members fit.
+        """
 
 
 class Lock(Protocol):

@@ -65,10 +65,17 @@ options:
       - C(stop=never) makes pods that never terminate.
     type: list
     elements: dict
+  backends:
+    description:
+      - What a load balancer shares traffic among. Names, or dictionaries with C(name), C(port), C(sessions) (open ones of each member
+        that serves), C(counts_sessions=false) where the balancer does not tell them, C(checks=false) where it has no health check, and
+        C(members) that somebody put there by hand (names, or dictionaries with C(name) and C(address)).
+    type: list
+    elements: raw
   durations:
     description:
-      - How long things take, such as C(create), C(ready), C(delete), C(pod_start), C(pod_stop), C(detach). Each is a duration, or a
-        dictionary with C(min) and C(max), or with C(median) and C(sigma).
+      - How long things take, such as C(create), C(ready), C(delete), C(pod_start), C(pod_stop), C(detach), C(session). Each is a duration,
+        or a dictionary with C(min) and C(max), or with C(median) and C(sigma).
     type: dict
   faults:
     description:
@@ -76,7 +83,7 @@ options:
         C(count).
       - Machines meet V(vm_lost), V(vm_stopped), V(vm_gone), V(vm_error), V(strip_marks). Nodes meet V(cordon), V(uncordon),
         V(pod_sticks). The cloud meets V(domain_down), V(quota), V(never_joins), V(create_error), V(delete_sticks),
-        V(dies_half_way). Calls meet V(fail), V(unreachable), V(stale).
+        V(dies_half_way). Members of backends meet V(member_down). Calls meet V(fail), V(unreachable), V(stale).
       - Each run of the task lets them happen again, and is reported as a change.
     type: list
     elements: dict
@@ -175,6 +182,16 @@ pods:
   returned: when O(state=present)
   type: dict
   sample: {"all": 30, "ready": 30, "waiting": 0}
+backends:
+  description:
+    - Backends of the load balancer with their members. C(cut) counts the sessions that did not end by themselves.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  sample:
+    - name: shop
+      cut: 0
+      members: [{"name": "web-2-x7k2p", "address": "10.0.0.7", "state": "serving", "healthy": true, "sessions": 20}]
 images:
   description: Names of the images.
   returned: when O(state=present)

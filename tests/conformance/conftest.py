@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness, ClusterHarness, LockHarness
+from ansible_collections.immutable.fleet.tests.conformance.harness import (
+    BalancerHarness,
+    CloudHarness,
+    ClusterHarness,
+    LockHarness,
+)
 from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import Kubernetes
 from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
@@ -33,6 +38,7 @@ KUBERNETES_MARKS = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::Resourc
 KUBERNETES = pytest.param(Kubernetes, id="kubernetes", marks=KUBERNETES_MARKS)
 CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
+BALANCERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 
 
 @pytest.fixture(params=CLOUDS)
@@ -54,6 +60,14 @@ def clusters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster
 @pytest.fixture(params=LOCKS)
 def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LockHarness]:
     make: Callable[[Path], LockHarness] = request.param
+    harness = make(tmp_path)
+    yield harness
+    harness.clean_up()
+
+
+@pytest.fixture(params=BALANCERS)
+def balancers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BalancerHarness]:
+    make: Callable[[Path], BalancerHarness] = request.param
     harness = make(tmp_path)
     yield harness
     harness.clean_up()

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, Lock
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster, Lock
 
 Found = TypeVar("Found")
 
 
 class Waiting(Protocol):
-    """Common to all three: time that passes, and a tidy end."""
+    """Common to all: time that passes, and a tidy end."""
 
     def until(self, look: Callable[[], Found | None], what: str) -> Found:
         """The first answer of `look` that is true. Bounded; fails the test with `what` when time is up."""
@@ -73,3 +73,35 @@ class LockHarness(Waiting, Protocol):
 
     def lock(self, pool: str = "one") -> Lock:
         """A fresh adapter, as another controller has it."""
+
+
+class BalancerHarness(Waiting, Protocol):
+    """One backend that no one else uses, in which a person may have put a member by hand."""
+
+    can_hold_names: bool  # members are called as their machines; else their address tells
+    can_count_sessions: bool
+    can_be_busy: bool  # a change takes its time, and another one meanwhile is refused
+
+    def balancer(self, pool: str = "one") -> Balancer:
+        """A fresh adapter, as a fresh process has it; the same `pool` names the same pool."""
+
+    def balancer_of_unknown_backend(self) -> Balancer:
+        """One that is told to use a backend that does not exist."""
+
+    def start_machine(self, pool: str = "one") -> tuple[str, str]:
+        """The name and the address of a machine that answers the balancer's checks, and is no member yet."""
+
+    def stop_machine(self, name: str) -> None:
+        """The machine answers nobody any more."""
+
+    def add_by_hand(self) -> str:
+        """A person puts a member into the backend, with a machine that answers; its address."""
+
+    def open_sessions(self) -> None:
+        """Members that serve and are healthy have open sessions now, which go on for a while."""
+
+    def end_sessions(self) -> None:
+        """Those sessions end by themselves, soon."""
+
+    def broken_sessions(self) -> int:
+        """How many ended before that."""

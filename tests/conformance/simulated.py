@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from ansible_collections.immutable.fleet.plugins.module_utils.balancers.simulated.balancer import SimulatedBalancer
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster, Lock
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster, Lock
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import describe, fault_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.furnish import furnish, world_from
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session, VirtualSession
@@ -25,7 +26,12 @@ STEP = timedelta(seconds=1)
 STEPS_MAX = 600  # ten minutes of the world: nothing here takes longer
 MOMENT_SECONDS = 0.005  # watchers are threads, and look each 50 ms
 DAWN = datetime(2026, 11, 21, 4, 0, 0, tzinfo=UTC)
-DESCRIPTION: dict[str, Any] = {"images": {"v1": {}}, "failure_domains": ["az1"]}
+DESCRIPTION: dict[str, Any] = {
+    "images": {"v1": {}},
+    "failure_domains": ["az1"],
+    "backends": [{"name": "shop", "sessions": 3}],
+    "durations": {"balancer_change": 2},
+}
 
 
 class Site(Protocol):
@@ -79,11 +85,14 @@ class InFile:
 
 
 class Simulated:
-    """All three harnesses; a test uses one of them."""
+    """All four harnesses; a test uses one of them."""
 
     can_lose_replies = True
     can_exhaust = True
     can_leave_ports = True
+    can_hold_names = True
+    can_count_sessions = True
+    can_be_busy = True
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -173,6 +182,42 @@ class Simulated:
 
     def lock(self, pool: str = "one") -> Lock:
         return SimulatedLock(self._site.session(), pool)
+
+    # Balancer
+
+    def balancer(self, pool: str = "one") -> Balancer:
+        return SimulatedBalancer(self._site.session(), pool, "shop")
+
+    def balancer_of_unknown_backend(self) -> Balancer:
+        return SimulatedBalancer(self._site.session(), "one", "shoe")
+
+    def start_machine(self, pool: str = "one") -> tuple[str, str]:
+        self._made += 1
+        cloud, machine = self.cloud(pool), self.new_machine(f"{pool}-{self._made}-aaaaa", pool)
+        cloud.create(machine)
+
+        def address() -> str | None:
+            found = [vm for vm in cloud.list_vms(None, with_leftovers=False).vms if vm.name == machine.name and vm.status == RUNNING]
+            return found[0].addresses[0] if found else None
+
+        return machine.name, self.until(address, f"{machine.name} runs")
+
+    def stop_machine(self, name: str) -> None:
+        self._inject(kind="vm_lost", target=name)
+
+    def add_by_hand(self) -> str:
+        self._furnish({"backends": [{"name": "shop", "sessions": 3, "members": [{"name": "legacy-1", "address": "192.0.2.7"}]}]})
+        return "192.0.2.7"
+
+    def open_sessions(self) -> None:
+        """The simulated ones come and go by themselves."""
+
+    def end_sessions(self) -> None:
+        pass
+
+    def broken_sessions(self) -> int:
+        with self._site.session().world() as world:
+            return world.balancers.backend("shop").cut
 
     def _inject(self, **fault: Any) -> None:
         with self._site.session().world() as world:

@@ -25,6 +25,7 @@ DESCRIBING = (
     "quotas",
     "nodes",
     "workloads",
+    "backends",
     "durations",
     "faults",
     "pods_per_node_max",
@@ -100,7 +101,7 @@ def _remove(path: str, *, check: bool) -> dict[str, Any]:
 
 
 def _contents(world: World, speed: float) -> dict[str, Any]:
-    """What is in the world: `{now, speed, machines, nodes, pods, images}`; machines up to a bound, the rest in numbers."""
+    """What is in the world: `{now, speed, machines, nodes, pods, images, backends}`; machines up to a bound, the rest in numbers."""
     state = world.state
     hosts = sorted(state.hosts.values(), key=lambda host: host.vm.name)
     machines = [
@@ -127,4 +128,13 @@ def _contents(world: World, speed: float) -> dict[str, Any]:
         "nodes": nodes,
         "pods": {"all": len(state.pods), "ready": sum(1 for row in state.pods.values() if row.ready), "waiting": waiting},
         "images": sorted({image.name for image in state.images.values()}),
+        "backends": [_backend(world, name) for name in sorted(state.backends)],
     }
+
+
+def _backend(world: World, name: str) -> dict[str, Any]:
+    members = [
+        {"name": member.name, "address": member.address, "state": member.state, "healthy": member.healthy, "sessions": member.sessions}
+        for member in sorted(world.balancers.members(name, ""), key=lambda member: member.name)[:MACHINES_MAX]
+    ]
+    return {"name": name, "cut": world.balancers.backend(name).cut, "members": members}

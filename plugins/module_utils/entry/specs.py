@@ -330,6 +330,7 @@ WORLD = Spec(
         "quotas": {"type": "dict"},
         "nodes": {"type": "list", "elements": "raw"},
         "workloads": {"type": "list", "elements": "dict"},
+        "backends": {"type": "list", "elements": "raw"},
         "durations": {"type": "dict"},
         "faults": {"type": "list", "elements": "dict"},
         "skip": _text(),

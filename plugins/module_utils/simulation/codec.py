@@ -13,21 +13,25 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import MemberChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import rows
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread
 
-SCHEMA = 2  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
+SCHEMA = 3  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
 
 _CLASSES: tuple[type[Any], ...] = (
     Leftover,
+    MemberChange,
     Pod,
     Profile,
     Spread,
     Taint,
     Vm,
+    rows.Backend,
+    rows.BackendMember,
     rows.BudgetRow,
     rows.Domain,
     rows.Due,

@@ -6,6 +6,7 @@
      "quotas": {"machines": 10, "ports": 20},
      "nodes": ["worker-1"],
      "workloads": [{"name": "cart", "namespace": "shop", "replicas": 3, "budget": {"max_unavailable": 1}, "stop": "20s"}],
+     "backends": [{"name": "web", "sessions": 20, "members": ["legacy-1"]}],
      "durations": {"create": "25s", "ready": {"median": "60s", "sigma": 0.4}, "delete": {"min": 5, "max": 15}},
      "faults": [{"kind": "vm_lost", "target": "web-3-*", "after": "10m"}]}
 
@@ -39,6 +40,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
     DEPLOYMENT,
     PER_NODE,
     STATEFUL_SET,
+    Backend,
     Domain,
     Fault,
     Image,
@@ -46,6 +48,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
 )
 
 NEVER = "never"
+HAND_MADE = "192.0.2."  # addresses of members that no simulated machine stands behind (TEST-NET-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,14 @@ class BudgetWish:
     name: str
     min_available: str = ""
     max_unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendWish:
+    """A balancer's backend as described, with the members that somebody put there by hand: name, address."""
+
+    backend: Backend
+    members: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,7 @@ class Description:
     nodes: tuple[tuple[str, str], ...] = ()  # name, failure domain
     workloads: tuple[Workload, ...] = ()
     budgets: tuple[BudgetWish, ...] = ()
+    backends: tuple[BackendWish, ...] = ()
     durations: Mapping[str, Spread] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
@@ -99,11 +111,13 @@ def describe(raw: Mapping[str, Any]) -> Description:
         nodes=tuple(_node(inner) for inner in options.inners("nodes", text_is="name")),
         workloads=tuple(workload for workload, _budgets in workloads),
         budgets=tuple(budget for _workload, budgets in workloads for budget in budgets),
+        backends=tuple(_backend(inner) for inner in options.inners("backends", text_is="name")),
         durations=_durations(options.inner("durations")),
         faults=tuple(_fault(inner) for inner in options.inners("faults")),
     )
     quotas.refuse_others()
     options.refuse_others()
+    _refuse_twice([wish.backend.name for wish in description.backends], "backends")
     return description
 
 
@@ -163,6 +177,23 @@ def _workload(options: Options) -> tuple[Workload, list[BudgetWish]]:
         raise Invalid(what=f"is for kind {PER_NODE}; expected a budget instead", where=options.path("blocked_share"))
     options.refuse_others()
     return workload, budgets
+
+
+def _backend(options: Options) -> BackendWish:
+    port, sessions = options.number("port", least=1), options.number("sessions", least=0)
+    backend = Backend(
+        name=options.text("name", required=True),
+        port=80 if port is None else port,
+        sessions=sessions or 0,
+        counts_sessions=options.flag("counts_sessions") is not False,
+        checks=options.flag("checks") is not False,
+    )
+    members = [
+        (inner.text("name", required=True), inner.text("address") or f"{HAND_MADE}{index}")
+        for index, inner in enumerate(options.inners("members", text_is="name"), 1)
+    ]
+    options.refuse_others()
+    return BackendWish(backend=backend, members=tuple(members))
 
 
 def _budget(options: Options, name: str) -> BudgetWish:

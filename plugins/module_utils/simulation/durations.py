@@ -117,3 +117,7 @@ class Profile:
     abandon: Spread = field(default=Spread(CONSTANT, 300))  # Unknown to its pods deleted (tolerationSeconds)
     force_detach: Spread = field(default=Spread(CONSTANT, 360))  # volume of a dead kubelet let go (maxWaitForUnmountDuration)
     collect: Spread = field(default=Spread(CONSTANT, 20))  # Node deleted to its pods collected (pod garbage collector)
+    member_up: Spread = field(default=Spread(CONSTANT, 5))  # added to a backend to found healthy
+    member_down: Spread = field(default=Spread(CONSTANT, 6))  # machine dead to found unhealthy
+    session: Spread = field(default=Spread(CONSTANT, 10))  # a drain begins to one session's end
+    balancer_change: Spread = field(default=Spread(CONSTANT, 0))  # change accepted to in effect; 0: at once, never busy

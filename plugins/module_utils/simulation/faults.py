@@ -5,7 +5,7 @@
 |---|---|---|
 | fail | target (a verb), count, error, text, after_effect, age | the next calls raise `error`; `after_effect`: only the reply is lost |
 | dies_half_way | count | the next creates make their port, no VM, and answer nothing |
-| unreachable | target (cloud, cluster, lock), lasts | calls raise Transient, views stand still |
+| unreachable | target (cloud, cluster, lock, balancer), lasts | calls raise Transient, views stand still |
 | stale | target (cloud, cluster), age, lasts | lists and views show what was `age` ago, and say so |
 
 What happens to machines and pods is in mishaps.py.
@@ -38,10 +38,12 @@ STALE = "stale"
 CLOUD = "cloud"
 CLUSTER = "cluster"
 LOCK = "lock"
+BALANCER = "balancer"
 VERBS = {
     CLOUD: ("resolve", "room", "list_vms", "create", "delete", "clear"),
     CLUSTER: ("start", "change", "evict", "remove", "look", "delete_node", "mint_token", "delete_token"),
     LOCK: ("read", "acquire", "renew", "release"),
+    BALANCER: ("find_backend", "list_members", "change_members"),
 }
 
 ERRORS: dict[str, type[PortError]] = {

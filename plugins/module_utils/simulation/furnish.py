@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import Description
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import BackendWish, Description
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.pods import BLOCKED
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import PER_NODE, BudgetRow, Workload
@@ -56,9 +57,28 @@ def furnish(world: World, description: Description) -> list[str]:
             world.nodes.stand_alone(name, failure_domain)
             changes.append(f"node {name}")
     changes += _furnish_budgets(world, description)
+    changes += _furnish_backends(world, description.backends)
     for workload in description.workloads:
         if _furnish_workload(world, workload):
             changes.append(f"workload {workload.key}")
+    return changes
+
+
+def _furnish_backends(world: World, wishes: Iterable[BackendWish]) -> list[str]:
+    state, changes = world.state, []
+    for wish in wishes:
+        name = wish.backend.name
+        row = state.backends.get(name)
+        after = wish.backend if row is None else replace(wish.backend, cut=row.cut, pending=row.pending)
+        if after != row:
+            state.backends.put(name, replace(after))
+            state.balancer_changed(name)
+            changes.append(f"backend {name}")
+        there = {member.name for member in state.backend_members.values() if member.backend == name}
+        for member, address in wish.members:
+            if member not in there:
+                world.balancers.add(name, member, address)
+                changes.append(f"member {member} of backend {name}")
     return changes
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.balancers import Balancers
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.history import History
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.nodes import Nodes
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Host, Image, Port
@@ -33,9 +34,10 @@ PROVIDER_ID_PREFIX = "simulated:///"
 class Hypervisor:
     """All VMs of all pools. `vms` is `{pool: {id: Vm}}`, as a list shows them; `past` is what they were, by id."""
 
-    def __init__(self, state: State, nodes: Nodes) -> None:
+    def __init__(self, state: State, nodes: Nodes, balancers: Balancers) -> None:
         self._state = state
         self._nodes = nodes
+        self._balancers = balancers
         self.vms: dict[str, dict[str, Vm]] = {}
         self.past: dict[str, History[Vm]] = {}
         self.values: dict[str, Mapping[str, str]] = {}  # of user data, by VM id; may hold secrets, so never in a world file
@@ -83,6 +85,7 @@ class Hypervisor:
             failure_domain=machine.failure_domain,
             provider_id=PROVIDER_ID_PREFIX + vm_id,
             system_uuid=vm_id,
+            addresses=(_address(number),),
             attempt=machine.attempt,
         )
         host = Host(vm, pool, image.name, port=port.id)
@@ -166,6 +169,7 @@ class Hypervisor:
         host.runs = True
         self._set(host, replace(host.vm, status=vm_states.RUNNING, running_since=self._state.now))
         self._nodes.boot(host)
+        self._balancers.boot(host)
 
     def gone(self, vm_id: str) -> None:
         """Event: the VM is no more, nor is its port."""
@@ -194,6 +198,7 @@ class Hypervisor:
             host.runs = True
             self._set(host, replace(host.vm, status=vm_states.RUNNING))
             self._nodes.boot(host)
+            self._balancers.boot(host)
         elif not on:
             self._stop(host)
             if seen:
@@ -237,6 +242,7 @@ class Hypervisor:
             host.runs = False
             self._state.hosts.touch(host.vm.id)
             self._nodes.halt(host)
+            self._balancers.halt(host)
 
     def _set(self, host: Host, vm: Vm) -> None:
         before, host.vm = host.vm, vm
@@ -252,3 +258,8 @@ class Hypervisor:
         else:
             vms[after.id] = after
         self._state.vm_changed(host.vm.name)
+
+
+def _address(number: int) -> str:
+    """Of the machine with this serial number: one of 16 million of 10.0.0.0/8, so never that of another one alive."""
+    return ".".join(["10", *[str(number >> shift & 255) for shift in (16, 8, 0)]])

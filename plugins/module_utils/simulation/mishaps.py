@@ -10,6 +10,7 @@
 | strip_marks | target, count, proofs | a playbook removes marks of ours |
 | cordon, uncordon | target (node), count | a person closes or opens a node |
 | pod_sticks | target (pod or node), count | it never terminates |
+| member_down | target (member), count, lasts | a balancer's checks of it fail although its machine runs |
 | domain_down | target, lasts | all machines of a failure domain are lost, new ones find no host |
 | quota | count | so many machines may exist; -1 lifts it |
 | never_joins, create_error, delete_sticks | target, count, text | meets the next `count` machines created or deleted |
@@ -24,8 +25,10 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.balancers import Balancers
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.facts import Facts
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import (
+    BALANCER,
     CLOUD,
     DIES_HALF_WAY,
     FAIL,
@@ -41,6 +44,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.hypervi
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.nodes import Nodes
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.pods import Pods
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Host
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import BALANCER as BALANCER_CHANGES
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER, VMS, State
 
 BEGIN = "fault"
@@ -56,13 +60,14 @@ STRIP_MARKS = "strip_marks"
 CORDON = "cordon"
 UNCORDON = "uncordon"
 POD_STICKS = "pod_sticks"
+MEMBER_DOWN = "member_down"
 DOMAIN_DOWN = "domain_down"
 QUOTA = "quota"
 
 LASTING = (UNREACHABLE, STALE, DOMAIN_DOWN)  # stay in the table until their end
 WAITING = (FAIL, DIES_HALF_WAY, NEVER_JOINS, CREATE_ERROR, DELETE_STICKS)  # stay until they are used up
 TO_MACHINES = (VM_LOST, VM_STOPPED, VM_GONE, VM_ERROR, STRIP_MARKS)
-KINDS = (*LASTING, *WAITING, *TO_MACHINES, CORDON, UNCORDON, POD_STICKS, QUOTA)
+KINDS = (*LASTING, *WAITING, *TO_MACHINES, CORDON, UNCORDON, POD_STICKS, MEMBER_DOWN, QUOTA)
 
 TELL_EVERY = timedelta(seconds=1)  # while views are stale: something older may have become visible
 
@@ -70,11 +75,12 @@ TELL_EVERY = timedelta(seconds=1)  # while views are stale: something older may 
 class Mishaps:
     """Begins and ends faults."""
 
-    def __init__(self, state: State, hypervisor: Hypervisor, nodes: Nodes, pods: Pods, facts: Facts) -> None:
+    def __init__(self, state: State, hypervisor: Hypervisor, nodes: Nodes, pods: Pods, balancers: Balancers, facts: Facts) -> None:
         self._state = state
         self._hypervisor = hypervisor
         self._nodes = nodes
         self._pods = pods
+        self._balancers = balancers
         self._facts = facts
         self.handlers = {BEGIN: self.begin, END: self.end, BACK: self.back, TELL: self.tell}  # of events, by their kind
 
@@ -117,7 +123,7 @@ class Mishaps:
             return
         if fault.kind == DOMAIN_DOWN:
             self._domain(fault, is_down=False)
-        self._state.tell(VMS if fault.target == CLOUD else CLUSTER, "")
+        self._state.tell({CLOUD: VMS, BALANCER: BALANCER_CHANGES}.get(fault.target, CLUSTER), "")
 
     def tell(self, key: str) -> None:
         """Event: a stale view has moved on."""
@@ -142,6 +148,10 @@ class Mishaps:
         elif fault.kind == POD_STICKS:
             for uid in self._pods_met(fault):
                 self._pods.stick(uid)
+        elif fault.kind == MEMBER_DOWN:
+            met = [row.id for row in self._state.backend_members.values() if fnmatchcase(row.name, fault.target or "*")]
+            for member in met[: fault.count]:
+                self._balancers.sicken(member, fault.lasts)
         elif fault.kind == QUOTA:
             self._state.settings.machines_max = fault.count
 

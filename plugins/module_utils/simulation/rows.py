@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import SERVING, MemberChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
@@ -239,6 +240,34 @@ class Lease:
 
 
 @dataclass(slots=True)
+class Backend:
+    """What a balancer shares traffic among. `sessions`: of each member that serves. `cut`: so many did not end by themselves."""
+
+    name: str
+    port: int = 80
+    sessions: int = 0
+    counts_sessions: bool = True  # tells those of each member
+    checks: bool = True  # has a health check
+    cut: int = 0
+    pending: tuple[MemberChange, ...] = ()  # the update under way
+
+
+@dataclass(slots=True)
+class BackendMember:
+    """A member. `host` is the id of the VM behind it, "" for none; `ends` are those of its sessions while it drains."""
+
+    id: str
+    backend: str
+    name: str
+    address: str
+    host: str = ""
+    state: str = SERVING
+    healthy: bool | None = None
+    is_sick: bool = False  # its checks fail although its machine runs
+    ends: tuple[datetime, ...] | None = None
+
+
+@dataclass(slots=True)
 class Due:
     """An event to come."""
 
@@ -252,7 +281,7 @@ class Fault:
     """Something that goes wrong on request. What each `kind` reads of the fields is told in faults.py."""
 
     kind: str
-    target: str = ""  # verb, pattern of a machine's, pod's or node's name, failure domain or "cloud" | "cluster" | "lock"
+    target: str = ""  # verb, pattern of a machine's, pod's or node's name, member's, failure domain or API
     count: int = 1
     error: str = "Transient"
     text: str = ""

@@ -27,7 +27,7 @@ class Session(Protocol):
         """The world, advanced to now and nobody else's until the context ends."""
 
     def watch(self, on_change: Callable[[str], None]) -> Callable[[], None]:
-        """Call `on_change(kind)` (kind "vms" or "cluster") after changes, from any thread. The result ends that."""
+        """Call `on_change(kind)` (kind "vms", "cluster" or "balancer") after changes, from any thread. The result ends that."""
 
 
 class VirtualSession:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The bare state of a simulated world: its tables, its clock, what is to come, and who listens.
 
-hypervisor, nodes, pods, budgets and volumes are written over it; world.py puts them together. Events are data (instant,
+hypervisor, nodes, pods, budgets, volumes and balancers are written over it; world.py puts them together. Events are data (instant,
 number, kind, key), never closures, so that a world can be kept in a file. One that has lost its object does nothing.
 """
 
@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance, Profile
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import (
+    Backend,
+    BackendMember,
     BudgetRow,
     Domain,
     Due,
@@ -33,6 +35,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
 
 VMS = "vms"
 CLUSTER = "cluster"
+BALANCER = "balancer"
 Listener = Callable[[str, str], None]
 
 
@@ -56,6 +59,8 @@ class State:
         self.volumes: Table[Volume] = Table()  # by claim
         self.tokens: Table[Token] = Table()
         self.leases: Table[Lease] = Table()  # by pool
+        self.backends: Table[Backend] = Table()
+        self.backend_members: Table[BackendMember] = Table()
         self.faults: Table[Fault] = Table()
         self.agenda: Table[Due] = Table()  # by number
         self._heap: list[tuple[datetime, int]] = []
@@ -78,6 +83,8 @@ class State:
             "volume": self.volumes,
             "token": self.tokens,
             "lease": self.leases,
+            "backend": self.backends,
+            "backend_member": self.backend_members,
             "fault": self.faults,
             "due": self.agenda,
         }
@@ -126,7 +133,7 @@ class State:
         heapq.heapify(self._heap)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener(kind, name)` after every change, kind "vms" or "cluster"; the result ends that."""
+        """Call `listener(kind, name)` after every change, kind "vms", "cluster" or "balancer"; the result ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -143,6 +150,10 @@ class State:
         """Show this node anew, and tell."""
         self.touched_nodes[name] = None
         self.tell(CLUSTER, name)
+
+    def balancer_changed(self, backend: str) -> None:
+        """A member of this backend is different."""
+        self.tell(BALANCER, backend)
 
     def budget_changed(self, name: str) -> None:
         """Show this budget anew, and tell: an eviction may become possible by nothing else."""

@@ -23,7 +23,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, FleetError, Invalid, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import codec
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER, VMS
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import BALANCER, CLUSTER, VMS
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
 BUSY_TIMEOUT_SECONDS = 30.0  # transactions take milliseconds; so long only if a process was stopped within one
@@ -43,6 +43,7 @@ ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, value = exclud
 _WRITE_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 _TELLS_VMS = {"host", "port", "image", "domain"}
+_TELLS_BALANCER = {"backend", "backend_member"}
 _TELLS_NOBODY = {"due", "lease", "fault"}
 
 
@@ -238,7 +239,9 @@ class StoreSession:
         for on_change in list(self._on_foreign):
             if kinds & _TELLS_VMS:
                 on_change(VMS)
-            if kinds - _TELLS_VMS - _TELLS_NOBODY:
+            if kinds & _TELLS_BALANCER:
+                on_change(BALANCER)
+            if kinds - _TELLS_VMS - _TELLS_BALANCER - _TELLS_NOBODY:
                 on_change(CLUSTER)
 
     def _notes(self) -> tuple[object, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The simulated world: a hypervisor and a Kubernetes cluster as a discrete-event simulation.
+"""The simulated world: a hypervisor, a Kubernetes cluster and a load balancer as a discrete-event simulation.
 
 Promises: deterministic (seed and calls decide everything), no clock, no thread, no wait; time moves only in `advance`.
 Cost: a few tens of microseconds per event, `facts.refresh` O(changes). Everything it consists of is rows (rows.py), so a
@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation import balancers, leases, nodes, pods, volumes
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import hypervisor as vms
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation import leases, nodes, pods, volumes
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.facts import Facts
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import CLUSTER, Calls
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 
 class World:
-    """The parts over one state. Verbs: `hypervisor`, `nodes`, `pods`, `leases`, `tokens`; what is seen: `facts`."""
+    """The parts over one state. Verbs: `hypervisor`, `nodes`, `pods`, `balancers`, `leases`, `tokens`; what is seen: `facts`."""
 
     def __init__(self, now: datetime, seed: int = 0, profile: Profile | None = None) -> None:
         self.state = State(now, seed, profile)
         self.pods = pods.Pods(self.state)
         self.nodes = nodes.Nodes(self.state, self.pods)
-        self.hypervisor = vms.Hypervisor(self.state, self.nodes)
+        self.balancers = balancers.Balancers(self.state)
+        self.hypervisor = vms.Hypervisor(self.state, self.nodes, self.balancers)
         self.leases = leases.Leases(self.state)
         self.tokens = leases.Tokens(self.state)
         self.calls = Calls(self.state)
@@ -49,6 +50,11 @@ class World:
             pods.POD_GONE: self.pods.gone,
             pods.SPENT_OVER: self.pods.spent_over,
             volumes.DETACHED: self.pods.detached,
+            balancers.CHANGED: self.balancers.changed,
+            balancers.UP: self.balancers.up,
+            balancers.DOWN: self.balancers.down,
+            balancers.SESSIONS_OVER: self.balancers.sessions_over,
+            balancers.WELL: self.balancers.well,
             leases.EXPIRED: self.tokens.delete,
         }
 
@@ -57,7 +63,7 @@ class World:
         """Faults that begin and end; most worlds know none."""
         from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
 
-        return Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.facts)
+        return Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.balancers, self.facts)
 
     @property
     def now(self) -> datetime:
@@ -79,9 +85,9 @@ class World:
         state.now = max(state.now, to)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener(kind, name)` after every change: ("vms", machine) or ("cluster", node). The result ends that.
+        """Call `listener(kind, name)` after every change: ("vms", machine), ("cluster", node) or ("balancer", backend).
 
-        From within a verb or `advance`: a listener notes what it was told, and does not call the world.
+        The result ends that. From within a verb or `advance`: a listener notes what it was told, and does not call the world.
         """
         return self.state.listen(listener)
 

@@ -20,6 +20,7 @@ ALL = {
     "quotas": {"machines": 10, "ports": "20"},
     "nodes": ["n1", {"name": "n2", "failure_domain": "az1"}],
     "workloads": [{"name": "cart", "namespace": "shop", "replicas": 3, "budget": {"max_unavailable": 1}, "stop": "1m", "volume": True}],
+    "backends": ["api", {"name": "shop", "port": 8080, "sessions": 20, "members": ["legacy-1"]}],
     "durations": {"create": "25s", "ready": {"median": "1m", "sigma": 0.4}, "delete": {"min": 5, "max": 15}},
     "faults": [{"kind": "vm_lost", "target": "web-3-*", "after": "10m"}],
     "pods_per_node_max": 30,
@@ -58,6 +59,11 @@ ALL = {
         pytest.param({"faults": [{"kind": "stale", "target": "cloud"}]}, "faults[0].age", "needs both", id="stale without age"),
         pytest.param({"faults": [{"kind": "unreachable"}]}, "faults[0].target", "cannot be cut off", id="outage of nothing"),
         pytest.param({"nodes": {"n1": {}}}, "nodes[0].name", "missing", id="a dictionary for a list"),
+        pytest.param({"backends": [{"port": 80}]}, "backends[0].name", "missing", id="a backend without a name"),
+        pytest.param({"backends": ["a", "a"]}, "backends", "twice", id="a backend described twice"),
+        pytest.param(
+            {"backends": [{"name": "a", "members": [{"address": "b"}]}]}, "backends[0].members[0].name", "missing", id="no member"
+        ),
         pytest.param({"images": ["a"]}, "images", "not a dictionary", id="a list for a dictionary"),
     ],
 )
@@ -77,6 +83,8 @@ def test_everything_at_once() -> None:
     ]
     assert found.faults == (Fault(kind="vm_lost", target="web-3-*", delay=timedelta(minutes=10)),)
     it = after(world_from(found, DAWN), 10)
+    (legacy,) = it.balancers.members("shop", "web")
+    assert (legacy.name, legacy.address, legacy.port, legacy.sessions) == ("legacy-1", "192.0.2.1", 8080, 20)
     assert (len(pods_on(it, "n1")), len(pods_on(it, "n2")), budget(it, "shop/cart").allowed) == (2, 1, 1)
     assert (it.state.settings.machines_max, it.state.settings.pushes, list(it.state.domains)) == (10, False, ["az1", "az2"])
 
@@ -96,6 +104,7 @@ def test_a_world_grows() -> None:
         "failure_domains": ["az1"],
         "quotas": {"machines": 3},
         "nodes": ["n2"],
+        "backends": [{"name": "shop", "members": ["legacy-1"]}],
     }
     assert furnish(it, describe(more)) == [
         "machines_max 3",
@@ -103,6 +112,8 @@ def test_a_world_grows() -> None:
         "image v2",
         "failure domain az1",
         "node n2",
+        "backend shop",
+        "member legacy-1 of backend shop",
         "workload default/cart",
     ]
     assert pods_on(it, "n2") == ["cart-00001"]
