@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 
 if TYPE_CHECKING:  # few runs need them
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.access import Right
     from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Member, MemberChange
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
@@ -177,6 +178,22 @@ class Balancer(Protocol):
         sent where one of them must not be: `Invalid` for a member or an address that is not ours, `Conflict` while an older
         member has the address. `Throttled` while an earlier change is carried out, `Exhausted` where no more members fit.
         """
+
+
+class Access(Protocol):
+    """What the account of this run may do at the cluster's API server. A cluster that has no access control has no such port."""
+
+    def needs(self, *, removes: bool) -> tuple[Right, ...]:
+        """All rights that the other verbs of this run's ports take, in the order in which a person is told. Makes no call.
+
+        `removes`: pods will be deleted, though the drain does not ask for it (a machine is proven dead).
+        """
+
+    def may(self, right: Right) -> bool:
+        """Whether the server would let us. Changes nothing; one call for each right, before the first write of a run."""
+
+    def user(self) -> str:
+        """Who we are to the server; "" where it does not say. Only where something is missing. Never raises."""
 
 
 class Lock(Protocol):

@@ -155,7 +155,7 @@ def main() -> None:
     module = specs.NODE_DRAIN.create_module()
     with faces.reporting(module, specs.NODE_DRAIN) as face:
         request = parse.drain_request(module.params)
-        kit = wiring.nodes_kit(module.params)
+        kit = wiring.nodes_kit(module.params, request)
         job = jobs.drain_job(request)
         result = jobs.run(job, kit, request.settings, face, check=module.check_mode, seen=jobs.seen_lock(kit.ports))
         face.conclude(answers.of_nodes(job, request, result, check=module.check_mode), result.failure)

@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.tests.labs.openstack.site import Site
 
 AGENT = "immutable.fleet"
 READS = ("get", "list", "watch")
+REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews")  # questions, though they are posted
 ACCESS_LOGS = ("nova", "neutron", "cinder", "glance")
 _ACCESS = re.compile(r"^\S+ \S+ (?P<method>[A-Z]+) (?P<path>\S+) (?P<status>\d+)")
 
@@ -57,7 +58,7 @@ class Ledger:
         found = []
         for call in self.kubernetes():
             about = call.get("objectRef", {})
-            if call["verb"] not in READS and about.get("resource") != "leases":
+            if call["verb"] not in READS and about.get("resource") not in ("leases", *REVIEWS):
                 kind = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
                 found.append(f"{call['verb']} {kind} {call['responseStatus']['code']}")
         return found
@@ -70,7 +71,7 @@ class Ledger:
         return [call for call in self.kubernetes() if _is_eviction(call) and call["responseStatus"]["code"] == code]
 
     def replacing_calls(self) -> list[Json]:
-        """Kubernetes calls that grow with the machines replaced: no watch, no list of a whole kind, no lock.
+        """Kubernetes calls that grow with the machines replaced: no watch, no list of a whole kind, no lock, no question of rights.
 
         A direct look reads the pods of its node, which is told by its selector, and the attachments of the whole cluster, which
         a watch that lists again reads just so: as many of those are taken for looks as there are looks at pods.
@@ -106,8 +107,8 @@ def _is_attachment_list(call: Json) -> bool:
 
 
 def _is_shared(call: Json) -> bool:
-    is_lock = call.get("objectRef", {}).get("resource") == "leases"
-    return bool(call["verb"] == "watch" or is_lock or (call["verb"] == "list" and not _is_look(call)))
+    is_of_the_run = call.get("objectRef", {}).get("resource") in ("leases", *REVIEWS)
+    return bool(call["verb"] == "watch" or is_of_the_run or (call["verb"] == "list" and not _is_look(call)))
 
 
 def _access_logs() -> dict[str, Path]:

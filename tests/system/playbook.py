@@ -46,7 +46,7 @@ class Outcome:
         return found
 
 
-WITHOUT_EVENTS = ("node_pool_info", "node_pool_control")
+WITHOUT_EVENTS = ("node_pool_info", "node_pool_control", "simulated_world")
 
 
 class Playbooks:

@@ -129,7 +129,7 @@ class _Loop:
                 decision = self._decide(now)
                 if self._is_over(decision, now):
                     return decision.failure
-                if self._settings.wait or self._journal.wrote_at is None:
+                if (self._settings.wait or self._journal.wrote_at is None) and not decision.asks_first:
                     self._act(decision, now)
                 if not self._settings.wait and not self._flying() and (self._journal.wrote_at is not None or not decision.actions):
                     return None

@@ -25,7 +25,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.durations im
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, Pool, Strategy, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing, Runtime
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, ClusterView, Listing, Runtime
 
 WALL_SECONDS = 5.0  # a person waits for it
 REPLAYS_MAX = 100  # more would not move the percentiles by what a person reads off them
@@ -108,10 +108,11 @@ def forecast(
     pristine = copy.deepcopy(job)
     resolver = _once(ports.cloud.resolve) if ports.cloud is not None else None
     room = cache(ports.cloud.room) if ports.cloud is not None else None
-    replays = [replay(job, seen, settings, learned, 0, resolver, room)]
+    access = _AskedOnce(ports.access) if ports.access is not None else None
+    replays = [replay(job, seen, settings, learned, 0, resolver, room, access)]
     is_certain = not replays[0].result.changed or not any(learned.samples.values())
     while not is_certain and len(replays) < REPLAYS_MAX and _has_time(stopwatch() - began, len(replays)):
-        replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver, room))
+        replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver, room, access))
     return _concluded(seen, job.pool, replays, learned, given)
 
 
@@ -200,6 +201,13 @@ def _once(resolve: Resolver) -> Resolver:
         return known[key]
 
     return resolved
+
+
+class _AskedOnce:
+    """The real cluster's word on what the account may do, for all replays."""
+
+    def __init__(self, access: Access) -> None:
+        self.needs, self.may, self.user = access.needs, cache(access.may), cache(access.user)
 
 
 def _has_time(passed: float, done: int) -> bool:

@@ -14,7 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, probes_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, FleetError, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
@@ -138,8 +138,13 @@ def drain_job(request: DrainRequest) -> Watched:
 
 
 def seen_lock(ports: Ports) -> LockFact:
-    """The pool's lock and record before the run; a job without a lock finds it free."""
-    return ports.lock.read() if ports.lock is not None else LockFact()
+    """The pool's lock and record before the run; a job without a lock finds it free. Raises what its server answers."""
+    if ports.lock is None:
+        return LockFact()
+    try:
+        return ports.lock.read()
+    except Denied as error:
+        raise _in_full(error, ports) from error
 
 
 def run(
@@ -162,7 +167,10 @@ def run(
         from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past
 
         given = Circumstances(past=load_past(seen.record.past))
-        job.forecast = forecast(job, kit.ports, settings, kit.runtime, given)
+        try:
+            job.forecast = forecast(job, kit.ports, settings, kit.runtime, given)
+        except Denied as error:
+            raise _in_full(error, kit.ports) from error
         _tell_plan(job.forecast, face)
         return job.forecast.result
     from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
@@ -174,9 +182,17 @@ def run(
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
     checked = with_preflight(job, ports, kit.runtime, waits=settings.wait)
     result = loop.run(checked, ports, kit.runtime, face.reporter, settings, face.stops)
+    if isinstance(result.failure, Denied) and not result.changed:
+        result = replace(result, failure=_in_full(result.failure, ports))
     if face.draws_report and result.changed:
         face.other_surges = _other_surges(job, settings, seen)
     return result
+
+
+def _in_full(error: Denied, ports: Ports) -> FleetError:
+    from ansible_collections.immutable.fleet.plugins.module_utils.engine.access import in_full
+
+    return in_full(error, ports.access)
 
 
 def _other_surges(job: Watched, settings: RunSettings, seen: LockFact) -> tuple[tuple[int, timedelta], ...]:

@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.quiet import QuietSession
@@ -51,10 +52,12 @@ def replay(
     seed: int,
     resolver: Resolver | None = None,
     real_room: Callable[[], Room] | None = None,
+    access: Access | None = None,
 ) -> Replay:
     """What `loop.run` would do from what was `seen`.
 
-    `resolver` says what the names of images mean, should an operator steer; `real_room` what the cloud has left.
+    `resolver` says what the names of images mean, should an operator steer; `real_room` what the cloud has left;
+    `access` what the account may do.
     """
     chance = Chance(seed)
     pool = job.pool.name if job.pool is not None else ""
@@ -77,9 +80,10 @@ def replay(
         cloud=SimulatedCloud(session, pool, "", resolver=resolver, real_room=real_room) if seen.listing is not None else None,
         cluster=cluster if seen.view is not None else None,
         lock=SimulatedLock(session, pool) if seen.lock is not None else None,
+        access=access,
     )
     runtime = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout, pace=pace_of(len(world.state.hosts)))
-    watched = _FirstLook(job if real_room is None else with_preflight(job, rehearsed, runtime))
+    watched = _FirstLook(job if real_room is None and access is None else with_preflight(job, rehearsed, runtime))
     result = loop.run(watched, rehearsed, runtime, None, replace(settings, wait=True, steering_look=None))
     return Replay(result, watched.machines, cluster.evicted)
 

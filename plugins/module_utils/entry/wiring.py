@@ -8,20 +8,21 @@ pool on one provider neither compiles nor needs another one's code.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cluster, Lock
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock
 
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
     from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
@@ -52,8 +53,7 @@ def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta
     cloud = FirstLook(OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=runtime.now))
     if params["kubernetes"] is None:
         return Kit(Ports(cloud=cloud), runtime)
-    cluster, lock = _kubernetes(params, pool, user_data, runtime.now)
-    return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
+    return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
 
 
 def pool_lock(params: Params) -> tuple[Lock, datetime]:
@@ -70,18 +70,22 @@ def pool_lock(params: Params) -> tuple[Lock, datetime]:
     return KubernetesLock(client, pool=params["name"], namespace=params["kubernetes"]["lock_namespace"]), runtime.now()
 
 
-def nodes_kit(params: Params) -> Kit:
+def nodes_kit(params: Params, request: DrainRequest) -> Kit:
     """What existing nodes need: their cluster. No pool, so nothing that two runs could both create, and no lock."""
     if params["simulated"] is not None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
 
         session = _world(params["simulated"]["world"])
         return Kit(Ports(cluster=SimulatedCluster(session, "")), ThreadsRuntime(session.now, session.speed), session.speed)
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.access import KubernetesAccess
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain_nodes import DRAINED
 
     runtime = ThreadsRuntime()
     client = _client(params["kubernetes"], runtime.now)
-    return Kit(Ports(cluster=KubernetesCluster(client, pool="", drain_rules=drain_rules(params))), runtime)
+    cluster = KubernetesCluster(client, pool="", drain_rules=drain_rules(params))
+    access = KubernetesAccess(client, evicts=request.state == DRAINED, forces=request.policy.on_timeout == FORCE)
+    return Kit(Ports(cluster=cluster, access=access), runtime)
 
 
 def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
@@ -103,8 +107,7 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
             what=f"the world's clock runs {session.speed:g} times as fast as the cluster's; expected a world of speed 1",
             where="simulated.world",
         )
-    cluster, lock = _kubernetes(params, pool, user_data, runtime.now)
-    return Kit(Ports(cloud=cloud, cluster=cluster, lock=lock), runtime)
+    return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
 
 
 def _world(path: str) -> StoreSession:
@@ -117,19 +120,24 @@ def _world(path: str) -> StoreSession:
         raise
 
 
-def _kubernetes(params: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> tuple[Cluster, Lock]:
+def _kubernetes(params: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> Ports:
+    """Cluster, lock, and who says what we may do there."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.access import KubernetesAccess
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
 
-    client = _client(params["kubernetes"], now)
+    client, namespace = _client(params["kubernetes"], now), params["kubernetes"]["lock_namespace"]
+    mints_tokens = "bootstrap_token" in placeholders(user_data)
     cluster = KubernetesCluster(
         client,
         pool=pool.name,
         drain_rules=drain_rules(params),
-        mints_tokens="bootstrap_token" in placeholders(user_data),
+        mints_tokens=mints_tokens,
         kept_annotations=tuple(pool.annotations),
     )
-    return cluster, KubernetesLock(client, pool=pool.name, namespace=params["kubernetes"]["lock_namespace"])
+    forces = pool.drain.on_timeout == FORCE
+    access = KubernetesAccess(client, pool=pool.name, lock_namespace=namespace, mints_tokens=mints_tokens, forces=forces)
+    return Ports(cluster=cluster, lock=KubernetesLock(client, pool=pool.name, namespace=namespace), access=access)
 
 
 def drain_rules(params: Params) -> list[DrainRule]:

@@ -167,7 +167,7 @@ class Decision:
     """One turn's answer. `finished` True ends the run: well, or with `failure`.
 
     `record` is what the pool's record should say; None leaves it as it is. `pending` says why a run that ends well leaves
-    machines that are not as asked for.
+    machines that are not as asked for. `asks_first`: nothing may be written before an answer, not even the lock.
     """
 
     actions: tuple[Action, ...] = ()
@@ -178,3 +178,4 @@ class Decision:
     tally: Tally = field(default_factory=Tally)
     record: PoolRecord | None = None
     pending: str = ""
+    asks_first: bool = False
