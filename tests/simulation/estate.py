@@ -12,6 +12,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Network, VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -54,6 +55,7 @@ class Estate:
     network: Network | None = None
     name: str = "web"
     image: str = "v1"
+    asks_first: bool = False  # what room there is, as a task does
 
     def __post_init__(self) -> None:
         self.world = World(DAWN, self.seed, self.profile)
@@ -106,8 +108,9 @@ class Estate:
         replicas = job.pool.replicas if job.pool is not None else 0
         given = replace(RunSettings(holder=f"run-{self.runs}", pinned=pinned, replicas=replicas, seen=seen), **settings)
         runtime = Mortal(self.runtime, dies_at) if dies_at is not None else self.runtime
+        ports = self.watched(self.ports())
         try:
-            return loop.run(job, self.watched(self.ports()), runtime, reporter, given)
+            return loop.run(with_preflight(job, ports, runtime) if self.asks_first else job, ports, runtime, reporter, given)
         except Killed:
             self.runtime.crash()
             return None

@@ -59,7 +59,8 @@ class Ordeal(Estate):
 def ordeal(chance: random.Random, seed: int, how: Strategy) -> Ordeal:
     """A world: durations, domains, workloads."""
     profile = Profile(create=lognormal(15, 0.5), ready=lognormal(20, 0.5), delete=lognormal(8, 0.5), pod_stop=lognormal(4, 0.8))
-    estate = Ordeal(seed=seed, profile=profile, network=Chancy(chance, chance.choice((0, 0.02, 0.1))))
+    network = Chancy(chance, chance.choice((0, 0.02, 0.1)))
+    estate = Ordeal(seed=seed, profile=profile, network=network, asks_first=seed % 2 == 1)
     estate.domains(*("az1", "az2", "az3")[: chance.choice((0, 0, 2, 3))])
     # Without surge the last node's pods have nowhere to go, and a budget rightly keeps them there: no budgets in such pools.
     budgets = ("", "1", "50%") if how.max_surge and how.type != RECREATE else ("",)

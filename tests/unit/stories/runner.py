@@ -17,7 +17,6 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, steered
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
@@ -199,7 +198,7 @@ def pool_of(scenario: Scenario, estate: Estate, replicas: int) -> Pool:
 
 
 def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: dict[str, str], lines: list[str]) -> Result | None:
-    estate.image = run.image
+    estate.image, estate.asks_first = run.image, scenario.asks_first
     pool = pool_of(scenario, estate, run.replicas)
     witness.ask(replace(pool, replicas=0) if run.removes else pool)
     watch, began_at = Watch(scenario, witness), estate.runtime.now()
@@ -212,7 +211,7 @@ def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: 
         estate.world.state.plan(timedelta(seconds=ask.after), f"{ASK} {number}", "")
     job: Job = removal(pool) if run.removes else Rollout(pool)
     result = estate.run(
-        with_preflight(job, estate.ports(), estate.runtime) if scenario.asks_first else job,
+        job,
         watch,
         timeout=timedelta(seconds=run.stopped_after) if run.stopped_after else None,
         dies_at=began_at + timedelta(seconds=run.killed_after) if run.killed_after else None,
