@@ -70,7 +70,7 @@ class Rollout:
             turn.keep_places()
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
-        return verdict.conclude(turn, is_idle=not turn.actions)
+        return verdict.conclude(turn, is_idle=not turn.actions and not turn.has_leftovers)
 
     def _scale(self, replicas: int) -> None:
         if replicas != self.pool.replicas:

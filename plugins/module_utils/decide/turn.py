@@ -78,6 +78,7 @@ class Turn:
         self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted)
         self.old = sum(len(census.outdated[kind]) for kind in STAYING)
         self._given_back: Collection[str] = ()
+        self.has_leftovers = False  # that cannot be cleared yet
         self._is_losing = False  # a loss goes on record first: it may be the one too many
         # Budgets of the calendar: so many old ones may be on their way out, and so many new ones surge.
         self.at_once = brake.most_at_once(pool, snapshot.at)
@@ -243,10 +244,12 @@ class Turn:
 
     def clear_leftovers(self) -> None:
         """What carries our mark and belongs to no machine, at once: we hold the lock."""
+        vacated = recreation.vacated(self.pool, self.snapshot)
+        found = leftovers.clear(self.snapshot, self._unlisted, {*vacated.free, *vacated.waiting})
         if self.snapshot.may_create:
-            vacated = recreation.vacated(self.pool, self.snapshot)
-            self.actions += leftovers.clear(self.snapshot, self._unlisted, {*vacated.free, *vacated.waiting})
+            self.actions += found
         else:
+            self.has_leftovers = bool(found)  # a run that ended now would leave them behind
             self._wake(self.snapshot.settled_at)
 
     def name_the_untouchable(self) -> None:

@@ -153,6 +153,12 @@ def test_leftovers_of_the_pool_are_cleared_at_once(world: Snapshot, expected: li
     assert decided(world, pool(1)) == expected
 
 
+def test_a_run_does_not_end_before_it_may_clear_what_is_left() -> None:
+    """A dead holder's calls have to have arrived first; all else is as it should be."""
+    decision = Rollout(pool(1)).decide(snapshot(*slots(NEW_A), leftovers=(leftover("port", "m9"),), settled_at=later(9)), NOW)
+    assert (said(decision), decision.finished, decision.wake_at) == ([], False, later(9))
+
+
 def test_a_port_of_a_create_in_flight_is_no_leftover() -> None:
     """The list may show the port before the VM."""
     world = snapshot(*slots(NEW_A), creating=(creating("web-1-aaaaa", 1),), leftovers=(leftover("port", "web-1-aaaaa"),))
