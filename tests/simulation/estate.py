@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Network, VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe, Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import BudgetRow, Domain, Image, Workload
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
@@ -56,6 +57,7 @@ class Estate:
     name: str = "web"
     image: str = "v1"
     asks_first: bool = False  # what room there is, as a task does
+    probes: Mapping[str, Probe] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.world = World(DAWN, self.seed, self.profile)
@@ -90,6 +92,7 @@ class Estate:
             cloud=SimulatedCloud(self.session, self.name, self.image),
             cluster=SimulatedCluster(self.session, self.name),
             lock=SimulatedLock(self.session, self.name),
+            probes=self.probes,
         )
 
     def pool(self, replicas: int, **options: Any) -> Pool:

@@ -8,7 +8,7 @@ that could not go on says what is short. Once there is room, the same playbook c
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
@@ -109,7 +109,7 @@ class Crowded(Ordeal):
         if self.others is None:
             return seen
         cloud = Snatching(seen.cloud, self.others, self.chance)
-        return Ports(cloud=cloud, cluster=seen.cluster, lock=seen.lock)  # type: ignore[arg-type]
+        return replace(seen, cloud=cloud)  # type: ignore[arg-type]
 
 
 class Tries:

@@ -7,7 +7,7 @@ ceiling, no VM is deleted while anything runs on it, nothing without our mark is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,7 +59,7 @@ class Witness:
 
     def around(self, ports: Ports) -> Ports:
         """The same ports, watched."""
-        return Ports(cloud=_Cloud(self, ports.cloud), cluster=_Cluster(self, ports.cluster), lock=ports.lock)
+        return replace(ports, cloud=_Cloud(self, ports.cloud), cluster=_Cluster(self, ports.cluster))
 
     def vms(self) -> dict[str, Vm]:
         return {vm.name: vm for vm in self.world.hypervisor.vms.get(self.pool.name, {}).values()}

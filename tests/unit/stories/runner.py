@@ -19,8 +19,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove impo
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
+from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate, Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
@@ -79,11 +81,15 @@ class Run:
     killed_after: float | None = None
     removes: bool = False
     asks: tuple[Ask, ...] = ()
+    begins_at: float = 0  # not before so many seconds after the first run's beginning
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`began_with` machines of v1, then the runs. `tolerates`: which state the faults may break, by their own doing."""
+    """`began_with` machines of v1, then the runs. `tolerates`: which state the faults may break, by their own doing.
+
+    In `strategy`, `windows` are (from, until) and `budgets` (count, from, until), in seconds after the first run's beginning.
+    """
 
     name: str
     title: str
@@ -101,6 +107,7 @@ class Scenario:
     tolerates: str = ""  # "", "floor" or "ceiling"
     ends: str = "ok"  # code of the last run's end
     asks_first: bool = False  # what room there is, as a task does
+    gates: dict[str, float] = field(default_factory=dict)  # "gate" or a hook -> seconds after the beginning from which it passes
 
 
 class Operator:
@@ -167,7 +174,9 @@ def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
         estate.runtime.play_until(estate.runtime.now() + timedelta(minutes=5))
     scenario.furnish(estate)
     estate.runtime.play_until(estate.runtime.now() + timedelta(minutes=5))
-    witness = Witness(estate.world, pool_of(scenario, estate, scenario.began_with))
+    began_at = estate.runtime.now()
+    estate.probes = {name: Opening(estate, began_at + timedelta(seconds=after)) for name, after in scenario.gates.items()}
+    witness = Witness(estate.world, pool_of(scenario, estate, scenario.began_with, began_at))
     estate.watched = witness.around  # type: ignore[method-assign]
     names.update((name, f"m{number}") for number, name in enumerate(sorted(witness.vms()), 1))
     for fault in scenario.faults:
@@ -176,7 +185,8 @@ def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
         witness.excused_until = estate.runtime.now() + timedelta(hours=2)
     result = None
     for run in scenario.runs:
-        result = _run(scenario, estate, witness, run, names, lines)
+        estate.runtime.play_until(max(estate.runtime.now(), began_at + timedelta(seconds=run.begins_at)))
+        result = _run(scenario, estate, witness, run, names, lines, began_at)
         estate.runtime.play_until(estate.runtime.now() + BETWEEN_RUNS)
     code = "killed" if result is None else result.failure.code if result.failure is not None else "ok"
     if code != scenario.ends:
@@ -191,15 +201,42 @@ def steered_away(estate: Estate) -> bool:
     return estate.world.leases.read(estate.name).steering.override is not None
 
 
-def pool_of(scenario: Scenario, estate: Estate, replicas: int) -> Pool:
-    """What the scenario's playbook declares."""
-    how = Strategy(max_surge=scenario.surge, max_unavailable=scenario.unavailable, **scenario.strategy)
+class Opening:
+    """A gate that passes from an instant on."""
+
+    def __init__(self, estate: Estate, from_: datetime) -> None:
+        self._estate, self._from = estate, from_
+
+    def ask(self, question: Question) -> tuple[bool, str]:
+        passed = self._estate.world.now >= self._from
+        return passed, "" if passed else f"not yet{f' for {question.machine}' if question.machine else ''}"
+
+
+def pool_of(scenario: Scenario, estate: Estate, replicas: int, began_at: datetime | None = None) -> Pool:
+    """What the scenario's playbook declares; before `began_at` is known, without its calendar, gates and age."""
+    given = dict(scenario.strategy)
+    windows, budgets = given.pop("windows", ()), given.pop("budgets", ())
+    if began_at is None:
+        given.pop("max_age", None)
+    else:
+        given |= {"windows": tuple(window(began_at, *one) for one in windows)}
+        given |= {"budgets": tuple(ReplacementBudget(count=count, window=window(began_at, *when)) for count, *when in budgets)}
+        given |= {name: Gate(command=("check",)) for name in scenario.gates}
+    how = Strategy(max_surge=scenario.surge, max_unavailable=scenario.unavailable, **given)
     return estate.pool(replicas, strategy=how, drain=DrainPolicy(**scenario.drain))
 
 
-def _run(scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: dict[str, str], lines: list[str]) -> Result | None:
+def window(began_at: datetime, begin: float, end: float) -> Window:
+    """One interval, in seconds after the first run's beginning."""
+    interval = (began_at + timedelta(seconds=begin), began_at + timedelta(seconds=end))
+    return Window(cron="* * * * *", duration=timedelta(seconds=end - begin), intervals=(interval,))
+
+
+def _run(
+    scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: dict[str, str], lines: list[str], first_at: datetime
+) -> Result | None:
     estate.image, estate.asks_first = run.image, scenario.asks_first
-    pool = pool_of(scenario, estate, run.replicas)
+    pool = pool_of(scenario, estate, run.replicas, first_at)
     witness.ask(replace(pool, replicas=0) if run.removes else pool)
     watch, began_at = Watch(scenario, witness), estate.runtime.now()
     watch.begin()

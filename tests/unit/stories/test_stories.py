@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.immutable.fleet.tests.unit.stories.drains import DRAINS, POOLS
+from ansible_collections.immutable.fleet.tests.unit.stories.held_back import HELD_BACK
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import RANDOM, Scenario, play
 from ansible_collections.immutable.fleet.tests.unit.stories.scenarios import SCENARIOS
 from ansible_collections.immutable.fleet.tests.unit.stories.side_by_side import Story, play_side_by_side
@@ -21,7 +22,7 @@ FRESH_SEEDS = 3
 SIDE_BY_SIDE = [("drain", story) for story in DRAINS] + [("pools", story) for story in POOLS]
 
 every_story = pytest.mark.parametrize(("area", "story"), SIDE_BY_SIDE, ids=lambda value: getattr(value, "name", value))
-every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+every_scenario = pytest.mark.parametrize("scenario", SCENARIOS + HELD_BACK, ids=lambda scenario: scenario.name)
 
 
 @pytest.mark.golden
