@@ -15,6 +15,9 @@ description:
     sees it within five seconds and says who asked.
   - What is asked is written beside the pool's lock and holds until it is taken back, also for later runs. No variable has to change.
   - Nothing else is touched, so the module needs the cluster only, and none of the cloud's credentials.
+  - A pool that no run has made yet is refused, whatever the state, and so is a machine that the pool does not have. Machines are
+    looked up as nodes, so one that has not joined yet is taken on trust, with a warning, while a run is at work, and refused otherwise.
+    Where nodes may not be listed, a wrong name is not noticed, and the module warns of that.
 extends_documentation_fragment:
   - immutable.fleet._attributes
   - immutable.fleet._simulated
@@ -36,13 +39,13 @@ options:
       - V(scaled) makes the pool have O(replicas) machines instead of the number that the variables ask for, as long as they ask for
         the same. Without O(replicas) it has again as many as the variables ask for.
       - V(released) gives the quarantined O(machine) back to the pool and protects it for as long as O(lasts) says.
-      - V(replaced) has O(machine) replaced, with surge, whatever it is made of.
+      - V(replaced) has O(machine) replaced, with surge, whatever it is made of; with O(lasts=0) that is taken back.
       - V(protected) keeps O(machine) from being taken away for as long as O(lasts) says.
     type: str
     required: true
     choices: [paused, resumed, aborted, retargeted, rolled_back, scaled, released, replaced, protected]
   machine:
-    description: Name of the machine that is to be released, replaced or protected.
+    description: Name of the machine that is to be released, replaced or protected, as M(immutable.fleet.node_pool_info) lists it.
     type: str
   image:
     description: Name or ID of the image to roll to.
@@ -57,7 +60,9 @@ options:
     type: str
     default: 50%
   lasts:
-    description: How long the machine stays protected, in seconds or as V(2h). V(0) takes a protection back.
+    description:
+      - How long the machine stays protected, in seconds or as V(2h).
+      - V(0) takes back what O(state=protected) or O(state=replaced) asked for the machine. A drain that has begun goes on.
     type: str
     default: 1h
 seealso:
@@ -102,7 +107,7 @@ name:
   type: str
   sample: web
 changes:
-  description: What was asked or taken back by this task, in words.
+  description: What was asked or taken back by this task, in words; empty where it was asked already.
   returned: always
   type: list
   elements: str
@@ -138,8 +143,8 @@ def main() -> None:
     module = specs.NODE_POOL_CONTROL.create_module()
     with faces.reporting(module, specs.NODE_POOL_CONTROL) as face:
         control.refuse_nonsense(module.params)
-        lock, now = wiring.pool_lock(module.params)
-        face.conclude(control.steer(lock, control.wish(module.params, now), check=module.check_mode), None)
+        lock, nodes, now = wiring.pool_lock(module.params)
+        face.conclude(control.steer(lock, control.wish(module.params, now), nodes, check=module.check_mode), None)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ short_description: Show the machines of a pool, who works on it, and what belong
 version_added: 0.1.0
 author: immutable.fleet contributors (@immutable)
 description:
-  - Shows a pool as it is now, also while another run works on it. Nothing is changed.
+  - Shows a pool as it is now, also while another run works on it: its machines, who works on it since when, what operators ask of it,
+    and what runs have left on record. Nothing is changed.
   - Where the provider's options describe what machines should be made of, as for M(immutable.fleet.node_pool), it also shows which
     of them are outdated and in which fields.
   - A pool that does not exist has no machines. That is no failure.
@@ -85,6 +86,84 @@ lock:
   returned: when the pool has a lock
   type: dict
   sample: {"holder": "deploy@runner-2 pid 4711", "since": "2026-11-21T04:10:07Z"}
+steering:
+  description:
+    - What operators ask of the pool by M(immutable.fleet.node_pool_control), each with who asked and since when; without what is over.
+  returned: when the pool has a lock
+  type: dict
+  contains:
+    pause:
+      description: Nothing is replaced. C(abort), in the same form, is the same for runs that come later.
+      type: dict
+      returned: when it is asked
+      sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z"}
+    resumed:
+      description: When a pause, an abort or a refusal was last taken back.
+      type: dict
+      returned: when it was asked
+      sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z"}
+    override:
+      description:
+        - Another image than the one that the variables ask for; C(kind) is V(retarget) or V(rollback). It holds while they ask for the
+          C(asked) of C(image).
+      type: dict
+      returned: when it is asked
+      sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z", "kind": "retarget", "image": {"asked": "golden", "name": "golden-10"}}
+    scale:
+      description: Another number of machines than the one that the variables ask for; it holds while they ask for C(asked).
+      type: dict
+      returned: when it is asked
+      sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z", "replicas": 20, "asked": 12}
+    replace:
+      description: Machines to replace, by name.
+      type: dict
+      returned: when it is asked
+      sample: {"web-3-x7k2p": {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z"}}
+    release:
+      description: Quarantined machines to give back, by name.
+      type: dict
+      returned: when it is asked
+      sample: {"web-3-x7k2p": {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z"}}
+    protect:
+      description: Machines that are not to be taken away, by name.
+      type: dict
+      returned: when it is asked
+      sample: {"web-3-x7k2p": {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z", "until": "2026-11-22T04:10:07Z"}}
+record:
+  description: What runs leave to the next one. It is written by the run at work, also while it goes on.
+  returned: when the pool has a lock
+  type: dict
+  contains:
+    current:
+      description: Image of the last rollout that was completed. C(asked) is what the variables said, C(name) what it is called.
+      type: dict
+      returned: when there was one
+      sample: {"asked": "golden", "name": "golden-2026-10", "id": "42", "digest": "sha512:1c0ffee5"}
+    previous:
+      description: Image of the one before, in the same form. A rollback goes to it, or to C(current) while a rollout is under way.
+      type: dict
+      returned: when there was one
+      sample: {"asked": "golden", "name": "golden-2026-09", "id": "41", "digest": "sha512:5ca1ab1e"}
+    pinned:
+      description: Image of the rollout that is under way, in the same form; runs that go on with it use this very one.
+      type: dict
+      returned: when one is under way
+      sample: {"asked": "golden", "name": "golden-2026-11", "id": "43", "digest": "sha512:9b71d224bd62f378"}
+    refused:
+      description: Revisions that no run makes, with their image, since when and why; without those that a resume lets be tried again.
+      type: list
+      elements: dict
+      sample: [{"revision": "0f3c9a41be27", "image": "golden", "since": "2026-11-21T04:10:07Z", "what": "1 lost, max_failed_new 1"}]
+    lost:
+      description: New machines that ran and never became ready, of revisions that are not refused so far.
+      type: list
+      elements: dict
+      sample: [{"machine": "web-3-x7k2p", "revision": "0f3c9a41be27", "at": "2026-11-21T04:10:07Z", "what": "was not ready in time"}]
+    ladder:
+      description: How many of O(immutable.fleet.node_pool#module:strategy.steps) the revision that is being rolled out has behind it.
+      type: dict
+      returned: when one is passed
+      sample: {"revision": "0f3c9a41be27", "steps_passed": 1}
 orphans:
   description: What carries the pool's mark and belongs to none of its machines.
   returned: always

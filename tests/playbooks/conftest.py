@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,20 @@ class Site:
         """A playbook from beginning to end."""
         book, results = self.write(tasks, **play)
         return self._run(str(book), results, arguments)
+
+    def paste(self, command: str) -> str:
+        """What a shell in another folder says to a command that somebody copied from a message."""
+        path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd="/",
+            env={**environment(self.folder), **path},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        return done.stdout + done.stderr
 
     def run_named(self, playbook: str, *arguments: str, variables: dict[str, Any]) -> Run:
         """A playbook of the collection."""

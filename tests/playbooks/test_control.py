@@ -32,7 +32,7 @@ def test_a_pause_holds_over_runs_until_it_is_resumed(site: Site) -> None:
     assert run.code == 0, run.text
     changed = {name: run[name]["changed"] for name in ("paused", "paused_again", "held", "resumed", "rolled")}
     assert changed == {"paused": True, "paused_again": False, "held": False, "resumed": True, "rolled": True}
-    assert run["held"]["pending"].endswith("3 machines are not as asked for")
+    assert "3 machines are not as asked for; to go on: ansible localhost " in run["held"]["pending"]
     assert "[WARNING]: pool web is not as asked for: paused by " in run.text.replace("\n", " ")
     assert "pending" not in run["rolled"]
 
@@ -75,11 +75,44 @@ def test_a_bad_image_costs_one_machine_and_is_not_tried_again(site: Site) -> Non
     assert failure["code"] == "refused"
     assert "image bad" in failure["what"]
     assert "machine web-" in failure["what"]
-    assert '"state": "resumed"' in failure["forward"]
-    assert '"state": "rolled_back"' in failure["back"]
+    assert "state=resumed" in failure["forward"]
+    assert "to image v1" in failure["back"]
     assert (again["failed"], again["changed"]) == (True, False)
     back = run["back"]["summary"]
     assert (back["created"], back["deleted"], len(run["back"]["machines"])) == (0, 0, 6)
+
+
+def test_the_commands_that_a_failure_names_can_be_pasted(site: Site) -> None:
+    """As they stand, with the pool's own world and not some cluster of the terminal's."""
+    site.run([site.make_world(), site.pool("v1")])
+    failed = site.run([site.pool("bad", register="refused", failing=True, strategy=SHORT)])["refused"]["failure"]
+    for line in (failed["forward"], failed["back"]):
+        command = line[line.index("ansible localhost") :]
+        assert "CHANGED" in site.paste(command), command
+    done = site.run([site.pool("bad", register="back", strategy=SHORT)])
+    info = site.task("node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}}, register="info")
+    record = site.run([info])["info"]["record"]
+    assert (done["back"]["summary"]["created"], done["back"]["revision"]["fields"]["image"]) == (0, record["current"]["digest"])
+
+
+def test_a_wish_can_be_taken_back_and_a_second_one_changes_nothing(site: Site) -> None:
+    """Also where all that is different since is that another one is over."""
+    made = site.run([site.make_world(), site.pool("v1", register="made")])
+    first, second = (machine["name"] for machine in made["made"]["machines"][:2])
+    run = site.run(
+        [
+            control(site, "replaced", register="replaced", machine=first),
+            control(site, "replaced", register="not_replaced", machine=first, lasts="0"),
+            site.pool("v1", register="kept"),
+            control(site, "paused"),
+            control(site, "protected", machine=second, lasts="1m"),
+            site.change_world(skip="2m"),
+            control(site, "paused", register="again"),
+        ]
+    )
+    assert run.code == 0, run.text
+    assert {name: run[name]["changed"] for name in run.results} == {"replaced": True, "not_replaced": True, "kept": False, "again": False}
+    assert (run["not_replaced"]["steering"], run["again"]["changes"]) == ({}, [])
 
 
 def test_an_abort_from_another_terminal_ends_a_run(site: Site) -> None:
@@ -96,20 +129,26 @@ def test_an_abort_from_another_terminal_ends_a_run(site: Site) -> None:
         rolling.kill()
         rolling.communicate()
     assert "asked: abort by " in text
-    assert '"state": "resumed"' in text
+    assert "state=resumed" in text
     found = site.run([site.task("node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}}, register="info")])
     assert found["info"]["lock"]["holder"] == ""
 
 
 def test_wrong_wishes_are_refused_with_their_path(site: Site) -> None:
     """Before anything is touched."""
-    site.run([site.make_world()])
+    made = site.run([site.make_world(), site.pool("v1", register="made")])
+    name = made["made"]["machines"][0]["name"]
     run = site.run(
         [
+            control(site, "paused", register="no_pool", failing=True, name="wbe"),
+            control(site, "replaced", register="typo", failing=True, machine=f"{name[:-1]}-"),
+            control(site, "replaced", register="gone", failing=True, machine="web-9-aaaaa"),
             control(site, "protected", register="foreign", failing=True, machine="api-0-aaaaa"),
             control(site, "paused", register="image", failing=True, image="v2"),
             control(site, "rolled_back", register="unknown", failing=True),
         ]
     )
-    assert [run[name]["failure"]["where"] for name in ("foreign", "image", "unknown")] == ["machine", "image", "pool web"]
-    assert run["unknown"]["failure"]["forward"].startswith("run node_pool once")
+    wrong = {"no_pool": "name", "typo": "machine", "gone": "machine", "foreign": "machine", "image": "image", "unknown": "pool web"}
+    assert {name: run[name]["failure"]["where"] for name in wrong} == wrong
+    assert run["no_pool"]["failure"]["what"].endswith("expected one of web")
+    assert "state=retargeted image=NAME" in run["unknown"]["failure"]["forward"]

@@ -98,7 +98,7 @@ class Estate:
     def pool(self, replicas: int, **options: Any) -> Pool:
         """The pool as a playbook would declare it now."""
         digest = self.world.hypervisor.image("", self.image).digest
-        revision = revision_of({"image": digest}, {"asked": self.image, "id": digest, "digest": digest})
+        revision = revision_of({"image": digest}, {"asked": self.image, "name": self.image, "id": digest, "digest": digest})
         domains = tuple(key for key, row in self.world.state.domains.items())
         return Pool(name=self.name, replicas=replicas, revision=revision, failure_domains=domains, **options)
 

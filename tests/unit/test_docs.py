@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import control
+from ansible.parsing.splitter import parse_kv
+
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
+from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, control
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.metrics import HELP
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,8 +39,8 @@ def test_every_metric_is_documented() -> None:
 def test_every_command_is_one_that_the_module_takes() -> None:
     """Those of the pages, and those that failures name: each option exists, each state is a choice, and a cluster is named."""
     pages = [ROOT / "README.md", *DOCS.glob("*.md")]
-    told = "".join(page.read_text() for page in pages) + control("web", "released", machine="web-3-x7k2p")
-    commands = [json.loads(text) for text in re.findall(r"fleet\.node_pool_control -a '(.*?)'", told)]
+    told = "".join(page.read_text() for page in pages) + control("web", CURRENT_CONTEXT, "released", machine="web-3-x7k2p")
+    commands = [parse_kv(text) for text in re.findall(r"fleet\.node_pool_control -a '(.*?)'", told)]
     options = specs.NODE_POOL_CONTROL.options
     assert commands
     for given in commands:

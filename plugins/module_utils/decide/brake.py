@@ -7,15 +7,15 @@ missing ones are made, fewer replicas are taken away (semantics section 3). Whic
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override, standing_refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_before, standing_override, standing_refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.model import reach
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY, Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -23,6 +23,8 @@ PAUSED = "paused"
 ABORTED = "aborted"
 REFUSED = "refused"
 CLOSED = "window"
+
+THEN_AGAIN = "then run the same playbook again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +90,20 @@ def refusal_of(pool: Pool, asked: Revision, snapshot: Snapshot) -> Refusal | Non
 
 def say_loss(machine: str, startup_timeout: timedelta, pool: Pool, now: datetime) -> str:
     """Of a machine that ran and never became ready: what is kept in the record."""
-    image = pool.revision.image.get("asked") or pool.revision.fields.get("image", "")
-    what = f"machine {machine} of image {image} was not ready {say_duration(startup_timeout)} after its creation"
+    what = f"machine {machine} of image {pool.revision.image_name} was not ready {say_duration(startup_timeout)} after its creation"
     return f"{what}, at {say_instant(now)}"
 
 
-def control(pool: str, state: str, **options: str) -> str:
-    """The command that an operator runs, as a line for a shell. JSON, since `key=value` can't name a cluster, which it needs."""
-    given = json.dumps({"name": pool, "state": state, **options, "kubernetes": {}})
-    return f"ansible localhost -m immutable.fleet.node_pool_control -a '{given}'"
+def control(pool: Pool, state: str, *, then: str = "", **options: str) -> str:
+    """The command that an operator runs for this pool, as a line for a shell."""
+    return reach.control(pool.name, pool.reach, state, then=then, **options)
+
+
+def way_back(pool: Pool, record: PoolRecord) -> str:
+    """The command that goes back to the image before; where none is on record, that."""
+    if pool.revision.id == ANY.id:
+        return "declare the pool with state present: what is left of it is kept, what is missing is made"
+    before = image_before(record)
+    if not before:
+        return "no image from before is on record, so there is none to go back to; what is there goes on serving"
+    return control(pool, "rolled_back", then=f"to image {before.get('name') or before.get('digest', '')}; {THEN_AGAIN}")

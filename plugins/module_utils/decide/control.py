@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import control
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_before, replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, Reach, control
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
     RETARGET,
     ROLLBACK,
@@ -39,12 +39,13 @@ class Wish:
     image: str = ""
     replicas: int | None = None
     max_scale_down: int | str = "50%"
-    lasts: timedelta = timedelta(hours=1)  # of a protection
+    lasts: timedelta = timedelta(hours=1)  # of a protection; 0 takes it back, and a wish to replace
+    reach: Reach = CURRENT_CONTEXT  # of the pool, for the commands in a refusal
 
 
 def steered(seen: LockFact, wish: Wish) -> Steering:
     """The steering with the wish in it. Raises `Refused` where the pool's record does not know what is asked."""
-    now, steering = wish.asked.at, _without_the_old(seen.steering, wish.asked.at)
+    now, steering = wish.asked.at, in_force(seen.steering, wish.asked.at)
     if wish.state == "paused":
         return replace(steering, pause=steering.pause or wish.asked)
     if wish.state == "resumed":
@@ -58,7 +59,9 @@ def steered(seen: LockFact, wish: Wish) -> Steering:
     if wish.state == "scaled":
         return replace(steering, scale=_scale(seen.record, steering, wish))
     if wish.state == "replaced":
-        return replace(steering, replace={wish.machine: wish.asked, **steering.replace})
+        others = {name: asked for name, asked in steering.replace.items() if name != wish.machine}
+        kept = {wish.machine: steering.replace.get(wish.machine, wish.asked)} if wish.lasts else {}
+        return replace(steering, replace={**kept, **others})
     protect = {**steering.protect, wish.machine: Protection(now + wish.lasts, wish.asked)}
     if not wish.lasts:
         del protect[wish.machine]
@@ -83,15 +86,14 @@ def _retarget(record: PoolRecord, steering: Steering, wish: Wish) -> Override | 
 
 
 def _rollback(record: PoolRecord, steering: Steering, wish: Wish) -> Override:
-    asked, is_under_way = _asked_image(record, wish.pool), bool(record.pinned or record.given_up)
+    asked, before = _asked_image(record, wish.pool), image_before(record)
     if steering.override is not None and steering.override.kind == ROLLBACK:
         return steering.override  # twice would be forward again
-    before: Image = record.current if is_under_way else record.previous
     if not before:
         raise Refused(
             what="the pool's record knows no image from before",
             where=f"pool {wish.pool}",
-            forward=f"name the image to go back to: {control(wish.pool, 'retargeted', image='NAME')}",
+            forward=f"name the image to go back to: {control(wish.pool, wish.reach, 'retargeted', image='NAME')}",
             back="nothing was changed",
         )
     return Override(kind=ROLLBACK, image={**before, "asked": asked}, asked=wish.asked)
@@ -137,7 +139,9 @@ def _unless_held(steering: Steering, override: Override) -> Override:
     return held if held is not None and (held.kind, held.image) == (override.kind, override.image) else override
 
 
-def _without_the_old(steering: Steering, now: datetime) -> Steering:
+def in_force(steering: Steering, now: datetime) -> Steering:
+    """What is asked now, without protections that are over and wishes about machines of long ago."""
+
     def young(wishes: Mapping[str, Asked]) -> dict[str, Asked]:
         return {name: asked for name, asked in wishes.items() if now - asked.at < WISHES_KEPT}
 

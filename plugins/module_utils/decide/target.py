@@ -35,6 +35,11 @@ def standing_refusal(record: PoolRecord, steering: Steering, revision: str) -> R
     return refusal
 
 
+def image_before(record: PoolRecord) -> Image:
+    """What a rollback goes to: the last completed image while a rollout is under way, else the one before it; empty: none known."""
+    return record.current if record.pinned or record.given_up else record.previous
+
+
 def image_instead(pool: Pool, asked: Revision, record: PoolRecord, steering: Steering) -> Image:
     """What stands for the asked image, as `Cloud.resolve` takes it; empty: nothing does."""
     override = standing_override(steering, asked)

@@ -30,8 +30,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Stopped,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, ROLL_BACK, Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -98,9 +98,12 @@ def _well_done(turn: Turn, waiting: Decision) -> Decision:
 def _of_another_revision(turn: Turn) -> str:
     """What `on_delete` leaves as it is; "" where all is as asked for."""
     wanted = turn.pool.revision.id
-    others = sum(machine.vm.revision != wanted for machine in turn.census.current[AVAILABLE]) if wanted != ANY.id else 0
-    how = brake.control(turn.pool.name, "replaced", machine="NAME")
-    return f"{others} machines are of another revision; strategy.type is on_delete: delete them, or {how}" if others else ""
+    others = [machine.name for machine in turn.census.current[AVAILABLE] if wanted not in (machine.vm.revision, ANY.id)]
+    if not others:
+        return ""
+    what = f"{say_count(len(others), 'machine')} of another revision, and strategy.type is on_delete"
+    how = brake.control(turn.pool, "replaced", machine=min(others), then="and so for each, then run the same playbook again")
+    return f"{what}; delete the VM, or ask for its replacement: {how}"
 
 
 def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) -> Decision:
@@ -115,14 +118,22 @@ def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) 
             return waiting  # the loop is about to resolve the image to go back to
         return _over(waiting, _refused(turn, refusal))
     if is_aborted:
-        return _over(waiting, _aborted(turn.pool, on.blocker))
+        return _over(waiting, _aborted(turn, on.blocker))
     refusal = brake.refusal_of(turn.pool, turn.asked, turn.snapshot)
     if refusal is not None and (on.stood_before or turn.snapshot.at >= deadline):
         return _over(waiting, _refused(turn, refusal))  # on its way back, and held: that is no good end
     if on.stood_before or turn.snapshot.at >= deadline:
-        left = f"{turn.old} machines are not as asked for"
-        return replace(_over(waiting, None), pending=f"{on.blocker.what}: {left}")
+        return replace(_over(waiting, None), pending=_held(turn, on))
     return waiting
+
+
+def _held(turn: Turn, on: brake.Brake) -> str:
+    """What a brake that stays leaves undone; where a person put it on, with what takes it off."""
+    are = "is" if turn.old == 1 else "are"
+    what = f"{on.blocker.what}: {say_count(turn.old, 'machine')} {are} not as asked for"
+    if on.blocker.code not in (brake.PAUSED, brake.ABORTED):
+        return what
+    return f"{what}; to go on: {brake.control(turn.pool, 'resumed', then=brake.THEN_AGAIN)}"
 
 
 def _over(decision: Decision, failure: FleetError | None) -> Decision:
@@ -143,8 +154,12 @@ def _quarantined(turn: Turn) -> FleetError:
         where=f"{names}; quarantined and cordoned by us",
         since=since,
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back=brake.control(turn.pool.name, "released", machine=census.of(QUARANTINED)[0].name),
+        back=brake.control(turn.pool, "released", machine=census.of(QUARANTINED)[0].name, then=_others(len(parts) - 1)),
     )
+
+
+def _others(count: int) -> str:
+    return f"and so for {count} more" if count else ""
 
 
 def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
@@ -165,21 +180,31 @@ def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
 def _refused(turn: Turn, refusal: Refusal) -> FleetError:
     pool, is_back = turn.pool, turn.pool.revision.id != turn.asked.id
     return GivenUp(
-        what=refusal.what + ("; rolled back" if is_back else "; the rollout is paused"),
+        what=refusal.what + ("; rolled back" if is_back else "; no more machines are made of it"),
         where=f"pool {pool.name}, image {refusal.image}",
         since=refusal.at,
-        forward=f"mend the image and {AGAIN}; to try the same one again: {brake.control(pool.name, 'resumed')}",
-        back="it is on the previous image already" if is_back else brake.control(pool.name, "rolled_back") + f", then {AGAIN}",
+        forward=f"mend the image and {AGAIN}; or try this one again: {brake.control(pool, 'resumed', then=brake.THEN_AGAIN)}",
+        back="it is on the image from before already" if is_back else brake.way_back(pool, turn.snapshot.record),
     )
 
 
-def _aborted(pool: Pool, blocker: Blocker) -> FleetError:
+def _aborted(turn: Turn, blocker: Blocker) -> FleetError:
     return Stopped(
-        what=blocker.what,
+        what=f"{blocker.what}: this run has failed; later ones roll nothing and end well, pending, until it is resumed",
         where=blocker.where,
         since=blocker.since,
-        forward=f"{brake.control(pool.name, 'resumed')}, then {AGAIN}",
-        back=f"{brake.control(pool.name, 'rolled_back')}, then {AGAIN}",
+        forward=brake.control(turn.pool, "resumed", then=brake.THEN_AGAIN),
+        back=brake.way_back(turn.pool, turn.snapshot.record),
+    )
+
+
+def stopped(what: str, pool: Pool | None, record: PoolRecord) -> FleetError:
+    """A run that was asked to end, or whose time is over. `pool` None: of nodes without one."""
+    return Stopped(
+        what=what,
+        where=f"pool {pool.name}" if pool is not None else "",
+        forward=f"{AGAIN}: it goes on from the facts",
+        back=brake.way_back(pool, record) if pool is not None else "run the same task with state uncordoned",
     )
 
 
@@ -205,5 +230,5 @@ def _stalled(decision: Decision, pool: Pool, snapshot: Snapshot, census: Census)
         where=f"pool {pool.name}",
         since=snapshot.progressed_at or snapshot.began_at,
         forward=f"{AGAIN} once that is removed",
-        back=f"{AGAIN} with the previous image",
+        back=brake.way_back(pool, snapshot.record),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_instead
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid, PortError
@@ -54,8 +55,10 @@ class Course:
         if isinstance(result, Revision):
             self._follow(wanted, result)
         elif isinstance(error, Invalid):
-            error.forward = "name another image with node_pool_control, or take it back with state resumed"
-            error.back = "nothing was changed for it"
+            pool = self._job.pool
+            if pool is not None:
+                error.forward = f"name another image: {brake.control(pool, 'retargeted', image='NAME')}"
+                error.back = f"follow the variables again: {brake.control(pool, 'retargeted', then=brake.THEN_AGAIN)}"
             self.failure = error
         elif isinstance(error, PortError):
             self._not_before = self._runtime.now() + RETRY

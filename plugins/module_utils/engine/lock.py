@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import control
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
@@ -22,6 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     PortError,
     Stopped,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock, Runtime
@@ -37,9 +39,10 @@ class Keeper:
     What the settings pin goes into the record as soon as the lock is ours.
     """
 
-    def __init__(self, lock: Lock, runtime: Runtime, settings: RunSettings) -> None:
+    def __init__(self, lock: Lock, runtime: Runtime, settings: RunSettings, pool: Pool | None = None) -> None:
         self._lock, self._runtime = lock, runtime
         self._pinned, self._replicas = settings.pinned, settings.replicas
+        self._pool, self._where = pool, f"lock of pool {pool.name}" if pool is not None else "lock"
         self._record, self._look_every = settings.seen.record, settings.steering_look
         self.steering = settings.seen.steering
         self._holder, self._ttl, self._call_timeout = settings.holder, settings.lock_ttl, settings.call_timeout
@@ -193,7 +196,7 @@ class Keeper:
             self._held = None
             self.failure = Stopped(
                 what=f"the lock was taken over by {fact.holder or 'nobody'}",
-                where="lock of the pool",
+                where=self._where,
                 since=_instant(fact.since),
                 forward="wait for that run to end, then run the same playbook again",
                 back="nothing is half done: the other run goes on from the facts",
@@ -203,13 +206,17 @@ class Keeper:
 
     def _held_by(self, fact: LockFact) -> LockHeld:
         return LockHeld(
-            what=f"another run holds the pool: {fact.holder}, since {fact.since}; it is alive",
-            where="lock of the pool",
+            what=f"another run holds the pool: {fact.holder}; it is alive",
+            where=self._where,
             since=_instant(fact.since),
-            forward="wait for it to end, or end it with node_pool_control, state aborted; "
-            f"a dead holder is replaced after {say_duration(self._ttl)} of silence",
-            back="nothing was touched",
+            forward=f"wait for it to end (a dead holder is replaced after {say_duration(self._ttl)} of silence){self._or_end_it()}",
+            back="nothing to take back: nothing was changed",
         )
+
+    def _or_end_it(self) -> str:
+        if self._pool is None:
+            return ""
+        return f"; or end it: {control(self._pool, 'aborted', then='then state resumed, and run the same playbook again')}"
 
 
 def _instant(text: str) -> datetime | None:

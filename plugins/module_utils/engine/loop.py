@@ -35,7 +35,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Invalid,
     PortError,
     Stalled,
-    Stopped,
     Transient,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
@@ -261,12 +260,17 @@ class _Loop:
             return self._keeper.failure
         why = self._stop() if self._stop is not None else ""
         if why:
-            return _stopped(f"stopped: {why}")
+            return self._stopped(f"stopped: {why}")
         if self._ends_at is not None and now >= self._ends_at:
-            return _stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed")
+            return self._stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed")
         if not self._world.has_facts and now - self._began_at >= self._settings.first_look:
             return self._list_error or Transient(what="no answer to the first look", since=self._began_at)
         return None
+
+    def _stopped(self, what: str) -> FleetError:
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.verdict import stopped
+
+        return stopped(what, self._job.pool, self._record)
 
     # Act --------------------------------------------------------------------------------------------------------------------
     def _act(self, decision: Decision, now: datetime) -> None:
@@ -274,7 +278,7 @@ class _Loop:
             from ansible_collections.immutable.fleet.plugins.module_utils.engine.lock import Keeper
 
             # To wait, too: what is waited for may be another run's work.
-            self._keeper = Keeper(self._ports.lock, self._runtime, self._settings)
+            self._keeper = Keeper(self._ports.lock, self._runtime, self._settings, self._job.pool)
         if decision.record is not None:
             self._note_record(decision.record)
         if not decision.actions or not self._may_write(now):
@@ -355,14 +359,6 @@ class _Loop:
 
 class _NotSent(PortError):
     """The lock's guard held a write back: nothing left the house."""
-
-
-def _stopped(what: str) -> Stopped:
-    return Stopped(
-        what=what,
-        forward="run the same playbook again: it goes on from the facts",
-        back="run it with the previous image",
-    )
 
 
 def _first(*instants: datetime | None) -> datetime | None:

@@ -155,7 +155,7 @@ class Teller:
         """Machines are made of something else from now on."""
         if self._pool is not None:
             self._pool = replace(self._pool, revision=revision)
-        text = f"revision {revision.id}, image {revision.fields.get('image', revision.image.get('asked', ''))}"
+        text = f"image {revision.image_name}, revision {revision.id}"
         self._tell(Event(at=now, kind="retarget", text=text, data=_wanted(self._pool)))
 
     def scaled(self, replicas: int, now: datetime) -> None:
@@ -276,7 +276,7 @@ def _wanted(pool: Pool | None) -> dict[str, object]:
         "ceiling": limits.ceiling if limits is not None else 0,
         "min_ready_seconds": pool.strategy.min_ready.total_seconds() if pool is not None else 0,
         "revision": pool.revision.id if pool is not None else "",
-        "image": (pool.revision.image.get("asked") or pool.revision.fields.get("image", "")) if pool is not None else "",
+        "image": pool.revision.image_name if pool is not None else "",
     }
 
 

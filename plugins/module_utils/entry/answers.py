@@ -225,5 +225,5 @@ def _short(value: str) -> str:
 
 def _asked(name: str, pool: Pool) -> str:
     """The image's name beside its digest."""
-    asked = pool.revision.image.get("asked", "")
-    return f"  ({asked})" if name == "image" and asked else ""
+    called = pool.revision.image_name
+    return f"  ({called})" if name == "image" and called != pool.revision.fields.get("image") else ""

@@ -5,20 +5,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, steered
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, in_force, steered
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.known import doubt
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import exactly_one, pool_name, who
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Denied, Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Steering, changes
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock
 
 Params = Mapping[str, Any]
+Nodes = Callable[[], Mapping[str, str]]  # {node: pool}
 
 TRIES_MAX = 5  # the holder writes every few seconds: a second conflict in a row is rare
 
@@ -51,29 +54,47 @@ def wish(params: Params, now: datetime) -> Wish:
         replicas=params["replicas"],
         max_scale_down=params["max_scale_down"],
         lasts=duration(params["lasts"], "lasts"),
+        reach=reach_of(params),
     )
 
 
-def steer(lock: Lock, wish: Wish, *, check: bool) -> dict[str, Any]:
-    """The module's answer. Raises `Refused`, and `Conflict` when somebody else writes all the time."""
+def steer(lock: Lock, wish: Wish, nodes: Nodes, *, check: bool) -> dict[str, Any]:
+    """The module's answer. `nodes` is asked only where the lock leaves something open.
+
+    Raises `Invalid` for a name that is not there, `Refused`, and `Conflict` when somebody else writes all the time.
+    """
+    seen = lock.read()
+    warnings = _doubts(seen, wish, nodes)
     for _attempt in range(TRIES_MAX):
-        seen = lock.read()
         wanted = steered(seen, wish)
-        if wanted == seen.steering or check:
-            return _answer(seen, wish, wanted)
+        if check or wanted == in_force(seen.steering, wish.asked.at):  # that something is over is no reason to write
+            return _answer(seen, wish, wanted, warnings)
         try:
             lock.steer(seen, wanted)
         except Conflict:
+            seen = lock.read()
             continue
-        return _answer(seen, wish, wanted)
+        return _answer(seen, wish, wanted, warnings)
     raise Conflict(what=f"the lock changed {TRIES_MAX} times while it was written", where=f"pool {wish.pool}")
 
 
-def _answer(seen: LockFact, wish: Wish, wanted: Steering) -> dict[str, Any]:
-    return {
+def _doubts(seen: LockFact, wish: Wish, nodes: Nodes) -> list[str]:
+    if seen.version and not wish.machine:
+        return []
+    try:
+        said = doubt(seen, wish, nodes())
+    except Denied as error:  # leases are enough to steer; then a wrong name is not noticed
+        said = f"whether there is such a pool and machine was not looked up: {error}"
+    return [said] if said else []
+
+
+def _answer(seen: LockFact, wish: Wish, wanted: Steering, warnings: list[str]) -> dict[str, Any]:
+    before = in_force(seen.steering, wish.asked.at)
+    answer = {
         "name": wish.pool,
-        "changed": wanted != seen.steering,
-        "changes": changes(seen.steering, wanted),
+        "changed": wanted != before,
+        "changes": changes(before, wanted),
         "steering": json.loads(wanted.dump()),
         "lock": {"holder": seen.holder, "since": seen.since if seen.holder else ""},
     }
+    return {**answer, "warnings": warnings} if warnings else answer  # Ansible shows them as its own

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import in_force
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen, observe
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import InfoRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import changed_fields
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -39,8 +43,30 @@ def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
         answer["revision"] = {"id": pool.revision.id, "fields": dict(pool.revision.fields)}
         answer["drift"] = _drift(seen, pool)
     if facts.lock is not None:
-        answer["lock"] = {"holder": facts.lock.holder, "since": facts.lock.since if facts.lock.holder else ""}
+        answer |= _of_the_lock(facts.lock, seen.at)
     return answer
+
+
+def _of_the_lock(lock: LockFact, now: datetime) -> dict[str, Any]:
+    """`{lock, steering, record}`: who works on it, what operators ask of it, what runs left to the next one."""
+    record = lock.record
+    images = {name: dict(image) for name in ("current", "previous", "pinned") if (image := getattr(record, name))}
+    refused = [
+        {"revision": revision, "image": one.image, "since": say_instant(one.at), "what": one.what}
+        for revision, one in record.refused.items()
+        if standing_refusal(record, lock.steering, revision) is not None
+    ]
+    lost = [
+        {"machine": one.machine, "revision": revision, "at": say_instant(one.at), "what": one.what}
+        for revision, machines in record.lost.items()
+        for one in machines
+    ]
+    climbing = {"revision": record.climbing, "steps_passed": record.passed} if record.climbing else {}
+    return {
+        "lock": {"holder": lock.holder, "since": lock.since if lock.holder else ""},
+        "steering": json.loads(in_force(lock.steering, now).dump()),
+        "record": {**images, "refused": refused, "lost": lost, **({"ladder": climbing} if climbing else {})},
+    }
 
 
 def _joined(facts: Seen, pool: str) -> Snapshot:
@@ -90,7 +116,3 @@ def _orphans(seen: Snapshot) -> list[dict[str, str]]:
 
 def _age(created_at: datetime, now: datetime) -> str:
     return say_duration(now - created_at)
-
-
-def _nothing() -> None:
-    pass

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy, Taint, limits_of
@@ -84,6 +85,7 @@ def pool_request(params: Params) -> PoolRequest:
         taints=tuple(_taint(taint, f"taints[{index}]") for index, taint in enumerate(params["taints"])),
         annotations=_labels(params["annotations"], "annotations", check_value=False),
         placeholders=_placeholders(params["user_data"] or ""),
+        reach=reach_of(params),
     )
     limits_of(pool)  # for its refusals
     if not is_absent and params.get("simulated") and not params["simulated"]["image"]:

@@ -56,18 +56,21 @@ def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta
     return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
 
 
-def pool_lock(params: Params) -> tuple[Lock, datetime]:
-    """A pool's lock by itself, and the time by the clock that its world has. Makes no call."""
+def pool_lock(params: Params) -> tuple[Lock, Callable[[], Mapping[str, str]], datetime]:
+    """A pool's lock by itself, who tells `{node: pool}`, and the time by the clock that its world has. Makes no call."""
     if params["simulated"] is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 
         session = _world(params["simulated"]["world"])
-        return SimulatedLock(session, params["name"]), session.now()
+        return SimulatedLock(session, params["name"]), SimulatedCluster(session, params["name"]).pools_of_nodes, session.now()
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
+    from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.members import pools_of_nodes
 
     runtime = ThreadsRuntime()
     client = _client(params["kubernetes"], runtime.now)
-    return KubernetesLock(client, pool=params["name"], namespace=params["kubernetes"]["lock_namespace"]), runtime.now()
+    lock = KubernetesLock(client, pool=params["name"], namespace=params["kubernetes"]["lock_namespace"])
+    return lock, lambda: pools_of_nodes(client), runtime.now()
 
 
 def nodes_kit(params: Params, request: DrainRequest) -> Kit:
@@ -177,7 +180,7 @@ def probe_of(gate: Gate, call_timeout: timedelta, redact: Callable[[str], str]) 
 def _client(options: Params, now: Callable[[], datetime]) -> Client:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client, Connection
 
-    given = {name: value for name, value in options.items() if value is not None and name != "lock_namespace"}
+    given = {name: options[name] for name in Connection.__dataclass_fields__ if options.get(name) is not None}  # aliases stand beside
     try:
         return Client(Connection(**given), now=now)
     except Invalid as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, Reach
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 
 if TYPE_CHECKING:  # a task without windows or gates need not compile their classes
@@ -94,6 +95,7 @@ class Pool:
     taints: tuple[Taint, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     placeholders: frozenset[str] = frozenset()  # the ${...} its user data asks for
+    reach: Reach = CURRENT_CONTEXT  # how an operator's command finds it
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ def say_duration(span: timedelta) -> str:
     return "".join(words[:2])
 
 
+def say_count(count: int, noun: str) -> str:
+    """`count` of what `noun` names one of: "1 machine", "3 machines"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def say_instant(instant: datetime) -> str:
     """`instant` in UTC to the second, as 2026-11-21T04:10:07Z."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

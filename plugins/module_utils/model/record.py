@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 
-# A resolved image, as `Revision.image` says it: {"asked", "id", "digest"}.
+# A resolved image, as `Revision.image` says it: {"asked", "name", "id", "digest"}.
 Image = Mapping[str, str]
 REVISIONS_KEPT = 20  # refused ones; the oldest are forgotten, an annotation has no room for all
 

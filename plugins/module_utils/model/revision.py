@@ -20,13 +20,18 @@ FIELD_LENGTH_MAX = 200  # a Nova metadata value holds 255 characters; longer fie
 class Revision:
     """`fields` is `{"image": "sha512:...", "flavor": "...", ...}`; `id` is the 12 hex digits that machines carry.
 
-    `image` is what a rollout pins in the pool record (FM37): `{"asked", "id", "digest"}`. It says where the bytes lie, not
-    what they are, so it is no part of the comparison.
+    `image` is what a rollout pins in the pool record (FM37): `{"asked", "name", "id", "digest"}`; "asked" is the template's word,
+    "name" the image's own. It says where the bytes lie, not what they are, so it is no part of the comparison.
     """
 
     fields: Mapping[str, str]
     id: str
     image: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def image_name(self) -> str:
+        """What people call the image that machines are made from; its digest where it has no name."""
+        return self.image.get("name") or self.image.get("asked") or self.fields.get("image", "")
 
 
 ANY = Revision({}, "*")  # every machine is up to date: what a removal asks for

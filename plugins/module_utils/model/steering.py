@@ -34,7 +34,7 @@ class Asked:
 class Override:
     """Another image instead of the one that the variables ask for.
 
-    `image` is `{"asked", "id", "digest"}` of a known image, or `{"asked", "name"}` of one that the cloud is to look up. It
+    `image` is `{"asked", "name", "id", "digest"}` of a known image, or `{"asked", "name"}` of one that the cloud is to look up. It
     holds while the variables ask for `image["asked"]`: changed variables supersede it.
     """
 

@@ -156,7 +156,7 @@ def test_on_delete_leaves_outdated_machines_as_they_are() -> None:
     wanted = pool(4, type=ON_DELETE)
     left = decide([machine(f"m{number}", OLD, slot=number, taints=()) for number in range(4)], wanted)
     assert (said(left), left.finished, left.failure) == ([], True, None)
-    assert left.pending.startswith("4 machines are of another revision; strategy.type is on_delete: ")
+    assert left.pending.startswith("4 machines of another revision, and strategy.type is on_delete; delete the VM, or ask")
     assert said(decide(ROLLING[:3], wanted))[0] == "create slot 3: 3 exist < ceiling 5"
 
 

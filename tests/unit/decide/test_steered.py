@@ -44,7 +44,8 @@ from ansible_collections.immutable.fleet.tests.unit.builders import (
 
 BEFORE, NOW_ASKED = Asked("ana@laptop", ago(3600)), Asked("ana@laptop", ago(5))
 PAUSED = Steering(pause=NOW_ASKED)
-REFUSED = PoolRecord(refused={NEW: Refusal(at=ago(900), what="1 lost, max_failed_new 1", image="stable")})
+V1, V2 = ({"asked": "stable", "name": f"v{n}", "id": str(n), "digest": f"sha512:v{n}"} for n in (1, 2))
+REFUSED = PoolRecord(current=V1, given_up=V2, refused={NEW: Refusal(at=ago(900), what="1 lost, max_failed_new 1", image="stable")})
 
 
 def fleet(*rows: tuple[str, str]) -> list[Machine]:
@@ -72,7 +73,10 @@ def test_a_pause_that_stood_before_ends_the_run_and_is_no_failure() -> None:
     """A scheduled run finds it, heals what is to be healed, and says what it left."""
     decision = decide(ROLLING, pool(3), steering=Steering(pause=BEFORE))
     assert (decision.finished, decision.failure) == (True, None)
-    assert decision.pending == "paused by ana@laptop, since 2026-11-21T03:10:07Z: 3 machines are not as asked for"
+    assert decision.pending == (
+        "paused by ana@laptop, since 2026-11-21T03:10:07Z: 3 machines are not as asked for; to go on: ansible localhost "
+        "-m immutable.fleet.node_pool_control -a 'name=web state=resumed kubernetes={}'  # then run the same playbook again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,9 @@ def test_an_abort_gives_back_what_was_chosen() -> None:
     ended = decide(ROLLING, pool(3), steering=Steering(abort=NOW_ASKED))
     assert ended.failure is not None
     assert ended.failure.code == "stopped"
-    assert '"state": "rolled_back"' in ended.failure.back
+    assert "later ones roll nothing and end well, pending, until it is resumed" in ended.failure.what
+    assert "state=resumed" in ended.failure.forward
+    assert ended.failure.back.startswith("no image from before is on record")
 
 
 def test_an_abort_does_not_reach_a_younger_mark_or_a_delete() -> None:
@@ -159,18 +165,19 @@ def test_a_refused_revision_is_not_tried_again() -> None:
     assert (failure.code, failure.where, failure.what) == (
         "refused",
         "pool web, image stable",
-        "1 lost, max_failed_new 1; the rollout is paused",
+        "1 lost, max_failed_new 1; no more machines are made of it",
     )
-    assert '"state": "resumed"' in failure.forward
-    assert '"state": "rolled_back"' in failure.back
+    assert "state=resumed" in failure.forward
+    assert "state=rolled_back" in failure.back
+    assert failure.back.endswith("  # to image v1; then run the same playbook again")
 
 
 def test_a_refusal_says_rolled_back_only_where_it_is() -> None:
     """A pool that has never completed a rollout has nothing to go back to, whatever `on_breach` asks for."""
-    failure = decide(ROLLING, pool(3, on_breach="rollback"), record=REFUSED).failure
+    failure = decide(ROLLING, pool(3, on_breach="rollback"), record=replace(REFUSED, current={})).failure
     assert failure is not None
-    assert failure.what == "1 lost, max_failed_new 1; the rollout is paused"
-    assert '"state": "rolled_back"' in failure.back
+    assert failure.what == "1 lost, max_failed_new 1; no more machines are made of it"
+    assert failure.back.startswith("no image from before is on record")
 
 
 def test_a_resume_takes_a_refusal_back() -> None:

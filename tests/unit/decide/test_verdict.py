@@ -113,8 +113,7 @@ def test_FM08_with_machines_set_aside_the_end_is_blocked() -> None:
         where="machine q1; quarantined and cordoned by us",
         since=ago(30),
         forward=f"{AGAIN} once the pods can leave: a quarantined machine is deleted as soon as it is empty",
-        back="ansible localhost -m immutable.fleet.node_pool_control"
-        """ -a '{"name": "web", "state": "released", "machine": "q1", "kubernetes": {}}'""",
+        back="ansible localhost -m immutable.fleet.node_pool_control -a 'name=web state=released machine=q1 kubernetes={}'",
     )
 
 
@@ -165,7 +164,7 @@ def test_stalled(options: dict[str, Any], stale: dict[str, Any], what: str) -> N
         where="pool web",
         since=ago(600),
         forward=f"{AGAIN} once that is removed",
-        back=f"{AGAIN} with the previous image",
+        back="no image from before is on record, so there is none to go back to; what is there goes on serving",
     )
 
 

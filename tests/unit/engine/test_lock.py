@@ -12,6 +12,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
+from ansible_collections.immutable.fleet.tests.unit.builders import pool
 
 TTL = timedelta(seconds=60)
 PIN = PoolRecord(pinned={"asked": "v1"})
@@ -19,7 +20,7 @@ PIN = PoolRecord(pinned={"asked": "v1"})
 
 def keeper(estate: Estate, holder: str) -> Keeper:
     """One process's keeper of the pool's lock."""
-    return Keeper(estate.ports().lock, estate.runtime, RunSettings(holder=holder, lock_ttl=TTL, pinned=PIN.pinned))
+    return Keeper(estate.ports().lock, estate.runtime, RunSettings(holder=holder, lock_ttl=TTL, pinned=PIN.pinned), pool())
 
 
 def drive(estate: Estate, seconds: float, *keepers: Keeper) -> float:
@@ -127,7 +128,7 @@ def test_a_lock_lost_to_another_ends_the_run() -> None:
     drive(estate, 10, ours)
     assert (type(ours.failure), str(ours.failure), ours.is_held) == (
         Stopped,
-        "the lock was taken over by them (lock of the pool)",
+        "the lock was taken over by them (lock of pool web)",
         False,
     )
 

@@ -62,7 +62,7 @@ def test_a_stop_ends_the_run_and_frees_the_lock() -> None:
 
     result = loop.run(Rollout(estate.pool(3)), estate.ports(), estate.runtime, None, RunSettings(holder="us"), stop)
     assert (str(result.failure), estate.runtime.now() - stops_at < timedelta(seconds=2), estate.ports().lock.read().holder) == (
-        "stopped: SIGTERM",
+        "stopped: SIGTERM (pool web)",
         True,
         "",
     )

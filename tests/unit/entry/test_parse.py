@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import parse
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy, Taint
@@ -87,6 +88,7 @@ def test_the_defaults_are_those_of_the_model() -> None:
         revision=revision_of({}),
         strategy=Strategy(max_surge="1", max_unavailable="0"),
         drain=DrainPolicy(),
+        reach=reach_of(POOL),
     )
     assert (request.settings.lock_ttl, request.settings.call_timeout) == (timedelta(seconds=60), timedelta(seconds=20))
 

@@ -3,14 +3,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.selector import Selector
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import drain_rules
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import _client, drain_rules
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "a",
+    "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:6443"}}],
+    "users": [{"name": "a", "user": {}}],
+}
 
 
 def params(selector: Any, **given: Any) -> dict[str, Any]:
@@ -42,3 +52,9 @@ def test_a_wrong_selector_is_refused_with_its_path(selector: dict[str, Any]) -> 
 def test_a_module_that_drains_nothing_has_no_rules() -> None:
     """node_pool_info looks through the same wiring."""
     assert drain_rules({}) == []
+
+
+def test_an_alias_of_an_option_connects_like_the_option() -> None:
+    """Ansible leaves the alias beside the option that it stands for."""
+    given = {"kubeconfig": KUBECONFIG, "validate_certs": False, "verify_ssl": False, "lock_namespace": "kube-system"}
+    assert _client(given, lambda: datetime.now(UTC)) is not None

@@ -57,6 +57,7 @@ class Resolved:
     nics: tuple[Nic, ...] | None = None
     security_group_ids: tuple[str, ...] = ()
     server_group_id: str = ""
+    image_name: str = ""
 
 
 def resolve(transport: Transport, template: Template, pinned: Mapping[str, str]) -> Resolved:
@@ -96,6 +97,7 @@ def resolve(transport: Transport, template: Template, pinned: Mapping[str, str])
         )
     return Resolved(
         image_id=found["image"]["id"],
+        image_name=found["image"].get("name") or template.image_asked,
         image_digest=_digest(found["image"]),
         flavor_id=found["flavor"]["id"],
         cores=found["flavor"]["vcpus"],
@@ -123,7 +125,7 @@ def revision(template: Template, resolved: Resolved) -> Revision:
         "boot_volume": _say_boot_volume(template.boot_volume),
         "user_data": "sha256:" + hashlib.sha256(template.user_data.encode()).hexdigest() if template.user_data else None,
     }
-    image = {"asked": template.image_asked, "id": resolved.image_id, "digest": resolved.image_digest}
+    image = {"asked": template.image_asked, "name": resolved.image_name, "id": resolved.image_id, "digest": resolved.image_digest}
     return revision_of(fields, image)
 
 

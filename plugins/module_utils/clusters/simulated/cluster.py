@@ -40,6 +40,10 @@ class SimulatedCluster:
             self._seen = self._look_around(world)
             return self._seen
 
+    def pools_of_nodes(self) -> dict[str, str]:
+        """`{node: pool}` of the nodes that belong to a pool."""
+        return {name: node.pool for name, node in self.view().nodes.items() if node.pool}
+
     def change(self, change: NodeChange) -> None:
         """See ports.Cluster."""
         with self._session.world() as world, world.calls.around(CLUSTER, "change"):

@@ -75,6 +75,7 @@ def test_everything_by_name() -> None:
         ),
         security_group_ids=("g1", "g9"),
         server_group_id="sg1",
+        image_name="golden",
     )
     assert sorted(transport.calls) == sorted(call for call in WORLD if ID not in call)
 
@@ -148,7 +149,7 @@ def test_the_revision_holds_ids_and_digests_and_no_text_of_the_user_data() -> No
         "boot_volume": "20GiB fast",
         "user_data": "sha256:" + hashlib.sha256(b"password: s3cret").hexdigest(),
     }
-    assert made.image == {"asked": "golden", "id": "i1", "digest": "sha512:ab"}
+    assert made.image == {"asked": "golden", "name": "golden", "id": "i1", "digest": "sha512:ab"}
     bare = revision(parse_options(BARE).template, resolved(BARE)[0])
     assert bare.fields == {"image": "sha512:ab", "flavor": "f1"}
 
