@@ -318,6 +318,16 @@ blockers:
       where: node web-3-x7k2p
       since: ""
       forward: "kubectl -n shop edit pdb cart, so that one pod may go; or where it demands a number of pods run 4"
+waits:
+  description:
+    - What holds something back because it was asked for, and ends by itself or by a person's word. C(code) is V(step) (a ladder's step
+      with its soak and gate), V(hook), V(window), V(paused), V(protected) or V(settling) (calls of a run that died may still arrive).
+      The keys are those of C(blockers).
+  returned: always, unless an option was refused
+  type: list
+  elements: dict
+  sample:
+    - {"code": "step", "what": "step 1 of 3: its machines soak until 2026-11-21T04:20:07Z", "where": "", "since": "", "forward": ""}
 events_file:
   description: File with everything that happened, one JSON object per line.
   returned: when O(events_file) is given

@@ -110,10 +110,10 @@ steering:
       returned: when it is asked
       sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z", "kind": "retarget", "image": {"asked": "golden", "name": "golden-10"}}
     scale:
-      description: Another number of machines than the one that the variables ask for; it holds while they ask for C(asked).
+      description: Another number of machines than the one that the variables ask for; it holds while they ask for C(instead_of).
       type: dict
       returned: when it is asked
-      sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z", "replicas": 20, "asked": 12}
+      sample: {"by": "ops@bastion", "at": "2026-11-21T04:10:07Z", "replicas": 20, "instead_of": 12}
     replace:
       description: Machines to replace, by name.
       type: dict

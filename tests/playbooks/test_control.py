@@ -37,6 +37,19 @@ def test_a_pause_holds_over_runs_until_it_is_resumed(site: Site) -> None:
     assert "pending" not in run["rolled"]
 
 
+def test_a_plan_under_a_pause_says_so(site: Site) -> None:
+    """In its last line, in its answer, and in its report."""
+    site.run([site.make_world(), site.pool("v1"), control(site, "paused")])
+    report = site.folder / "report.html"
+    plan = site.run([site.pool("v2", register="plan", report_file=str(report))], "--check")
+    assert "end: the plan ends here, pending: paused by " in plan.text
+    assert ">pending</dt><dd>paused by " in report.read_text()
+    held = site.run([site.pool("v2", register="held", report_file=str(report))])
+    assert [wait["code"] for wait in held["held"]["waits"]] == ["paused"]
+    assert held["held"]["blockers"] == []
+    assert ">pending</span>" in report.read_text()
+
+
 def test_a_rollback_stays_rolled_back_until_the_variables_change(site: Site) -> None:
     """The scheduled run asks for v2 again and again, and the pool stays on v1; another image supersedes the rollback."""
     run = site.run(

@@ -79,7 +79,10 @@ def test_a_plan_has_a_report_and_no_metrics(site: Site) -> None:
     run = site.run([site.make_world(), site.pool(register="made")])
     planned = site.run([site.pool("v2", register="plan", **files(site))], "--check")
     assert (run.code, planned.code) == (0, 0), planned.text
-    assert "plan: nothing was changed" in (site.folder / "report.html").read_text()
+    page = (site.folder / "report.html").read_text()
+    assert "plan: nothing was changed" in page
+    assert "takes " in page, "what the plan comes to"
+    assert len([words for words in re.findall(r"<title>([^<]*)</title>", page) if "boot " in words]) == 3, "phases of machines to come"
     assert not (site.folder / "fleet.prom").exists()
 
 

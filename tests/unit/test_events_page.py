@@ -60,7 +60,7 @@ def kinds_in_the_code() -> set[str]:
         elif isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "verb" for target in node.targets):
             kinds |= literal_texts(node.value)  # of a ChangeNode that may be one of several
     one_word = {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode"} - NEVER_TOLD
-    return kinds | one_word | {"delete node", "remove pod", "blocked", "unblocked"}
+    return kinds | one_word | {"delete node", "remove pod", "blocked", "unblocked", "waits", "waited"}
 
 
 def test_every_kind_that_the_code_tells_is_documented_and_no_other() -> None:

@@ -229,6 +229,6 @@ def _stalled(decision: Decision, pool: Pool, snapshot: Snapshot, census: Census)
         what=f"no progress for {say_duration(pool.strategy.progress_deadline)}: " + ("; ".join(whats) or "nothing says why"),
         where=f"pool {pool.name}",
         since=snapshot.progressed_at or snapshot.began_at,
-        forward=f"{AGAIN} once that is removed",
+        forward=f"{AGAIN} once that has changed",
         back=brake.way_back(pool, snapshot.record),
     )

@@ -169,10 +169,13 @@ class Teller:
         if self._reporter is None:
             return
         if failure is None:
-            self._tell(Event(at=now, kind="end", text=f"done for now: {pending}" if pending else "done", data={"code": "ok"}))
+            self._tell(
+                Event(at=now, kind="end", text=f"pending: {pending}" if pending else "done", data={"code": "ok", "pending": pending})
+            )
             return
         data = {
             "code": failure.code,
+            "pending": "",
             "what": failure.what,
             "where": failure.where,
             "since": say_instant(failure.since) if failure.since else "",
@@ -209,12 +212,15 @@ class Teller:
 
     def _tell_blockers(self, decision: Decision, now: datetime) -> None:
         current = {(blocker.what, blocker.where): blocker for blocker in decision.blockers}
-        for kind, first, second in (("unblocked", self._blockers, current), ("blocked", current, self._blockers)):
-            for blocker in [blocker for key, blocker in first.items() if key not in second]:
-                since = say_instant(blocker.since) if blocker.since else ""
-                data = {"code": blocker.code, "since": since}
-                self._tell(Event(at=now, kind=kind, machine=blocker.where, text=blocker.what, data=data))
+        for blocker in [blocker for key, blocker in self._blockers.items() if key not in current]:
+            self._tell_blocker("waited" if blocker.is_wait else "unblocked", blocker, now)
+        for blocker in [blocker for key, blocker in current.items() if key not in self._blockers]:
+            self._tell_blocker("waits" if blocker.is_wait else "blocked", blocker, now)
         self._blockers = current
+
+    def _tell_blocker(self, kind: str, blocker: Blocker, now: datetime) -> None:
+        data = {"code": blocker.code, "since": say_instant(blocker.since) if blocker.since else ""}
+        self._tell(Event(at=now, kind=kind, machine=blocker.where, text=blocker.what, data=data))
 
     def _tell_numbers(self, decision: Decision, now: datetime) -> None:
         tally = decision.tally
@@ -249,7 +255,8 @@ class Teller:
         data = {
             **{name: getattr(tally, name) for name in tally.__dataclass_fields__},
             "replicas": pool.replicas if pool is not None else 0,
-            "blocked": len(decision.blockers),
+            "blocked": sum(1 for blocker in decision.blockers if not blocker.is_wait),
+            "waiting": sum(1 for blocker in decision.blockers if blocker.is_wait),
             "done": total - left,
             "total": total,
             "in_flight": tally.creating + tally.booting + tally.going,
@@ -281,9 +288,11 @@ def _wanted(pool: Pool | None) -> dict[str, object]:
 
 
 def _why(blockers: Sequence[Blocker]) -> str:
-    """The first thing that blocks, and how many more."""
-    if not blockers:
+    """The first thing that blocks, or else that is waited for, and how many more."""
+    blocking = [blocker for blocker in blockers if not blocker.is_wait]
+    told = blocking or blockers
+    if not told:
         return ""
-    first = f"{blockers[0].what} ({blockers[0].where})" if blockers[0].where else blockers[0].what
+    first = f"{told[0].what} ({told[0].where})" if told[0].where else told[0].what
     first = first if len(first) <= WHY_SHOWN else first[: WHY_SHOWN - 3] + "..."
-    return f"; blocked: {first}" + (f", and {len(blockers) - 1} more" if len(blockers) > 1 else "")
+    return f"; {'blocked' if blocking else 'waits'}: {first}" + (f", and {len(told) - 1} more" if len(told) > 1 else "")

@@ -40,7 +40,8 @@ def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) 
         "name": pool.name,
         "machines": machines_of(seen.machines, pool, seen.at) if seen is not None else [],
         "summary": summary_of(result, pool),
-        "blockers": blocker_facts(result.blockers),
+        "blockers": blocker_facts(blocker for blocker in result.blockers if not blocker.is_wait),
+        "waits": blocker_facts(blocker for blocker in result.blockers if blocker.is_wait),
     }
     if result.pending:
         answer["pending"] = result.pending

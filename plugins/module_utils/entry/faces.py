@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import Stops
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
+from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.event_file import EventFile, Silence
@@ -75,6 +76,11 @@ class Face:
         """Whether a report is asked for."""
         return "report_file" in self.answer
 
+    def draw(self, events: Iterable[Event]) -> None:
+        """Have the report made of these events rather than of those told: a plan's rehearsal says more than its plan does."""
+        if self._record is not None:
+            self._record.draw(events)
+
     def redact(self, text: str) -> str:
         """`text` without secrets."""
         return self._redactor.text(text)
@@ -94,7 +100,7 @@ class Face:
             now = self.now()
             answer |= {"failed": True, "msg": message_of(failure, now), "failure": failure_of(failure, now)}
         if self._record is not None:
-            for line in _written(self._record, _end_of(failure, self.now()), self.other_surges):
+            for line in _written(self._record, _end_of(failure, self.answer.get("pending", ""), self.now()), self.other_surges):
                 self._module.warn(line)
         if self._event_file is not None:
             self._event_file.close()
@@ -165,10 +171,10 @@ def _written(record: Record, end: dict[str, str], other_surges: tuple[tuple[int,
         return [f"report_file, metrics_file: not written: {_unforeseen(error)}"]
 
 
-def _end_of(failure: FleetError | None, now: datetime) -> dict[str, str]:
+def _end_of(failure: FleetError | None, pending: str, now: datetime) -> dict[str, str]:
     """The last event of a run, also of one that failed before it could tell any; of a failure in the words that the user gets."""
-    end = {"at": say_instant(now), "kind": "end", "machine": "", "text": "done", "code": "ok"}
-    return end if failure is None else end | {"text": str(failure), **failure_of(failure, now)}
+    end = {"at": say_instant(now), "kind": "end", "machine": "", "text": "done", "code": "ok", "pending": pending}
+    return end if failure is None else end | {"pending": ""} | {"text": str(failure), **failure_of(failure, now)}
 
 
 def _library_missing(library: str) -> FleetError:

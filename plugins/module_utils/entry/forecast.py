@@ -22,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing im
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.replay import Dip, Replay, Resolver, dips, owner_of, replay
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
+from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, Pool, Strategy, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -73,6 +74,7 @@ class Forecast:
     evictions: tuple[Eviction, ...] = ()
     shortfall: tuple[Blocker, ...] = ()
     window: Window | None = None  # the one that is open, else the next
+    told: tuple[Event, ...] = ()  # what the replay that is shown would tell, where that was asked for
 
     @property
     def begins_at(self) -> datetime:
@@ -96,10 +98,13 @@ def forecast(
     runtime: Runtime,
     given: Circumstances | None = None,
     stopwatch: Stopwatch = time.monotonic,
+    *,
+    tells: bool = False,
 ) -> Forecast:
     """What `loop.run` would do now, and how long it would take. Raises what the first look at the real world raises.
 
-    `job` sees one replay; the others are given copies that remember nothing of it.
+    `job` sees one replay; the others are given copies that remember nothing of it. `tells`: the forecast has the events of the replay
+    that it shows, which costs one more of the same draws.
     """
     given = given or Circumstances()
     began = stopwatch()
@@ -113,7 +118,13 @@ def forecast(
     is_certain = not replays[0].result.changed or not any(learned.samples.values())
     while not is_certain and len(replays) < REPLAYS_MAX and _has_time(stopwatch() - began, len(replays)):
         replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver, room, access))
-    return _concluded(seen, job.pool, replays, learned, given)
+    found = _concluded(seen, job.pool, replays, learned, given)
+    if not tells:
+        return found
+    told = _Told()
+    shown = [each.result.duration for each in replays].index(found.p50)
+    replay(pristine, seen, settings, learned, shown, resolver, room, access, told)
+    return replace(found, told=tuple(told.events))
 
 
 def learned_from(seen: Seen, pool: Pool | None, past: Past) -> Learned:
@@ -188,6 +199,16 @@ def windows_of(pool: Pool) -> tuple[Window, ...]:
 def window_for(windows: Iterable[Window], now: datetime) -> Window | None:
     """The first window that is not over."""
     return next((window for window in sorted(windows) if window[1] > now), None)
+
+
+class _Told:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
 
 
 def _once(resolve: Resolver) -> Resolver:

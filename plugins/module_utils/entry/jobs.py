@@ -13,12 +13,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, probes_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, FleetError, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -168,7 +168,7 @@ def run(
 
         given = Circumstances(past=load_past(seen.record.past))
         try:
-            job.forecast = forecast(job, kit.ports, settings, kit.runtime, given)
+            job.forecast = forecast(job, kit.ports, settings, kit.runtime, given, tells=face.draws_report)
         except Denied as error:
             raise _in_full(error, kit.ports) from error
         _tell_plan(job.forecast, face)
@@ -209,18 +209,23 @@ def _other_surges(job: Watched, settings: RunSettings, seen: LockFact) -> tuple[
     return with_surges(Rollout, pool, facts, settings, learned, surges_beside(pool))
 
 
+def _blocker_event(blocker: Blocker, at: datetime) -> Event:
+    data = {"code": blocker.code, "since": say_instant(blocker.since) if blocker.since else ""}
+    return Event(at=at, kind="waits" if blocker.is_wait else "blocked", machine=blocker.where, text=blocker.what, data=data)
+
+
 def _tell_plan(foreseen: Forecast, face: Face) -> None:
     """The plan as events, at the times it expects: who shows a run's progress shows a plan as well. What it comes to is told last."""
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import sentences_of
 
     now, result = face.now(), foreseen.result
     ends_at = now + result.duration
-    face.reporter.tell(Event(at=now, kind="plan", text="nothing is changed; times are estimates"))
-    for step in result.steps:
-        face.reporter.tell(Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason))
-    for blocker in result.blockers:
-        face.reporter.tell(Event(at=ends_at, kind="blocked", machine=blocker.where, text=blocker.what))
-    for sentence in sentences_of(foreseen):
-        face.reporter.tell(Event(at=ends_at, kind="plan", text=sentence))
-    ending = "the plan ends here" if result.failure is None else str(result.failure)
-    face.reporter.tell(Event(at=ends_at, kind="end", text=ending))
+    first = Event(at=now, kind="plan", text="nothing is changed; times are estimates")
+    steps = [Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason) for step in result.steps]
+    blockers = [_blocker_event(blocker, ends_at) for blocker in result.blockers]
+    sentences = [Event(at=ends_at, kind="plan", text=sentence) for sentence in sentences_of(foreseen)]
+    for event in (first, *steps, *blockers, *sentences):
+        face.reporter.tell(event)
+    face.draw((first, *foreseen.told, *(event for event in blockers if event not in foreseen.told), *sentences))
+    ending = "the plan ends here" + (f", pending: {result.pending}" if result.pending else "")
+    face.reporter.tell(Event(at=ends_at, kind="end", text=ending if result.failure is None else str(result.failure)))

@@ -24,7 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.quiet import QuietSession
@@ -53,6 +53,7 @@ def replay(
     resolver: Resolver | None = None,
     real_room: Callable[[], Room] | None = None,
     access: Access | None = None,
+    reporter: Reporter | None = None,
 ) -> Replay:
     """What `loop.run` would do from what was `seen`.
 
@@ -84,7 +85,7 @@ def replay(
     )
     runtime = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout, pace=pace_of(len(world.state.hosts)))
     watched = _FirstLook(job if real_room is None and access is None else with_preflight(job, rehearsed, runtime))
-    result = loop.run(watched, rehearsed, runtime, None, replace(settings, wait=True, steering_look=None))
+    result = loop.run(watched, rehearsed, runtime, reporter, replace(settings, wait=True, steering_look=None))
     return Replay(result, watched.machines, cluster.evicted)
 
 

@@ -135,15 +135,24 @@ def subject_of(action: Action) -> str:
     return action.leftover.name if not isinstance(action, Create) else action.name
 
 
+# Codes of what was asked for, and ends by itself or by a person's word: nothing is wrong, and nobody has to mend anything.
+WAITS = frozenset({"step", "hook", "window", "paused", "protected", "settling"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
     """Something that prevents an action now. It is told, not raised; facts or time may remove it."""
 
-    code: str  # pdb | person | quarantine | stale | unreplicated | exhausted | ...
+    code: str  # pdb | person | quarantine | stale | unreplicated | exhausted | ... or one of WAITS
     what: str
     where: str = ""
     since: datetime | None = None
     forward: str = ""  # what removes it, where somebody can; "" where only time does
+
+    @property
+    def is_wait(self) -> bool:
+        """Whether it is waited for rather than in the way."""
+        return self.code in WAITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ WORDS = {
     "plan": "plan",
     "refused": "refused",
     "blocked": "BLOCKED",
+    "waits": "waits",
     "end": "end",
 }
 # phase -> the word; phases that our own actions lead to at once are told by the action's line.
@@ -53,7 +54,7 @@ PHASE_WORDS = {
     "drained": "drained",
 }
 
-WRAPPED = ("blocked", "refused")
+WRAPPED = ("blocked", "waits", "refused")
 # what is timed -> (the kind that begins it, words behind the duration)
 TIMED = {"ready": ("create", "after its create"), "gone": ("choose", "after its drain began")}
 # our own action -> the phase that it leads to
@@ -100,7 +101,7 @@ class Lines:
         if kind in EXPECTED:
             self._known.add(("phase", name, EXPECTED[kind]))
         is_known = (kind, name, text) in self._known
-        if kind == "blocked":
+        if kind in ("blocked", "waits"):
             self._known.add((kind, name, text))
         elif is_known:
             self._known.discard((kind, name, text))

@@ -25,9 +25,10 @@ HELP = {
     "run_in_progress": "Whether a run works on the pool.",
     "run_start_timestamp_seconds": "When the run began that these numbers are of.",
     "run_duration_seconds": "How long it took, or takes so far.",
-    "run_success": "Whether the last run that ended did so well.",
+    "run_success": "Whether the last run that ended left all as asked for.",
+    "run_pending": "Whether the last run that ended did so well, and left machines that are not as asked for.",
     "run_failure": "1 for the code that it failed with.",
-    LAST_SUCCESS: "When a run last ended well.",
+    LAST_SUCCESS: "When a run last left all as asked for.",
     "pool_replicas": "Machines that the pool is to have.",
     "pool_floor": "Fewest available machines that an action may leave.",
     "pool_ceiling": "Most machines that a create may lead to.",
@@ -42,6 +43,7 @@ HELP = {
     "run_pods_moved": "Pods that have left.",
     "run_refused_calls": "Calls that failed, without evictions, by verb and code.",
     "run_blocked": "What prevents something at this moment, by code.",
+    "run_waiting": "What is waited for at this moment because it was asked for, such as a soak, by code.",
     "step_seconds": "How long machines took to become ready after their create, and to be gone after their drain began.",
 }
 
@@ -61,6 +63,7 @@ class Metrics:
         self._kinds: Counter[str] = Counter()
         self._refused: Counter[tuple[str, str]] = Counter()
         self._blocked: dict[tuple[str, str], str] = {}
+        self._waiting: dict[tuple[str, str], str] = {}
         self._since: dict[tuple[str, str], datetime] = {}
         self._steps: dict[str, list[float]] = {"come": [0, 0.0], "leave": [0, 0.0]}
 
@@ -80,11 +83,15 @@ class Metrics:
             self._refused[str(event.get("verb", "")), str(event.get("code", ""))] += 1
         elif kind == "blocked":
             self._blocked[machine, str(event.get("text", ""))] = str(event.get("code", ""))
+        elif kind == "waits":
+            self._waiting[machine, str(event.get("text", ""))] = str(event.get("code", ""))
+        elif kind == "waited":
+            self._waiting.pop((machine, str(event.get("text", ""))), None)
         elif kind == "unblocked":
             self._blocked.pop((machine, str(event.get("text", ""))), None)
         elif kind == "end":
             self._end = event
-            if event.get("code") == "ok":
+            if _is_success(event):
                 self._success_at = at.timestamp()
         else:
             self._machine(kind, machine, event, at)
@@ -122,7 +129,8 @@ class Metrics:
         ended = bool(self._end)
         single: dict[str, float] = {"run_in_progress": not ended, "run_start_timestamp_seconds": began, "run_duration_seconds": lasted}
         if ended:
-            single["run_success"] = self._end.get("code") == "ok"
+            single["run_success"] = _is_success(self._end)
+            single["run_pending"] = bool(self._end.get("pending"))
         if self._success_at is not None:
             single[LAST_SUCCESS] = self._success_at
         if self._begin.get("pool"):
@@ -142,6 +150,7 @@ class Metrics:
         for name, label, counts in (
             ("machines", "phase", Counter(self._phases.values())),
             ("run_blocked", "code", Counter(self._blocked.values())),
+            ("run_waiting", "code", Counter(self._waiting.values())),
         ):
             samples[name] = [("", {label: key}, float(count)) for key, count in sorted(counts.items())]
         samples["run_refused_calls"] = [
@@ -158,6 +167,10 @@ class Metrics:
         every = ({"pool": self._pool} if self._pool else {}) | dict(labels)
         shown = ",".join(f'{name}="{_escaped(value)}"' for name, value in every.items())
         return f"{{{shown}}}" if shown else ""
+
+
+def _is_success(end: Mapping[str, Any]) -> bool:
+    return end.get("code") == "ok" and not end.get("pending")
 
 
 def _escaped(value: str) -> str:

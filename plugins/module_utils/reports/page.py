@@ -38,11 +38,14 @@ def page(timeline: Timeline, other_surges: Sequence[tuple[int, timedelta]] = ())
     sections = (
         _header(timeline),
         _failure(timeline),
+        _pending(timeline),
+        _forecast(timeline),
         _facts(timeline),
         _capacity(timeline, scale),
         _path(path),
         _other_surges(timeline, other_surges),
         tables.steering(timeline),
+        tables.waits(timeline),
         tables.blocks(timeline),
         tables.machines(timeline, scale, path),
         tables.pods(timeline),
@@ -80,7 +83,7 @@ def _state(timeline: Timeline) -> tuple[str, str]:
     if timeline.is_plan:
         return "soft", "plan: nothing was changed"
     if code == "ok":
-        return "good", "done"
+        return ("wait", "pending") if timeline.end.get("pending") else ("good", "done")
     return "bad", f"failed: {code.replace('_', ' ')}" if code else "cut off"
 
 
@@ -110,6 +113,17 @@ def _failure(timeline: Timeline) -> str:
             shown = f"<code>{escape(text)}</code>" if name in COMMANDS else escape(text)
             rows.append(f"<dt>{name}</dt><dd>{shown}</dd>")
     return f'<section class="failure" aria-label="Why it failed"><dl>{"".join(rows)}</dl></section>' if rows else ""
+
+
+def _pending(timeline: Timeline) -> str:
+    text = str(timeline.end.get("pending", ""))
+    shown = f"<dl><dt>pending</dt><dd>{escape(text)}</dd></dl>"
+    return f'<section class="failure pending" aria-label="What it left, and why">{shown}</section>' if text else ""
+
+
+def _forecast(timeline: Timeline) -> str:
+    rows = "".join(f"<li>{escape(sentence)}</li>" for sentence in timeline.sentences)
+    return f'<section><h2>Forecast</h2><ul class="said">{rows}</ul></section>' if rows else ""
 
 
 def _facts(timeline: Timeline) -> str:

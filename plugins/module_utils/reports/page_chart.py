@@ -106,7 +106,7 @@ class Capacity:
 
     def __init__(self, timeline: Timeline, scale: Scale) -> None:
         self._scale = scale
-        self._end = timeline.seconds
+        self._end = scale.seconds  # a run of no length is drawn as one of a second
         self._rows = {
             "available": [(at, available) for at, available, _existing in timeline.capacity],
             "existing": [(at, existing) for at, _available, existing in timeline.capacity],

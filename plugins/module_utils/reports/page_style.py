@@ -32,7 +32,7 @@ p{margin:0 0 12px;max-width:78ch}
 header p{margin:6px 0 0}
 .state{display:inline-block;font-size:13px;font-weight:600;line-height:1;padding:5px 9px;border:1.5px solid currentColor;border-radius:99px;
 vertical-align:5px;margin-left:12px}
-.good{color:var(--good)}.bad{color:var(--bad)}
+.good{color:var(--good)}.bad{color:var(--bad)}.wait{color:var(--detach)}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:1px;margin:28px 0 0;background:var(--line);
 border:1px solid var(--line);border-radius:8px;overflow:hidden}
 .facts div{background:var(--page);padding:12px 16px}
@@ -40,6 +40,8 @@ border:1px solid var(--line);border-radius:8px;overflow:hidden}
 .facts dd{margin:2px 0 0;font-size:20px;font-weight:600;line-height:1.3}
 .facts small{font-size:13px;font-weight:400;color:var(--soft);display:block}
 .failure{border-left:4px solid var(--bad);background:var(--card);border-radius:0 8px 8px 0;padding:16px 20px;margin:28px 0 0}
+.failure.pending{border-left-color:var(--detach)}
+.said{margin:8px 0 0;padding-left:20px}
 .failure dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px;margin:0}
 .failure dt{color:var(--soft)}.failure dd{margin:0;overflow-wrap:anywhere}
 .failure code{font:13.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}

@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.reports.timeline i
     COMING,
     LEAVING,
     STEPS,
+    Block,
     PodMove,
     Row,
     Timeline,
@@ -46,7 +47,9 @@ def machines(timeline: Timeline, scale: Scale, path: Sequence[Link]) -> str:
         return ""
     critical = _intervals((link.machine, (link.begin, link.end)) for link in path)
     blocked = _intervals(
-        (blocked_machine(block), (block.begin, block.end if block.end is not None else timeline.seconds)) for block in timeline.blocks
+        (blocked_machine(block), (block.begin, block.end if block.end is not None else timeline.seconds))
+        for block in timeline.blocks
+        if not block.is_wait
     )
     changed = [row for row in timeline.rows if row.is_changed]
     unchanged = [row for row in timeline.rows if not row.is_changed]
@@ -123,18 +126,27 @@ def steering(timeline: Timeline) -> str:
     )
 
 
+def waits(timeline: Timeline) -> str:
+    """What was waited for because somebody asked for it, the longest first."""
+    return _blocks(timeline, "What it waited for", [block for block in timeline.blocks if block.is_wait])
+
+
 def blocks(timeline: Timeline) -> str:
     """What stood in the way, the longest first."""
-    if not timeline.blocks:
+    return _blocks(timeline, "What blocked", [block for block in timeline.blocks if not block.is_wait])
+
+
+def _blocks(timeline: Timeline, title: str, met: list[Block]) -> str:
+    if not met:
         return ""
-    found = sorted(timeline.blocks, key=lambda block: block.begin - (block.end if block.end is not None else timeline.seconds))
+    found = sorted(met, key=lambda block: block.begin - (block.end if block.end is not None else timeline.seconds))
     rows = "".join(
         f'<tr><td class="n">{_say(block.begin)}</td><td class="n">{_say(block.end) if block.end is not None else "the end"}</td>'
         f'<td class="w">{escape(block.where)}</td><td class="w">{escape(block.what)}</td></tr>'
         for block in found[:ROWS_MAX]
     )
     return (
-        '<section><h2>What blocked</h2><table><thead><tr><th class="n">From</th><th class="n">To</th><th>Where</th><th>What</th></tr>'
+        f'<section><h2>{title}</h2><table><thead><tr><th class="n">From</th><th class="n">To</th><th>Where</th><th>What</th></tr>'
         f"</thead><tbody>{rows}</tbody></table>{more(len(found))}</section>"
     )
 

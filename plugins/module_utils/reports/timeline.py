@@ -90,7 +90,10 @@ class Row:
 
 @dataclass(slots=True)
 class Block:
-    """What prevented something, from its first appearance to its last. `times`: how often it was met."""
+    """What prevented something, from its first appearance to its last. `times`: how often it was met.
+
+    `is_wait`: it was asked for, such as a soak.
+    """
 
     code: str
     what: str
@@ -98,6 +101,7 @@ class Block:
     begin: float
     end: float | None = None
     times: int = 1
+    is_wait: bool = False
 
 
 @dataclass(slots=True)
@@ -122,6 +126,7 @@ class Timeline:
     begin: Event = field(default_factory=dict)
     end: Event = field(default_factory=dict)
     is_plan: bool = False
+    sentences: list[str] = field(default_factory=list)  # what a plan comes to
     rows: list[Row] = field(default_factory=list)
     capacity: list[tuple[float, int, int]] = field(default_factory=list)
     bounds: list[tuple[float, int, int, int]] = field(default_factory=list)
@@ -150,7 +155,8 @@ def _last_run(events: Iterable[Event]) -> list[Event]:
     run: list[Event] = []
     for event in events:
         kind = event.get("kind")
-        if kind == "plan" or (kind == "begin" and [known.get("kind") for known in run] != ["plan"]):
+        is_plan = bool(run) and run[0].get("kind") == "plan" and run[-1].get("kind") != "end"  # it tells of "plan" at its end, too
+        if kind in ("plan", "begin") and not is_plan:
             run = []
         run.append(event)
     return run
@@ -181,11 +187,13 @@ class _Reader:
             self._aim(event, at)
         elif kind == "capacity":
             timeline.capacity.append((at, int(event["available"]), int(event["existing"])))
-        elif kind in ("blocked", "unblocked"):
-            self._block(event, at, is_over=kind == "unblocked")
+        elif kind in ("blocked", "unblocked", "waits", "waited"):
+            self._block(event, at, is_over=kind in ("unblocked", "waited"), is_wait=kind == "waits")
         elif kind == "refused":
             self._refused(event)
         elif kind == "plan":
+            if timeline.is_plan:
+                timeline.sentences.append(str(event.get("text", "")))
             timeline.is_plan = True
         elif kind == "end":
             timeline.end = event
@@ -272,14 +280,14 @@ class _Reader:
                 self._never_made.add(str(event.get("machine", "")))
             self._timeline.refusals[verb, code, text] = self._timeline.refusals.get((verb, code, text), 0) + 1
 
-    def _block(self, event: Event, at: float, *, is_over: bool) -> None:
+    def _block(self, event: Event, at: float, *, is_over: bool, is_wait: bool) -> None:
         code, what, where = (str(event.get(key, "")) for key in ("code", "text", "machine"))
         block = self._blocks.get((code, what, where))
         if is_over:
             if block is not None:
                 block.end = at
         elif block is None:
-            self._blocks[code, what, where] = Block(code, what, where, at)
+            self._blocks[code, what, where] = Block(code, what, where, at, is_wait=is_wait)
         else:
             block.end = None
             block.times += 1

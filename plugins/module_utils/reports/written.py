@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +53,11 @@ class Record:
             if event.kind in METRICS_AT:
                 with suppress(OSError):  # the last one, in `finish`, says what is wrong
                     write(self._metrics_file, self._metrics.text(), METRICS_MODE)
+
+    def draw(self, events: Iterable[Event]) -> None:
+        """What the report is made of instead of what was told so far."""
+        if self._events is not None:
+            self._events = [self._redactor.value(event.as_json()) for event in events]
 
     def finish(self, end: Mapping[str, Any], other_surges: Sequence[tuple[int, timedelta]] = ()) -> list[str]:
         """Write both, and say what could not be written. `end` is the run's last event, in the words that the user is told.

@@ -163,7 +163,7 @@ def test_stalled(options: dict[str, Any], stale: dict[str, Any], what: str) -> N
         what=f"no progress for 10m: {what}",
         where="pool web",
         since=ago(600),
-        forward=f"{AGAIN} once that is removed",
+        forward=f"{AGAIN} once that has changed",
         back="no image from before is on record, so there is none to go back to; what is there goes on serving",
     )
 

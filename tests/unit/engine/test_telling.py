@@ -141,6 +141,22 @@ def test_a_blocker_is_told_when_it_appears_and_when_it_is_gone() -> None:
     ]
 
 
+def test_what_was_asked_for_is_waited_for() -> None:
+    """A soak blocks nothing: kind and summary say so."""
+    listener = Listener()
+    teller = Teller(listener, pool(1))
+    soak = Blocker(code="step", what="step 1 of 3: its machines soak")
+    teller.turn(snapshot(), Decision(blockers=(soak,)), NOW)
+    teller.turn(snapshot(), Decision(), later(2))
+    assert [(event.kind, event.text) for event in listener.events if event.kind in ("waits", "waited", "blocked")] == [
+        ("waits", soak.what),
+        ("waited", soak.what),
+    ]
+    summary = next(event for event in listener.events if event.kind == "summary")
+    assert summary.text.endswith("; waits: step 1 of 3: its machines soak")
+    assert (summary.data["blocked"], summary.data["waiting"]) == (0, 1)
+
+
 def test_what_the_run_is_to_bring_about_is_told_first() -> None:
     """With the bounds that everything after it has to keep, and again when another image is asked for in the midst of the run."""
     listener = Listener()
@@ -255,11 +271,11 @@ def test_actions_refusals_and_the_end_are_told() -> None:
     teller.ended(Stopped(what="stopped: SIGTERM", forward="go on"), "", NOW)
     of_pod = {"verb": "evict", "code": "conflict", "pod": "shop/a"}
     of_node = {"verb": "label", "code": "conflict", "pod": ""}
-    of_end = {"code": "stopped", "what": "stopped: SIGTERM", "where": "", "since": "", "forward": "go on", "back": ""}
+    of_end = {"code": "stopped", "pending": "", "what": "stopped: SIGTERM", "where": "", "since": "", "forward": "go on", "back": ""}
     assert listener.events == [
         Event(at=NOW, kind="create", machine="web-2-aaaaa", text="3 exist < ceiling 4", data={"slot": 2, "failure_domain": "az1"}),
         Event(at=NOW, kind="refused", machine="m1", text="evict: changed", data=of_pod),
         Event(at=NOW, kind="refused", machine="m2", text="label: changed", data=of_node),
-        Event(at=NOW, kind="end", text="done", data={"code": "ok"}),
+        Event(at=NOW, kind="end", text="done", data={"code": "ok", "pending": ""}),
         Event(at=NOW, kind="end", text="stopped: SIGTERM", data=of_end),
     ]

@@ -28,6 +28,14 @@ EVENTS: list[dict[str, Any]] = [
         "machine": "node web-0-aaaaa",
         "text": "PDB shop/cart can never allow an eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)",
     },
+    {
+        "at": "2026-11-21T04:04:02Z",
+        "kind": "waits",
+        "machine": "",
+        "text": "step 1 of 3: its machines soak until 2026-11-21T04:14:02Z; nothing is wrong",
+        "code": "step",
+    },
+    {"at": "2026-11-21T04:14:02Z", "kind": "waited", "machine": "", "text": "not shown: what comes of it is", "code": "step"},
     {"at": "2026-11-21T04:17:02Z", "kind": "quarantine", "machine": "web-0-aaaaa", "text": "1 pod left (cart-0)"},
     {"at": "2026-11-21T05:17:02Z", "kind": "end", "machine": "", "text": "not drained: web-0-aaaaa"},
     {
@@ -47,6 +55,8 @@ STORY = """\
    2m1s  web-0-aaaaa          drain     outdated; 4 available > floor 3
    2m2s  web-0-aaaaa          BLOCKED   PDB shop/cart can never allow an
            eviction: it wants 2 of 2 pods healthy (pod shop/cart-0)
+   4m2s  waits: step 1 of 3: its machines soak until 2026-11-21T04:14:02Z;
+           nothing is wrong
   17m2s  web-0-aaaaa          SET ASIDE 1 pod left (cart-0)
   1h17m  end: not drained: web-0-aaaaa
   1h17m  == 1/3 done, 3 available, 1 set aside, about 9m left; blocked: PDB

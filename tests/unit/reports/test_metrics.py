@@ -58,6 +58,26 @@ def test_a_run_that_failed_keeps_the_time_of_the_last_success() -> None:
     assert SUCCESS not in {name for name, _labels in samples(metrics_of(roll()).text())}
 
 
+def test_a_pending_end_is_neither_a_failure_nor_a_success() -> None:
+    """A pool that stays paused shows in the age of its last success, and in a value of its own."""
+    before = metrics_of(provision(3)).text()
+    events = provision(3)
+    found = samples(metrics_of([*events[:-1], {**events[-1], "pending": "paused"}], before).text())
+    assert (found["run_success", ()], found["run_pending", ()]) == (0, 1)
+    assert "run_failure" not in {name for name, _labels in found}
+    assert found[SUCCESS, ()] == samples(before)[SUCCESS, ()]
+
+
+def test_what_is_waited_for_is_counted_beside_what_blocks() -> None:
+    """An alert on blockers does not ring for a soak."""
+    wait = {"at": "2026-11-21T04:00:00Z", "kind": "waits", "machine": "", "text": "soaks", "code": "step"}
+    found = samples(metrics_of([wait]).text())
+    assert found["run_waiting", (("code", "step"),)] == 1
+    assert "run_blocked" not in {name for name, _labels in found}
+    over = {**wait, "kind": "waited"}
+    assert "run_waiting" not in {name for name, _labels in samples(metrics_of([wait, over]).text())}
+
+
 def test_a_run_under_way() -> None:
     """Seen from outside: it is in progress, and says nothing of its end."""
     events = provision(3)

@@ -131,11 +131,50 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def ended(**end: str) -> list[dict[str, Any]]:
+    """A run that found nothing to do within a second."""
+    events = [event for event in provision(1) if event["kind"] != "end"]
+    first = {**events[0], "at": events[-1]["at"]}
+    capacity = {"at": first["at"], "kind": "capacity", "machine": "", "text": "", "available": 3, "existing": 3}
+    return [first, capacity, {"at": first["at"], "kind": "end", "machine": "", "text": "", "code": "ok", **end}]
+
+
+def test_a_pending_end_is_not_called_done() -> None:
+    """And says what is left, with the command that goes on."""
+    reader = Reader(page(read(ended(pending="paused by ana: 3 machines are not as asked for; to go on: ansible localhost"))))
+    assert reader.texts["span"][0] == "pending"
+    assert "paused by ana: 3 machines are not as asked for; to go on: ansible localhost" in reader.texts["dd"]
+
+
+def test_a_run_of_no_length_has_its_capacity_drawn() -> None:
+    """From one edge of the picture to the other."""
+    shapes = [value for tag, name, value in Reader(page(read(ended()))).attributes if (tag, name) == ("path", "d")]
+    assert any(shape.endswith("H10000") for shape in shapes), shapes
+
+
+def test_what_was_waited_for_is_no_blocker() -> None:
+    """A soak was asked for."""
+    soak = {"at": ended()[0]["at"], "kind": "waits", "machine": "", "text": "step 1 of 3: its machines soak", "code": "step", "since": ""}
+    reader = Reader(page(read([ended()[0], soak, *ended()[1:]])))
+    assert "What it waited for" in reader.texts["h2"]
+    assert "What blocked" not in reader.texts["h2"]
+
+
+def test_a_plan_shows_what_it_comes_to() -> None:
+    """Sentences that stand behind its steps do not begin a new run."""
+    events = provision(2)
+    at = {"at": events[-1]["at"], "kind": "plan", "machine": ""}
+    plan = [{**at, "at": events[0]["at"], "text": "nothing is changed"}, *events[:-1], {**at, "text": "takes 5m (p50)"}, events[-1]]
+    reader = Reader(page(read(plan)))
+    assert "takes 5m (p50)" in reader.texts["li"]
+    assert sum(text.startswith("web-") for text in reader.texts["th"]) == 2
+
+
 @pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
 def test_colours_can_be_told_from_the_page(scheme: str) -> None:
     """WCAG: 4.5 to 1 for texts, 3 to 1 for bars."""
     colours = dict(re.findall(r"--([a-z]+):(#[0-9a-f]+)\b", scheme))
-    texts = {name: contrast(colours[name], colours["page"]) for name in ("ink", "soft", "accent", "good", "bad")}
+    texts = {name: contrast(colours[name], colours["page"]) for name in ("ink", "soft", "accent", "good", "bad", "detach")}
     assert {name: ratio for name, ratio in texts.items() if ratio < 4.5} == {}
     steps = ("create", "boot", "join", "soak", "drain", "detach", "delete", "trouble", "aside", "held")
     assert {name: ratio for name in steps if (ratio := contrast(colours[name], colours["page"])) < 3} == {}

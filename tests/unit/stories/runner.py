@@ -48,6 +48,7 @@ VERBS = {
     "cordon": "cordon",
     "uncordon": "uncordon",
     "blocked": "blocked",
+    "waits": "waits",
     "refused": "refused",
     "release": "release",
     "steering": "asked",
