@@ -73,7 +73,7 @@ class Turn:
         self.pods_left = len(draining)
         self.left = drain.allowances(snapshot.budgets, snapshot.evictions, draining) if draining else {}
         # A ready kubelet whose VM is in no list: the list is wrong (a cell that is down leaves its servers out).
-        self._unlisted = {node.name for node in snapshot.nodes.values() if node.ready and node.chosen is None}
+        self._unlisted = {node.name for node in snapshot.nodes.values() if node.ready and node.chosen is None} - snapshot.deleted
         self.existing += len(self._unlisted)
         self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted)
         self.old = sum(len(census.outdated[kind]) for kind in STAYING)

@@ -111,17 +111,17 @@ class Machines:
         """The name of the machine a node belongs to, or belonged to."""
         return self._owner_of.get(node, node)
 
-    def ownerless(self, listed_at: datetime | None, vacated: Collection[str]) -> dict[str, Node]:
+    def ownerless(self, listed_at: datetime | None, names: Collection[str]) -> dict[str, Node]:
         """Nodes of ours whose VM is in no list that was begun after the node was seen.
 
-        Ours by label, matched earlier, or named like a machine in `vacated`, which an earlier run deleted.
+        Ours by label, matched earlier, or named like one of the machines `names`, whose VM was deleted before its node was seen.
         """
         if listed_at is None or len(self._node_of) == len(self._nodes):
             return {}
         taken = set(self._node_of.values())
 
         def is_ours(node: Node) -> bool:
-            return node.pool == self._pool or node.name in self._owner_of or machine_of(node.name) in vacated
+            return node.pool == self._pool or node.name in self._owner_of or machine_of(node.name) in names
 
         return {
             name: node

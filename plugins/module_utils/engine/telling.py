@@ -162,7 +162,8 @@ class Teller:
         """There are to be so many machines from now on."""
         if self._pool is not None and self._pool.replicas != replicas:
             self._pool = replace(self._pool, replicas=replicas)
-            self._tell(Event(at=now, kind="scale", text=f"{replicas} machines", data=_wanted(self._pool)))
+            if self._has_begun:  # else the first line says it
+                self._tell(Event(at=now, kind="scale", text=f"{replicas} machines", data=_wanted(self._pool)))
 
     def ended(self, failure: FleetError | None, pending: str, now: datetime) -> None:
         """The run is over; `pending` says why it leaves machines that are not as asked for."""

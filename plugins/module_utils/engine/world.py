@@ -37,6 +37,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import GateLook, Question
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import machine_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import EvictionTry, Look
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot, Troubles
@@ -75,6 +76,8 @@ class World:
         self.troubles = Troubles()
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
+        self._deleted: set[str] = set()  # ids of VMs whose delete this run sent, and the cloud took
+        self._ended: set[str] = set()  # names of VMs that were deleted, and are in no list any more
         self._leftovers: tuple[Leftover, ...] = ()
         self._cleared: set[str] = set()  # ids, which are never given again: a list may have been begun before the answer
         self._machines = Machines(pool)
@@ -102,6 +105,9 @@ class World:
         for vm in listing.vms:
             old = before.get(vm.id)
             kept[vm.id] = old if old == vm and old is not None else vm
+        gone = [before[key] for key in before.keys() - kept.keys()]
+        self._ended.update(vm.name for vm in gone if vm.status == vm_states.DELETING or vm.id in self._deleted)
+        self._ended.difference_update(vm.name for vm in kept.values() if vm.id not in before)
         self._vms = kept
         if self._gates:  # a machine that is made again under the same name is asked about anew
             there = {vm.name for vm in kept.values()}
@@ -149,6 +155,8 @@ class World:
         if sent is None:
             return
         sent.answered_at = now
+        if isinstance(sent.action, Delete):
+            self._deleted.add(sent.action.machine.vm.id)
         if isinstance(sent.action, Clear):
             self._cleared.add(sent.action.leftover.id)
             self._leftovers = self._without_cleared(self._leftovers)
@@ -243,12 +251,18 @@ class World:
         view = self.view
         machines, half_owned = self._machines.join(self._overlay(), now)
         tokens = view.tokens if view is not None else ()
+        nodes = view.nodes if view is not None else {}
+        if self.has_cloud:
+            nodes = self._machines.ownerless(self.listed_at, self._ended | record.vacated.keys())
         return Snapshot(
             at=now,
             began_at=self.began_at,
             machines=machines,
             creating=self._creating(),
-            nodes=self._machines.ownerless(self.listed_at, record.vacated) if self.has_cloud else view.nodes if view is not None else {},
+            nodes=nodes,
+            deleted={name for name in nodes if {self._machines.owner_of(name), machine_of(name)} & self._ended}
+            if self._ended
+            else frozenset(),
             budgets=view.budgets if view is not None else {},
             evictions=self._living_evictions(),
             looks=self._looks,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -44,6 +45,7 @@ class Snapshot:
     """One world. Only things of the pool (and, for `node_drain`, the nodes asked for); immutable, shared freely.
 
     `nodes` are Nodes with our pool label that match no VM, and in a pool without a cloud all that were asked for.
+    `deleted` names those of `nodes` whose VM was deleted, so that it cannot be in a list by mistake only.
     `half_owned` carry one of our marks only: they are counted as existing, reported, and never touched.
     `stale` maps a source ("cloud", "cluster") to the instant since when it gave no new facts.
     `busy` holds the keys of calls in flight beside those laid over machines.
@@ -54,6 +56,7 @@ class Snapshot:
     machines: Mapping[str, Machine] = field(default_factory=dict)
     creating: tuple[Creating, ...] = ()
     nodes: Mapping[str, Node] = field(default_factory=dict)
+    deleted: AbstractSet[str] = frozenset()
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     evictions: Mapping[str, EvictionTry] = field(default_factory=dict)  # by pod UID
     looks: Mapping[str, Look] = field(default_factory=dict)  # the last direct read of a node, by its name

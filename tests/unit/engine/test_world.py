@@ -186,6 +186,33 @@ def test_a_node_delete_is_settled_when_the_node_is_gone() -> None:
     assert seen(heard(world, later(1))).is_settled
 
 
+@pytest.mark.parametrize(
+    ("status", "is_ours", "expected"),
+    [
+        pytest.param(vm_states.RUNNING, True, {"m1"}, id="this run deleted it"),
+        pytest.param(vm_states.DELETING, False, {"m1"}, id="it was being deleted when it was seen last"),
+        pytest.param(vm_states.RUNNING, False, set(), id="nobody knows why it is in no list: a cell may be down"),
+    ],
+)
+def test_whose_vm_is_gone_for_good(status: str, is_ours: bool, expected: set[str]) -> None:
+    """Its node may go, though its kubelet speaks for some seconds more."""
+    world = known([vm("m1", status=status, system_uuid="1")], [node("m1", system_uuid="1")])
+    if is_ours:
+        world.answered(world.send(Delete(machine("m1"), "surplus and never ready"), "m1", ago(20)), ago(19))
+    heard(world, ago(10), nodes=[node("m1", system_uuid="1")])
+    assert seen(world).deleted == expected
+
+
+def test_a_node_that_joins_after_its_vm_was_deleted_is_ours() -> None:
+    """It was on its way when the VM went, and nobody has labelled it."""
+    world = known([vm("web-0-aaaaa")])
+    world.answered(world.send(Delete(machine("web-0-aaaaa"), "surplus and never ready"), "web-0-aaaaa", ago(20)), ago(19))
+    heard(world, ago(10))
+    heard(world, ago(5), nodes=[node("web-0-aaaaa.example.com", pool="")])
+    heard(world, ago(2), nodes=[node("web-0-aaaaa.example.com", pool="")])
+    assert (list(seen(world).nodes), seen(world).deleted) == (["web-0-aaaaa.example.com"], {"web-0-aaaaa.example.com"})
+
+
 def test_views_only_move_forward() -> None:
     """A list or a view that is older than the newest changes nothing: a stale replica can't bring a machine back."""
     world = heard(known(), ago(10), (vm("m1"),), (node("m1"),))
