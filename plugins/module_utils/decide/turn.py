@@ -261,13 +261,12 @@ class Turn:
     # ------------------------------------------------------------------------------------------------------------------
     def decision(self) -> Decision:
         """What this turn found, without a judgement on whether all is done."""
-        tally = self.census.tally(creating=len(self.snapshot.creating), existing=self.existing, pods_left=self.pods_left)
         busy = self.snapshot.busy
         return Decision(
             actions=tuple(action for action in self.actions if not busy or key_of(action) not in busy),
             blockers=tuple(self.blockers),
             wake_at=self.wake_at,
-            tally=tally,
+            tally=self.census.tally(creating=len(self.snapshot.creating), existing=self.existing, pods_left=self.pods_left),
             record=self.record,
         )
 
