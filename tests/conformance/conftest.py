@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.tests.conformance.harness import (
     ClusterHarness,
     LockHarness,
 )
+from ansible_collections.immutable.fleet.tests.conformance.on_haproxy import dynamic_servers, slots
 from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import Kubernetes
 from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
@@ -39,6 +40,7 @@ KUBERNETES = pytest.param(Kubernetes, id="kubernetes", marks=KUBERNETES_MARKS)
 CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 BALANCERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+BALANCERS += [pytest.param(make, id=f"haproxy-{make.__name__}", marks=pytest.mark.lab) for make in (dynamic_servers, slots)]
 
 
 @pytest.fixture(params=CLOUDS)

@@ -5,12 +5,12 @@ Promises: nothing is written outside the lab's directory, no service of the mach
 fetched again. Needs apt (as root or by sudo, only to download) and a C compiler for uwsgi.
 """
 
-import os
 import re
 import shutil
 import sys
 from pathlib import Path
 
+from ..debian import unpack_packages
 from ..processes import LabError, Progress, run
 from .site import Site
 
@@ -47,24 +47,13 @@ def install(site: Site, say: Progress) -> None:
 
 
 def unpack(site: Site) -> None:
-    """Downloads the packages with what the machine lacks of their dependencies, and unpacks them."""
-    archives = site.home / "debs"
-    (archives / "partial").mkdir(parents=True, exist_ok=True)
-    apt = [] if os.getuid() == 0 else ["sudo"]
-    apt += ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    if not any(Path("/var/lib/apt/lists").glob("*Packages*")):
-        run([*apt, "update"])
-    options = ["-y", "--no-install-recommends", "--download-only", f"-oDir::Cache::archives={archives}/"]
-    run([*apt, "install", *options, *PACKAGES])
-    for archive in sorted(archives.glob("*.deb")):
-        if not archive.name.startswith(NOT_NEEDED):
-            run(["dpkg", "-x", archive, site.root])
+    """The packages, and Erlang made to live where it was unpacked."""
+    unpack_packages(PACKAGES, site.root, leave_out=NOT_NEEDED)
     # Debian's erl hard-codes its ROOTDIR and ignores $ERL_ROOTDIR
     erlang = "usr/lib/erlang"
     for script in [*site.root.glob(f"{erlang}/bin/*"), *site.root.glob(f"{erlang}/erts-*/bin/*")]:
         if script.name in ("erl", "start"):
             script.write_text(script.read_text().replace(f"ROOTDIR=/{erlang}", f"ROOTDIR={site.root}/{erlang}"))
-    shutil.rmtree(archives)
     (site.root / ".done").touch()
 
 

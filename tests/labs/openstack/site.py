@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..debian import libraries
 from ..home import home, port_base
 
 IP = "127.0.0.1"
@@ -99,8 +100,7 @@ class Site:
     @property
     def libraries(self) -> dict[str, str]:
         """Finds the unpacked libraries that a plain machine lacks (liburing.so.2 and libaio.so.1 for MariaDB)."""
-        found = [str(folder) for where in ("usr/lib", "lib") for folder in sorted(self.root.glob(f"{where}/*-linux-gnu"))]
-        return {"LD_LIBRARY_PATH": ":".join(found)}
+        return libraries(self.root)
 
     @property
     def driver_environment(self) -> dict[str, str]:

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs from Debian packages that are downloaded and unpacked, not installed: no service of the machine is touched."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from .processes import run
+
+
+def unpack_packages(packages: Iterable[str], root: Path, *, leave_out: tuple[str, ...] = ()) -> None:
+    """The packages, with what the machine lacks of their dependencies, below `root`.
+
+    `leave_out`: begins of names of dependencies. Needs apt, as root or by sudo.
+    """
+    archives = root.with_name("debs")
+    (archives / "partial").mkdir(parents=True, exist_ok=True)
+    apt = [] if os.getuid() == 0 else ["sudo"]
+    apt += ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    if not any(Path("/var/lib/apt/lists").glob("*Packages*")):
+        run([*apt, "update"])
+    options = ["-y", "--no-install-recommends", "--download-only", f"-oDir::Cache::archives={archives}/"]
+    run([*apt, "install", *options, *packages])
+    for archive in sorted(archives.glob("*.deb")):
+        if not archive.name.startswith(leave_out):
+            run(["dpkg", "-x", archive, root])
+    shutil.rmtree(archives)
+
+
+def libraries(root: Path) -> dict[str, str]:
+    """Finds the unpacked libraries that a plain machine lacks, as environment variables."""
+    found = [str(folder) for where in ("usr/lib", "lib") for folder in sorted(root.glob(f"{where}/*-linux-gnu"))]
+    return {"LD_LIBRARY_PATH": ":".join(found)}
