@@ -83,6 +83,7 @@ class Cloud(Protocol):
     def delete(self, vm: Vm) -> None:
         """Ask for deletion of the VM and of what was made for it. One that is gone already is success.
 
+        Where a deletion has steps, each call takes one, and the list says by `delete_again` when the next is due.
         What the cloud itself leaves behind is a leftover of a list after the VM's end, to be cleared.
         """
 

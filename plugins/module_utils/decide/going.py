@@ -61,13 +61,19 @@ def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Al
             continue  # an answer is on its way
         if machine.vm.status == vm_states.DELETING:
             deadline = (machine.emptied_at or snapshot.at) + policy.delete_timeout
-            _until(turn, machine, deadline, snapshot.at, "the cloud still deletes the VM")
+            _until(turn, machine, deadline, snapshot.at, _still_deleted(machine))
+            if machine.vm.delete_again and rests_on_cloud:
+                turn.actions.append(Delete(machine, "the next step of its deletion"))
         elif machine.node is None:
             if rests_on_cloud and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
                 turn.actions.append(Delete(machine, "has no node, so nothing runs on it"))
         else:
             _before_delete(turn, machine, machine.node, snapshot, pool, left)
     return turn
+
+
+def _still_deleted(machine: Machine) -> str:
+    return "the cloud still deletes the VM" + (f": {machine.vm.fault}" if machine.vm.fault else "")
 
 
 def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot, pool: Pool, left: drain.Allowances) -> None:

@@ -208,7 +208,7 @@ class World:
             return sent.name in vm_names
         if isinstance(action, Delete):  # by id: two VMs may have one name
             vm = self._vms.get(action.machine.vm.id)
-            return vm is None or vm.status == vm_states.DELETING
+            return vm is None or (vm.status == vm_states.DELETING and not vm.delete_again)
         if isinstance(action, Choose):  # a node may have another name than its VM
             chosen = action.machine.node
             node = nodes.get(chosen.name) if chosen is not None else None

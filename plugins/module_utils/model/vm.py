@@ -35,9 +35,10 @@ class Vm:
     provider_id: str = ""  # as the cloud's Kubernetes integration writes it into the Node
     system_uuid: str = ""
     addresses: tuple[str, ...] = ()
-    fault: str = ""  # the cloud's words, when status is ERROR
+    fault: str = ""  # the cloud's words, when status is ERROR, or a deletion stands still
     attempt: int = 1
     running_since: datetime | None = None  # when building ended; None while it builds, and where the cloud does not tell
+    delete_again: bool = False  # DELETING, and no further by itself: where a deletion has steps, the next begins with another call
 
     @property
     def is_ours(self) -> bool:

@@ -82,6 +82,16 @@ def pushed(subject: Machine, **world: Any) -> going.Push:
         pytest.param(leaving(), {"looks": {"m1": look(5)}, "stale": {"cloud": ago(61)}}, [], id="no delete that rests on a silent cloud"),
         pytest.param(leaving(status=vm_states.DELETING), {}, [], id="the cloud deletes it: waited for"),
         pytest.param(
+            leaving(status=vm_states.DELETING, delete_again=True),
+            {},
+            ["delete m1: the next step of its deletion"],
+            id="a deletion that has steps: the next one",
+        ),
+        pytest.param(leaving(status=vm_states.DELETING, delete_again=True, deleting=True), {}, [], id="a step in flight: its answer first"),
+        pytest.param(
+            leaving(status=vm_states.DELETING, delete_again=True), {"stale": {"cloud": ago(99)}}, [], id="a step rests on news of the cloud"
+        ),
+        pytest.param(
             machine("m1", OLD, BOOTING, status=vm_states.RUNNING),
             {},
             ["delete m1: has no node, so nothing runs on it"],
@@ -124,6 +134,12 @@ OVER = {"began_at": ago(200), "policy": {"timeout": timedelta(seconds=60)}}
         pytest.param(STUCK, OVER, [("m1", "1 pod left (a), terminating")], id="drain"),
         pytest.param(leaving(attachments=("v",), emptied_at=ago(50)), {}, [("m1", "1 volumes still attached")], id="detach"),
         pytest.param(leaving(status=vm_states.DELETING, emptied_at=ago(40)), {}, [("m1", "the cloud still deletes the VM")], id="delete"),
+        pytest.param(
+            leaving(status=vm_states.DELETING, emptied_at=ago(40), fault="a disk is attached"),
+            {},
+            [("m1", "the cloud still deletes the VM: a disk is attached")],
+            id="delete that stands still: with its reason",
+        ),
     ],
 )
 def test_what_takes_too_long_is_overdue(subject: Machine, world: dict[str, Any], expected: list[tuple[str, str]]) -> None:

@@ -141,6 +141,7 @@ def test_a_call_is_settled_by_the_fact_it_makes(action: Action, before: Node, af
     [
         pytest.param((vm("m1"),), False, id="the list still shows it running"),
         pytest.param((vm("m1", status=vm_states.DELETING),), True, id="the cloud deletes it"),
+        pytest.param((vm("m1", status=vm_states.DELETING, delete_again=True),), False, id="its deletion has steps, and the list is as old"),
         pytest.param((), True, id="it is gone"),
     ],
 )
