@@ -30,7 +30,7 @@ SDKS = tuple(line for line in (ROOT / "requirements.txt").read_text(encoding="ut
 OLDEST_SDKS = tuple(sdk.replace(">=", "==") for sdk in SDKS)
 SAY_VERSIONS = """
 import importlib.metadata, platform
-found = [f"{name} {importlib.metadata.version(name)}" for name in ("ansible-core", "openstacksdk", "kubernetes")]
+found = [f"{name} {importlib.metadata.version(name)}" for name in ("ansible-core", "openstacksdk", "kubernetes", "pyvmomi")]
 print(f"Python {platform.python_version()}", *found, sep=", ")
 """
 

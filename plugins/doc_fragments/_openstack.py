@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Twin of entry/specs.py, OPENSTACK."""
+    """Twin of entry/cloud_specs.py, OPENSTACK."""
 
     DOCUMENTATION = r"""
 options:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Twin of entry/specs.py, SIMULATED."""
+    """Twin of entry/cloud_specs.py, SIMULATED."""
 
     DOCUMENTATION = r"""
 options:

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - immutable.fleet._attributes
   - immutable.fleet._attributes.reads
   - immutable.fleet._openstack
+  - immutable.fleet._vsphere
   - immutable.fleet._simulated
   - immutable.fleet._kubernetes
 options:

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.tests.conformance.harness import (
 from ansible_collections.immutable.fleet.tests.conformance.on_haproxy import dynamic_servers, slots
 from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import Kubernetes
 from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
+from ansible_collections.immutable.fleet.tests.conformance.on_vsphere import Vsphere
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
 
 
@@ -33,6 +34,7 @@ CLOUDS: list[object] = [
     pytest.param(in_memory, id="memory"),
     pytest.param(in_file, id="file"),
     pytest.param(OpenStack, id="openstack", marks=OPENSTACK_MARKS),
+    pytest.param(Vsphere, id="vsphere", marks=pytest.mark.lab),
 ]
 # The lab's client keeps a connection per thread and closes none.
 KUBERNETES_MARKS = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::ResourceWarning")]

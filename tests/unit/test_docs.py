@@ -9,6 +9,7 @@ from pathlib import Path
 from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import Spec
 from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, control
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.metrics import HELP
 
@@ -50,6 +51,6 @@ def test_every_command_is_one_that_the_module_takes() -> None:
         assert ("kubernetes" in given) != ("simulated" in given), given
 
 
-def needs_of(spec: specs.Spec) -> list[tuple[str, list[str]]]:
+def needs_of(spec: Spec) -> list[tuple[str, list[str]]]:
     """Which options a state needs."""
     return [(state, names) for _option, state, names in spec.conditions["required_if"]]

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import Spec
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import Stops
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
@@ -49,7 +50,7 @@ class AnsibleFace(Protocol):
 class Face:
     """One module's answering side: who is told while it works, why it should stop, what it says at the end."""
 
-    def __init__(self, module: AnsibleFace, spec: specs.Spec) -> None:
+    def __init__(self, module: AnsibleFace, spec: Spec) -> None:
         self._module = module
         self._redactor = Redactor(specs.secrets_of(module.params, spec.options))
         self.reporter: Reporter = Silence()
@@ -122,7 +123,7 @@ class Face:
 
 
 @contextmanager
-def reporting(module: AnsibleFace, spec: specs.Spec) -> Iterator[Face]:
+def reporting(module: AnsibleFace, spec: Spec) -> Iterator[Face]:
     """Within it errors may fly; behind it the module has answered and the process ends."""
     face = Face(module, spec)
     failure: FleetError | None = None

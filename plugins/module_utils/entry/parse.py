@@ -70,7 +70,7 @@ class DrainRequest:
 
 def pool_request(params: Params) -> PoolRequest:
     """The request of `node_pool`. Raises `Invalid`."""
-    exactly_one(params, "openstack", "simulated")
+    exactly_one(params, "openstack", "vsphere", "simulated")
     _needs_a_cluster(params)
     _rules_need_a_cluster(params)
     is_absent = params["state"] == "absent"
@@ -103,11 +103,11 @@ def pool_request(params: Params) -> PoolRequest:
 
 def info_request(params: Params) -> InfoRequest:
     """The request of `node_pool_info`. Raises `Invalid`."""
-    exactly_one(params, "openstack", "simulated")
-    provider = params.get("openstack") or params.get("simulated") or {}
+    exactly_one(params, "openstack", "vsphere", "simulated")
+    provider = params.get("openstack") or params.get("vsphere") or params.get("simulated") or {}
     return InfoRequest(
         pool=Pool(name=pool_name(params["name"]), replicas=0, revision=revision_of({})),
-        is_described=bool(provider.get("image") or provider.get("image_properties")),
+        is_described=any(provider.get(option) for option in ("image", "image_properties", "template")),
         user_data=params["user_data"] or "",
     )
 

@@ -10,133 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import env_fallback
 
-Options = dict[str, dict[str, Any]]
-
-
-class Spec:
-    """Options with the conditions between them. Specs add up; an option that two of them declare is a mistake of ours."""
-
-    def __init__(self, options: Options, **conditions: list[Any]) -> None:
-        """`conditions` are those of AnsibleModule: mutually_exclusive, required_one_of, required_if, ..."""
-        self.options = options
-        self.conditions = conditions
-
-    def __add__(self, other: Spec) -> Spec:
-        """Both."""
-        doubled = self.options.keys() & other.options.keys()
-        if doubled:
-            raise ValueError(f"declared twice: {sorted(doubled)}")
-        names = self.conditions.keys() | other.conditions.keys()
-        joined = {name: [*self.conditions.get(name, []), *other.conditions.get(name, [])] for name in names}
-        return Spec({**self.options, **other.options}, **joined)
-
-    def create_module(self) -> AnsibleModule:
-        """The parameters, checked for type and presence; every module of ours supports check mode."""
-        return AnsibleModule(argument_spec=self.options, supports_check_mode=True, **self.conditions)
-
-
-def _text(**more: Any) -> dict[str, Any]:
-    return {"type": "str", **more}
-
-
-def _texts(**more: Any) -> dict[str, Any]:
-    return {"type": "list", "elements": "str", **more}
-
-
-def _from_environment(variable: str, **more: Any) -> dict[str, Any]:
-    return _text(fallback=(env_fallback, [variable]), **more)
-
-
-# --- simulated -------------------------------------------------------------------------------------------------------
-
-SIMULATED = Spec(
-    {
-        "simulated": {
-            "type": "dict",
-            "options": {
-                "world": {"type": "path", "required": True},
-                "image": _text(),
-                "flavor": _text(),
-                "networks": _texts(),
-            },
-        },
-    },
-)
-
-# --- openstack: connection as in openstack.cloud, template as in openstack.cloud.server -------------------------------
-
-OPENSTACK_CONNECTION: Options = {
-    "cloud": _from_environment("OS_CLOUD"),
-    "auth": {
-        "type": "dict",
-        "options": {
-            "auth_url": _text(),
-            "username": _text(),
-            "user_id": _text(),
-            "password": _text(no_log=True),
-            "user_domain_name": _text(),
-            "user_domain_id": _text(),
-            "project_name": _text(),
-            "project_id": _text(),
-            "project_domain_name": _text(),
-            "project_domain_id": _text(),
-            "domain_name": _text(),
-            "domain_id": _text(),
-            "system_scope": _text(),
-            "application_credential_id": _text(),
-            "application_credential_name": _text(),
-            "application_credential_secret": _text(no_log=True),
-            "token": _text(no_log=True),
-            "passcode": _text(no_log=True),
-        },
-    },
-    "auth_type": _text(),
-    "region_name": _text(),
-    "interface": _text(choices=["admin", "internal", "public"], default="public", aliases=["endpoint_type"]),
-    "validate_certs": {"type": "bool", "aliases": ["verify"]},
-    "ca_cert": {"type": "path", "aliases": ["cacert"]},
-    "client_cert": {"type": "path", "aliases": ["cert"]},
-    "client_key": {"type": "path", "no_log": False, "aliases": ["key"]},
-}
-
-OPENSTACK_TEMPLATE: Options = {
-    "image": _text(),
-    "image_properties": {"type": "dict"},
-    "flavor": _text(),
-    "networks": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "network": _text(),
-            "subnet": _text(),
-            "fixed_ips": _texts(),
-            "security_groups": _texts(),
-            "port_security": {"type": "bool"},
-        },
-    },
-    "security_groups": _texts(),
-    "key_name": _text(),
-    "server_group": _text(),
-    "server_group_policy": _text(
-        choices=["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"],
-        default="soft-anti-affinity",
-    ),
-    "config_drive": {"type": "bool", "default": False},
-    "boot_volume": {
-        "type": "dict",
-        "options": {
-            "size": {"type": "int", "required": True},
-            "type": _text(),
-            "delete_on_termination": {"type": "bool", "default": True},
-        },
-    },
-    "metadata": {"type": "dict", "aliases": ["meta"]},
-    "tags": _texts(),
-}
-
-OPENSTACK = Spec({"openstack": {"type": "dict", "options": {**OPENSTACK_CONNECTION, **OPENSTACK_TEMPLATE}}})
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.cloud_specs import OPENSTACK, SIMULATED, VSPHERE
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import Options, Spec
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import from_environment as _from_environment
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import text as _text
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import texts as _texts
 
 # --- kubernetes: as in kubernetes.core ---------------------------------------------------------------------------------
 
@@ -342,11 +222,12 @@ WORLD = Spec(
     },
 )
 
-_PROVIDER = {"mutually_exclusive": [("openstack", "simulated")], "required_one_of": [("openstack", "simulated")]}
+PROVIDERS = ("openstack", "vsphere", "simulated")
+_PROVIDER = {"mutually_exclusive": [PROVIDERS], "required_one_of": [PROVIDERS]}
 _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
 
-NODE_POOL = POOL + STRATEGY + DRAIN + OPENSTACK + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
-NODE_POOL_INFO = INFO + OPENSTACK + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
+NODE_POOL = POOL + STRATEGY + DRAIN + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
+NODE_POOL_INFO = INFO + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
 NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)
 

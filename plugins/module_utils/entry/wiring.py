@@ -17,7 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Lock
 
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
@@ -40,20 +40,31 @@ class Kit:
 
 
 def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta) -> Kit:
-    """What a pool needs. Changes nothing (OpenStack is being listed already); raises `Invalid` and `LibraryMissing`."""
+    """What a pool needs. Changes nothing (the cloud is being listed already); raises `Invalid` and `LibraryMissing`."""
     if params["simulated"] is not None:
         return _simulated_pool(params, pool, user_data)
-    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
-    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.first_look import FirstLook
 
     runtime = ThreadsRuntime()
-    options = parse_options(params["openstack"], user_data)
     # The list runs while the cluster's library is imported: first things first.
-    cloud = FirstLook(OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=runtime.now))
+    cloud = FirstLook(_cloud(params, pool, user_data, call_timeout, runtime.now))
     if params["kubernetes"] is None:
         return Kit(Ports(cloud=cloud), runtime)
     return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
+
+
+def _cloud(params: Params, pool: Pool, user_data: str, call_timeout: timedelta, now: Callable[[], datetime]) -> Cloud:
+    """The adapter of the provider that was given, which makes no call yet."""
+    if params.get("vsphere") is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import options as vsphere
+        from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
+
+        parsed = vsphere.parse_options(params["vsphere"], user_data)
+        return VsphereCloud(pool.name, parsed, failure_domains=pool.failure_domains, call_timeout=call_timeout, now=now)
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
+
+    return OpenStackCloud(pool.name, parse_options(params["openstack"], user_data), call_timeout=call_timeout, now=now)
 
 
 def pool_lock(params: Params) -> tuple[Lock, Callable[[], Mapping[str, str]], datetime]:

@@ -22,6 +22,13 @@ REVISION = PREFIX + ".revision"
 FIELD = PREFIX + ".field."  # + name of the revision's field: what it was made of, for --diff
 CREATED_AT = PREFIX + ".created_at"
 ATTEMPT = PREFIX + ".attempt"
+ADDRESSES = PREFIX + ".addresses"  # static ones that were given to the machine, by interface, with commas between
+FAILURE_DOMAIN = PREFIX + ".failure_domain"  # where the cloud has no word of its own for it
+ALL = PREFIX + ".marks"  # one text with all of the above, as JSON, where each key that a list reads has its price
+
+# On golden images: what is in them.
+IMAGE_DIGEST = PREFIX + ".image.digest"
+IMAGE_VERSION = PREFIX + ".image.version"
 
 # On Kubernetes objects: labels and annotations.
 NODE_POOL = PREFIX + "/pool"  # label
@@ -88,3 +95,9 @@ def machine_of(node: str) -> str:
 def tag(key: str, value: object) -> str:
     """A mark as a tag, for clouds whose tags are plain strings."""
     return f"{key}={value}"
+
+
+def noted(text: str) -> dict[str, str]:
+    """`{key: value}` of the marks in a text for people: a line "key=value" each, what others wrote beside them is passed over."""
+    lines = (line.strip().partition("=") for line in text.splitlines())
+    return {key: value for key, equals, value in lines if equals and key.startswith(PREFIX)}

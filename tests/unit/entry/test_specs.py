@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import cloud_specs, specs
 
 FRAGMENTS = "ansible_collections.immutable.fleet.plugins.doc_fragments."
 SUBJECTS = {
-    "_openstack": specs.OPENSTACK,
-    "_simulated": specs.SIMULATED,
+    "_openstack": cloud_specs.OPENSTACK,
+    "_vsphere": cloud_specs.VSPHERE,
+    "_simulated": cloud_specs.SIMULATED,
     "_kubernetes": specs.KUBERNETES,
     "_drain": specs.DRAIN,
     "_strategy": specs.STRATEGY,

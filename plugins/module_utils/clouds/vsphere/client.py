@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transport: one session with vCenter, plain values in and out, faults and failures as our errors.
+
+Of pyvmomi the SOAP stub and the types are used. `pyVim.connect` is left out: it asks the server for its versions before each
+login, and keeps a session of its own in a global. The version spoken is fixed, vSphere 7.0's: newer ones take it.
+
+A session that ended (idle, ended by an administrator, vCenter restarted) is made anew on the way. A read is then repeated. So is a
+write that was refused for it, as nothing was done; a write without an answer is `Transient` and is looked up by whoever sent it.
+RetrievePropertiesEx does not fail without a session: it answers with NotAuthenticated for each path, in `missingSet`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ssl
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from http.client import HTTPException
+from typing import Any, Protocol
+from xml.parsers.expat import ExpatError
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Connection
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import NOT_AUTHENTICATED, refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Ref, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, LibraryMissing, Transient
+
+LIBRARY = "pyvmomi>=8.0.1.0"  # the first whose stub has time limits for calls and runs on Python 3.13
+VERSION = "vim.version.v7_0"
+PAGE = 1000  # objects of one answer; vCenter may send fewer, and says so with a token
+CONNECTIONS = 8  # kept open; as many calls at once need no handshake
+IDLE = 30  # seconds: a connection that was idle for longer may be closed at the other end, which a write could not tell from a loss
+TRIES = 3  # of a read, and of a login, whose connection broke
+SKEW_IGNORED = timedelta(seconds=2)
+
+_PLAIN = (str, int, bool, float, bytes, datetime, type(None))
+
+
+class Transport(Protocol):
+    """What the rest of the adapter needs of `Client`; tests have a smaller one."""
+
+    skew: timedelta  # vCenter's clock minus ours
+
+    def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
+        """What is wanted, in one call and one more for each page after the first. Objects that are gone are left out.
+
+        Raises the errors of model/errors.
+        """
+
+    def call(self, this: Ref, method: str, **arguments: Any) -> Any:
+        """One method of one object. Raises the errors of model/errors; `Transient`: whether it worked is unknown."""
+
+    def user(self) -> str:
+        """The name of the session's user, as vCenter has it."""
+
+    def close(self) -> None:
+        """End the session. Never fails; what is called later begins another."""
+
+
+class _SessionEnded(Exception):
+    """vCenter does not know this session (any more)."""
+
+
+class _Session:
+    """A login: the stub that carries its cookie, the service content, and the container views made in it."""
+
+    def __init__(self, stub: Any, content: Any, user: str) -> None:
+        self.stub, self.content, self.user = stub, content, user
+        self.views: dict[tuple[Ref, frozenset[str]], Any] = {}
+        self.lock = threading.Lock()
+
+
+class Client:
+    """The transport of one pool. Logs in at the first call, and out when the process ends; may be used from many threads."""
+
+    def __init__(self, connection: Connection, call_timeout: timedelta, now: Callable[[], datetime]) -> None:
+        """Makes no call. Raises `LibraryMissing`."""
+        try:
+            from pyVmomi import SoapAdapter, VmomiSupport
+        except ImportError as exc:
+            raise LibraryMissing(what="a pool on vSphere needs pyvmomi", library=LIBRARY) from exc
+        self._soap, self._types = SoapAdapter, VmomiSupport
+        self.skew = timedelta(0)
+        self._connection, self._call_timeout, self._now = connection, call_timeout, now
+        self._lock = threading.Lock()
+        self._session: _Session | None = None
+        atexit.register(_close, weakref.ref(self))
+
+    def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
+        """As `Transport.read`."""
+        for left in range(TRIES, 0, -1):
+            try:
+                found: dict[Ref, dict[str, Any]] = self._in_session("RetrievePropertiesEx", lambda session: self._retrieve(session, wanted))
+                return found
+            except Transient:
+                if left == 1:
+                    raise
+        raise Transient(what="no answer to RetrievePropertiesEx")
+
+    def call(self, this: Ref, method: str, **arguments: Any) -> Any:
+        """As `Transport.call`."""
+
+        def send(session: _Session) -> Any:
+            given = {name: self._native(session, value) for name, value in arguments.items()}
+            return self._plain(getattr(self._native(session, this), method)(**given))
+
+        return self._in_session(f"{method} of {this}", send)
+
+    def user(self) -> str:
+        """As `Transport.user`."""
+        return self._open().user
+
+    def close(self) -> None:
+        """As `Transport.close`."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            session.content.sessionManager.Logout()
+        except (OSError, HTTPException, ExpatError, self._types.GetVmodlType("vmodl.MethodFault")):
+            pass  # it ends by itself when it was idle for long enough
+        finally:
+            session.stub.DropConnections()
+
+    # The session ------------------------------------------------------------------------------------------------------------
+    def _in_session(self, call: str, send: Callable[[_Session], Any]) -> Any:
+        """The answer; once more in a new session, when this one turned out to have ended."""
+        for _attempt in range(2):
+            session = self._open()
+            try:
+                with self._as_our_errors(call):
+                    return send(session)
+            except _SessionEnded:
+                self._forget(session)
+        raise Transient(what=f"the session ended as soon as it had begun [{call}]")
+
+    def _open(self) -> _Session:
+        with self._lock:
+            for left in range(TRIES, 0, -1):
+                if self._session is not None:
+                    break
+                try:
+                    self._session = self._login()
+                except Transient:
+                    if left == 1:
+                        raise
+            if self._session is None:
+                raise Transient(what="no answer to the login")
+            return self._session
+
+    def _login(self) -> _Session:
+        given = self._connection
+        stub = self._soap.SoapStubAdapter(
+            host=given.hostname,
+            port=given.port,
+            version=VERSION,
+            sslContext=self._trust(),
+            httpProxyHost=given.proxy_host or None,
+            httpProxyPort=given.proxy_port,
+            poolSize=CONNECTIONS,
+            connectionPoolTimeout=IDLE,
+            httpConnectionTimeout=self._call_timeout.total_seconds(),
+        )
+        with self._as_our_errors("Login"):
+            began = self._now()
+            content = self._types.GetVmodlType("vim.ServiceInstance")("ServiceInstance", stub).RetrieveContent()
+            answer = content.sessionManager.Login(given.username, given.password)
+            self._compare_clocks(answer.loginTime, began)
+        return _Session(stub, content, str(answer.userName))
+
+    def _trust(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self._connection.ca_cert or None)
+        except (OSError, ssl.SSLError) as exc:
+            raise Invalid(what=f"not a file of certificates: {exc}", where="vsphere.ca_cert") from exc
+        if not self._connection.validate_certs:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _forget(self, session: _Session) -> None:
+        """Another thread may have logged in meanwhile: that session stays."""
+        with self._lock:
+            if self._session is session:
+                self._session = None
+        session.stub.DropConnections()
+
+    def _compare_clocks(self, login_time: datetime, began: datetime) -> None:
+        seen = login_time - (began + (self._now() - began) / 2)
+        self.skew = timedelta(seconds=round(seen.total_seconds())) if abs(seen) > SKEW_IGNORED else timedelta(0)
+
+    @contextmanager
+    def _as_our_errors(self, call: str) -> Iterator[None]:
+        """Translate what pyvmomi and the standard library raise. Their texts name hosts, objects and users, never a secret."""
+        try:
+            yield
+        except self._types.GetVmodlType("vmodl.MethodFault") as exc:
+            fault = self._fault(exc)
+            if fault[TYPE].endswith(NOT_AUTHENTICATED):
+                raise _SessionEnded from exc
+            error = refusal(call, fault)
+            if call == "Login":
+                error.where = "vsphere.username, vsphere.password" if isinstance(error, Denied) else "vsphere.hostname"
+            raise error from exc
+        except ssl.SSLCertVerificationError as exc:
+            what = f"the certificate was refused: {exc.verify_message} [{call}]"
+            raise Invalid(what=what, where="vsphere.ca_cert, vsphere.validate_certs") from exc
+        except (OSError, HTTPException, ExpatError) as exc:
+            raise Transient(what=f"no answer: {str(exc) or exc.__class__.__name__} [{call}]") from exc
+
+    def _fault(self, exc: Any) -> dict[str, Any]:
+        """A fault as a data object, with its message."""
+        fault = {TYPE: type(exc).__name__, "msg": getattr(exc, "msg", None) or ""}
+        for name in ("privilegeId", "object", "datastore", "invalidProperty", "name"):
+            value = getattr(exc, name, None)
+            if value is not None:
+                fault[name] = self._plain(value)
+        return fault
+
+    # Reads ------------------------------------------------------------------------------------------------------------------
+    def _retrieve(self, session: _Session, wanted: Sequence[Wanted]) -> dict[Ref, dict[str, Any]]:
+        collector = session.content.propertyCollector
+        options = self._made("vmodl.query.PropertyCollector.RetrieveOptions", maxObjects=PAGE)
+        answer = collector.RetrievePropertiesEx(self._filters(session, wanted), options)
+        found: dict[Ref, dict[str, Any]] = {}
+        while answer is not None:
+            for each in answer.objects:
+                for missing in each.missingSet:
+                    if type(missing.fault).__name__.endswith(NOT_AUTHENTICATED):
+                        raise _SessionEnded
+                values = found.setdefault(self._plain(each.obj), {})
+                for prop in each.propSet:
+                    values[prop.name] = self._plain(prop.val)
+            answer = collector.ContinueRetrievePropertiesEx(answer.token) if answer.token else None
+        return found
+
+    def _filters(self, session: _Session, wanted: Sequence[Wanted]) -> list[Any]:
+        """One filter for each container and for each set of objects."""
+        below: dict[Ref, list[Wanted]] = {}
+        for each in wanted:
+            if each.within is not None:
+                below.setdefault(each.within, []).append(each)
+        filters = []
+        for container, several in below.items():
+            view = self._view(session, container, frozenset(each.kind for each in several))
+            filters.append(self._filter(several, [self._start(view, "vim.view.ContainerView", "view")]))
+        for each in wanted:
+            if each.within is None and each.objects:
+                starts = [self._start(self._native(session, ref), ref.kind, each.along) for ref in each.objects]
+                filters.append(self._filter([each], starts))
+        return filters
+
+    def _start(self, managed: Any, kind: str, along: str) -> Any:
+        if not along:
+            return self._made("vmodl.query.PropertyCollector.ObjectSpec", obj=managed)
+        kind = type(managed).__name__ if kind == "content" else kind
+        along_spec = self._made(
+            "vmodl.query.PropertyCollector.TraversalSpec", type=self._types.GetVmodlType(kind), path=along, skip=False, name=along
+        )
+        return self._made("vmodl.query.PropertyCollector.ObjectSpec", obj=managed, skip=True, selectSet=[along_spec])
+
+    def _filter(self, wanted: Sequence[Wanted], starts: list[Any]) -> Any:
+        paths = [
+            self._made("vmodl.query.PropertyCollector.PropertySpec", type=self._types.GetVmodlType(each.kind), pathSet=list(each.paths))
+            for each in wanted
+        ]
+        return self._made("vmodl.query.PropertyCollector.FilterSpec", propSet=paths, objectSet=starts, reportMissingObjectsInResults=True)
+
+    def _view(self, session: _Session, container: Ref, kinds: frozenset[str]) -> Any:
+        """A container view costs a call, and lives as long as its session: one is made for all lists."""
+        with session.lock:
+            if (container, kinds) not in session.views:
+                types = [self._types.GetVmodlType(kind) for kind in sorted(kinds)]
+                made = session.content.viewManager.CreateContainerView(
+                    container=self._native(session, container), type=types, recursive=True
+                )
+                session.views[container, kinds] = made
+            return session.views[container, kinds]
+
+    # Values -----------------------------------------------------------------------------------------------------------------
+    def _made(self, kind: str, **fields: Any) -> Any:
+        return self._types.GetVmodlType(kind)(**fields)
+
+    def _native(self, session: _Session, value: Any) -> Any:
+        """A plain value as pyvmomi wants it."""
+        if isinstance(value, Ref):
+            if value.kind == "content":
+                return getattr(session.content, value.id)
+            return self._types.GetVmodlType(value.kind)(value.id, session.stub)
+        if isinstance(value, Mapping):
+            fields = {name: self._native(session, inner) for name, inner in value.items() if name != TYPE}
+            return self._made(value[TYPE], **fields)
+        if isinstance(value, list | tuple):
+            return [self._native(session, inner) for inner in value]
+        return value
+
+    def _plain(self, value: Any) -> Any:
+        """What pyvmomi read as a plain value; what is unset in a data object is not there."""
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if isinstance(value, list):
+            return [self._plain(inner) for inner in value]
+        if isinstance(value, self._types.ManagedObject):
+            return Ref(kind.__name__, str(value._moId))  # noqa: SLF001  # its only name
+        if isinstance(value, Exception):
+            return self._fault(value)
+        if isinstance(value, self._types.DataObject):
+            fields = {prop.name: self._plain(getattr(value, prop.name)) for prop in value._GetPropertyList()}  # noqa: SLF001  # as pyvmomi's own encoder
+            return {TYPE: kind.__name__, **{name: inner for name, inner in fields.items() if inner is not None and inner != []}}
+        return str(value) if isinstance(value, str) else int(value) if isinstance(value, int) else value
+
+
+def _close(client: weakref.ref[Client]) -> None:
+    alive = client()
+    if alive is not None:
+        alive.close()

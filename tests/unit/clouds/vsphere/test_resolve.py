@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names to ids, and the refusals on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import read_inventory
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import (
+    DS_A,
+    DS_B,
+    FLEET,
+    GIVEN,
+    GOLDEN,
+    PG,
+    POOL_A,
+    POOL_B,
+    SUB_A,
+    TEMPLATE,
+    WORLD,
+    FakeTransport,
+)
+
+TWIN = Ref("vim.VirtualMachine", "vm-21")
+
+
+def resolved(
+    given: dict[str, Any] | None = None,
+    domains: tuple[str, ...] = (),
+    pinned: dict[str, str] | None = None,
+    world: dict[Ref, dict[str, Any]] | None = None,
+    **answers: Any,
+) -> Resolved:
+    transport = FakeTransport({**WORLD, **(world or {})}, **answers)
+    return resolve(transport, read_inventory(transport), parse_options({**GIVEN, **(given or {})}).template, domains, pinned or {})
+
+
+def test_a_template_in_ids() -> None:
+    found = resolved()
+    assert (found.template, found.digest, found.version, found.folder) == (GOLDEN, "sha256:ab", "7", FLEET)
+    assert (found.sites[""].pool, [store.ref for store in found.sites[""].stores]) == (POOL_A, [DS_A])
+
+
+def test_domains_are_clusters_by_their_names_or_as_they_are_described() -> None:
+    domains = [{"name": "west", "cluster": "fd-b", "datastore_cluster": "pod", "networks": ["pg-nodes"]}]
+    found = resolved({"failure_domains": domains, "networks": [{"name": "VM Network"}]}, ("fd-a", "west"))
+    assert {name: site.pool for name, site in found.sites.items()} == {"fd-a": POOL_A, "west": POOL_B}
+    assert [store.ref for store in found.sites["west"].stores] == [DS_B]
+    assert [nic.network for nic in found.sites["west"].nics] == [PG]
+
+
+@pytest.mark.parametrize("asked", ["fleet", "fd-a/fleet", "fd-a/Resources/fleet", "/dc1/host/fd-a/Resources/fleet"])
+def test_a_resource_pool_by_name_or_path(asked: str) -> None:
+    """With and without the invisible one that each cluster has."""
+    assert resolved({"resource_pool": asked}).sites[""].pool == SUB_A
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "expected"),
+    [
+        ("vm-20", {}, GOLDEN),
+        ("/dc1/vm/golden", {"FindByInventoryPath": GOLDEN}, GOLDEN),
+        ("4230aaaa-0000-0000-0000-000000000001", {"FindAllByUuid": [GOLDEN]}, GOLDEN),
+    ],
+)
+def test_a_template_by_id_path_or_uuid(asked: str, answers: dict[str, Any], expected: Ref) -> None:
+    answers = {name: [answer] if isinstance(answer, list) else answer for name, answer in answers.items()}
+    assert resolved({"template": asked}, **answers).template == expected
+
+
+def test_FM37_a_pinned_template_is_taken_by_its_id() -> None:
+    """Whatever the name means by now; a pin of something else is passed over."""
+    world = {TWIN: {**TEMPLATE, "name": "older"}}
+    pin = {"asked": "golden", "id": "vm-21", "digest": "x"}
+    assert resolved(pinned=pin, world=world).template == TWIN
+    assert resolved(pinned={**pin, "asked": "other"}, world=world).template == GOLDEN
+    assert resolved(pinned={"asked": "golden", "name": "older"}, world=world).template == TWIN
+
+
+@pytest.mark.parametrize(
+    ("given", "world", "where", "what"),
+    [
+        pytest.param({"template": ""}, {}, "vsphere.template", "missing", id="no template"),
+        pytest.param({"template": "never"}, {}, "vsphere.template", "there is no template 'never'", id="an unknown one"),
+        pytest.param({}, {TWIN: TEMPLATE}, "vsphere.template", "means 2 templates: vm-20, vm-21", id="two of one name"),
+        pytest.param({"template": "vm-99"}, {}, "vsphere.template", "vm-99, does not exist", id="one that is gone"),
+        pytest.param({"template": "vm-20"}, {GOLDEN: {**TEMPLATE, "config.template": False}}, "vsphere.template", "is a VM", id="a VM"),
+        pytest.param({"folder": "never"}, {}, "vsphere.folder", "there are fleet, vm", id="no such folder"),
+        pytest.param({"folder": "network"}, {}, "vsphere.folder", "there is no folder", id="a folder of networks"),
+        pytest.param({"datacenter": "dc2"}, {}, "vsphere.datacenter", "there are dc1", id="no such datacenter"),
+        pytest.param({"cluster": ""}, {}, "vsphere.cluster", "or a resource pool", id="no place"),
+        pytest.param({"cluster": "fd-z"}, {}, "vsphere.cluster", "there are fd-a, fd-b", id="no such cluster"),
+        pytest.param(
+            {"cluster": "fd-b", "resource_pool": "fleet"}, {}, "vsphere.resource_pool", "there are Resources", id="another's pool"
+        ),
+        pytest.param({"datastore": "ds-b"}, {}, "vsphere.datastore", "no host of the cluster fd-a", id="a datastore out of reach"),
+        pytest.param({"networks": [{"name": "x"}]}, {}, "vsphere.networks", "there is no network 'x'", id="no such network"),
+        pytest.param({"linked_clone": True, "snapshot": "x"}, {}, "vsphere.snapshot", "there are base", id="no such snapshot"),
+        pytest.param(
+            {"linked_clone": True},
+            {GOLDEN: {**TEMPLATE, "snapshot.rootSnapshotList": []}},
+            "vsphere.snapshot",
+            "0 snapshots to choose from",
+            id="no snapshot at all is no full copy",
+        ),
+        pytest.param({"disks": [{"size_gb": 3}]}, {}, "vsphere.disks[0].size_gb", "cannot shrink", id="a disk that would shrink"),
+        pytest.param({"disks": [{"size_gb": 9}] * 2}, {}, "vsphere.disks", "1 disks", id="more sizes than disks"),
+    ],
+)
+def test_what_means_nothing_or_two_things_is_refused(given: dict[str, Any], world: dict[Ref, Any], where: str, what: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        resolved(given, world=world)
+    assert refusal.value.where == where
+    assert what in refusal.value.what
+
+
+def test_a_pinned_template_that_is_gone_is_named_so() -> None:
+    with pytest.raises(Invalid, match="vm-77, which this rollout pinned for golden, is gone"):
+        resolved(pinned={"asked": "golden", "id": "vm-77"})
+
+
+def test_an_unknown_domain_is_refused_at_the_pools_option() -> None:
+    with pytest.raises(Invalid) as refusal:
+        resolved(domains=("fd-a", "fd-z"))
+    assert refusal.value.where == "failure_domains"
+
+
+def fields(**given: Any) -> dict[str, str]:
+    template = parse_options({**GIVEN, **given}, given.pop("user_data", "")).template
+    transport = FakeTransport()
+    return dict(revision(template, resolve(transport, read_inventory(transport), template, (), {})).fields)
+
+
+def test_defaults_are_no_fields() -> None:
+    """A release with one more option rolls nothing."""
+    assert fields() == {"image": "sha256:ab"}
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"hardware": {"num_cpus": 4}}, "hardware"),
+        ({"disks": [{"size_gb": 9}]}, "disks"),
+        ({"networks": [{"name": "pg-nodes"}]}, "networks"),
+        ({"linked_clone": True}, "linked_clone"),
+        ({"advanced_settings": {"a": 1}}, "advanced_settings"),
+        ({"user_data": "x"}, "user_data"),
+    ],
+)
+def test_what_a_machine_is_made_of_replaces_it(given: dict[str, Any], field: str) -> None:
+    assert set(fields(**given)) == {"image", field}
+
+
+@pytest.mark.parametrize(
+    "given", [{"folder": "vm"}, {"cluster": "fd-b"}, {"resource_pool": "fleet"}, {"datastore": ""}, {"shutdown_timeout": "5m"}]
+)
+def test_where_a_machine_is_does_not(given: dict[str, Any]) -> None:
+    assert fields(**given) == fields()
+
+
+def test_addresses_are_a_slots_and_their_network_the_machines() -> None:
+    net = {"name": "pg-nodes", "addresses": ["10.0.0.10"], "prefix_length": 24}
+    assert fields(networks=[net]) == fields(networks=[{**net, "addresses": ["10.0.0.77"]}])
+    assert fields(networks=[net]) != fields(networks=[{**net, "gateway": "10.0.0.1"}])
+
+
+def test_a_template_without_a_digest_counts_by_its_uuid() -> None:
+    found = resolved(world={GOLDEN: {**TEMPLATE, "config.annotation": ""}})
+    assert found.digest == "uuid:4230aaaa-0000-0000-0000-000000000001"
+
+
+@pytest.mark.parametrize(("given", "gib"), [({}, 4), ({"disks": [{"size_gb": 9}]}, 9), ({"linked_clone": True}, 0)])
+def test_what_a_machines_disks_may_take(given: dict[str, Any], gib: int) -> None:
+    assert machine_gib(parse_options({**GIVEN, **given}).template, resolved(given)) == gib
