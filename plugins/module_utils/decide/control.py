@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_before, replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, Reach, control
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
@@ -111,7 +111,7 @@ def _scale(record: PoolRecord, steering: Steering, wish: Wish) -> Scale | None:
     if going > allowed:
         limit = f"max_scale_down {wish.max_scale_down} allows {allowed}"
         raise Refused(
-            what=f"from {before} to {wish.replicas} replicas takes {going} machines away; {limit}",
+            what=f"from {before} to {wish.replicas} replicas takes {say_count(going, 'machine')} away; {limit}",
             where="replicas",
             forward=f"set max_scale_down to {going} or more, if that is meant",
             back="nothing was changed",

@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Evict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Node, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, DrainPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count
 
 ACCEPTED_BUT_UNSEEN = timedelta(seconds=30)  # an accepted eviction that the watch never shows is sent again
 BUDGET_LOOK_AGAIN = timedelta(seconds=60)  # a closed budget is tried now and then, should its status be wrong
@@ -146,7 +147,7 @@ def blockers_of(node: Node, budgets: Mapping[str, Budget], policy: DrainPolicy) 
 def _blocker(node: Node, whats: list[str], budget: Budget | None, code: str, forward: str) -> Blocker:
     """One for all pods of a reason: the first is named, the others are counted."""
     more = len(whats) - 1
-    what = whats[0] + (f", and {more} more pod{'s' if more > 1 else ''}" if more else "")
+    what = whats[0] + (f", and {say_count(more, 'more pod')}" if more else "")
     since = budget.created_at if budget is not None else None
     return Blocker(code=code, what=what, where=f"node {node.name}", since=since, forward=forward)
 
@@ -156,7 +157,7 @@ def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:
     closed = sorted({name for pod in node.pods for name in pod.budgets if _is_closed(budgets.get(name))})
     names = [pod.name for pod in node.pods]
     shown = ", ".join(names[:PODS_SHOWN]) + (" ..." if len(names) > PODS_SHOWN else "")
-    left = f"{len(names)} pod{'s' if len(names) != 1 else ''} left ({shown})" if names else "no pods left"
+    left = f"{say_count(len(names), 'pod')} left ({shown})" if names else "no pods left"
     if closed:
         return f"PDB {', '.join(closed[:2])} allows 0 evictions, {left}"
     if node.pods and all(pod.terminating_since for pod in node.pods):

@@ -28,6 +28,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, FORCE, DrainPolicy, Pool, Taint
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 LOOK_IS_FRESH = timedelta(seconds=10)  # an older direct read is no proof any more
@@ -91,7 +92,7 @@ def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot,
         turn.actions.append(_let_go(node))  # nobody unmounts there, and without it the cluster waits for that (FM12)
     elif node.attachments:
         emptied = machine.emptied_at or now
-        _until(turn, machine, emptied + policy.volume_detach_timeout, now, f"{len(node.attachments)} volumes still attached")
+        _until(turn, machine, emptied + policy.volume_detach_timeout, now, f"{say_count(len(node.attachments), 'volume')} still attached")
     elif "cloud" not in snapshot.stale and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
         _delete_once_proven_empty(turn, machine, node, snapshot)
 

@@ -17,7 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -60,9 +60,10 @@ def rung(pool: Pool, snapshot: Snapshot, census: Census) -> Rung:
     there = census.current[AVAILABLE]
     old = sum(len(census.outdated[kind]) for kind in (GOING, NOT_READY, BOOTING, AVAILABLE))
     if len(there) < size:
-        return Rung(most=size, waits_for=f"{step}: {len(there)} of {size} new machines available")
+        return Rung(most=size, waits_for=f"{step}: {len(there)} of {say_count(size, 'new machine')} available")
     if old > pool.replicas - size:
-        return Rung(most=size, waits_for=f"{step}: {size} new machines available, {old - pool.replicas + size} old still leave")
+        left = old - pool.replicas + size
+        return Rung(most=size, waits_for=f"{step}: {say_count(size, 'new machine')} available, old ones still to leave: {left}")
     until = max(map(_available_since, there)) + pool.strategy.soak
     if snapshot.at < until:
         return Rung(most=size, waits_for=f"{step}: its machines soak until {say_instant(until)}", soaks_until=until)

@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -45,7 +46,7 @@ def refusal(room: Room, pool: Pool, limits: Limits, snapshot: Snapshot, decision
     if here > 0:
         what, wanted = "no room for one more machine", 1
     else:
-        what, wanted = f"no room for {limits.replicas} machines, {fits} fit", limits.replicas
+        what, wanted = f"no room for {say_count(limits.replicas, 'machine')}, {fits} fit{'s' if fits == 1 else ''}", limits.replicas
     short = room.short_of(wanted)
     slower = "; or set strategy.max_unavailable to 1, so that a machine leaves first" if here > 0 and not limits.unavailable else ""
     return Exhausted(
@@ -71,7 +72,8 @@ def tight_room(room: Room, limits: Limits, snapshot: Snapshot, decision: Decisio
             0,
             Blocker(
                 code="room",
-                what=f"room for {fits} of {most} more machines, {_consequence(fits, creates, here, limits)}: {_numbers(short, most)}",
+                what=f"room for {fits} of {say_count(most, 'more machine')}, {_consequence(fits, creates, here, limits)}: "
+                f"{_numbers(short, most)}",
                 where=", ".join(dict.fromkeys(resource.where for resource in short)),
                 forward=_remedies(room, most),
             ),

@@ -166,7 +166,7 @@ class Turn:
         proven = bool(self.census.current[AVAILABLE])
         for machine in self._not_held(self.census.outdated[NOT_READY]):
             if sick > self.limits.unhealthy and not proven and (self.limits.surge > 0 or self.going > 0):
-                what = f"{sick} machines not ready > max_unhealthy_total {self.limits.unhealthy}"
+                what = f"machines not ready: {sick} > max_unhealthy_total {self.limits.unhealthy}"
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
                 return
             if self.going < self.limits.going and self._may_leave_the_old and self._can_leave(machine):

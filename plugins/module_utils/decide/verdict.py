@@ -211,7 +211,7 @@ def stopped(what: str, pool: Pool | None, record: PoolRecord) -> FleetError:
 def _exhausted(pool: Pool, snapshot: Snapshot) -> FleetError:
     troubles = snapshot.troubles
     return Exhausted(
-        what=f"gave up after {troubles.count} failed creates: {troubles.what}",
+        what=f"gave up after {say_count(troubles.count, 'failed create')}: {troubles.what}",
         where=f"pool {pool.name}",
         since=troubles.since,
         forward=f"{AGAIN} once there is room",

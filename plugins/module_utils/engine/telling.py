@@ -29,7 +29,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.event import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering, changes
@@ -271,7 +271,9 @@ class Teller:
 
 
 def _aim(pool: Pool | None) -> str:
-    return f"pool {pool.name}: {pool.replicas} machines of revision {pool.revision.id}" if pool is not None else "existing nodes"
+    return (
+        f"pool {pool.name}: {say_count(pool.replicas, 'machine')} of revision {pool.revision.id}" if pool is not None else "existing nodes"
+    )
 
 
 def _wanted(pool: Pool | None) -> dict[str, object]:

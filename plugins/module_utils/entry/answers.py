@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import changed_fields
 
 MACHINES_MAX = 500  # 150 bytes each; a larger pool is told in numbers, and one by one in the event file
@@ -141,7 +141,7 @@ def plan_of(steps: Iterable[Step]) -> list[dict[str, Any]]:
             line["failure_domain"] = step.failure_domain
         lines.append(line)
     left_out = len(lines) - PLAN_MAX
-    return lines if left_out <= 0 else [*lines[:PLAN_MAX], {"verb": "and so on", "reason": f"{left_out} more steps"}]
+    return lines if left_out <= 0 else [*lines[:PLAN_MAX], {"verb": "and so on", "reason": say_count(left_out, "more step")}]
 
 
 def counts_of(steps: Iterable[Step]) -> dict[str, int]:
@@ -203,7 +203,7 @@ def revision_diff(before: Mapping[str, Machine], pool: Pool, *, is_absent: bool)
         if revision == pool.revision.id and not is_absent:
             continue
         for name, (old, new) in changed_fields(fields[revision], wanted).items():
-            was.append(f"{name}: {_short(old)}  ({count} machine{'s' if count != 1 else ''})")
+            was.append(f"{name}: {_short(old)}  ({say_count(count, 'machine')})")
             will.append(f"{name}: {_short(new)}{_asked(name, pool)}")
     if not vms and not is_absent:
         will += [f"{name}: {_short(value)}{_asked(name, pool)}" for name, value in sorted(wanted.items())]

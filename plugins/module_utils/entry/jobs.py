@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -101,7 +101,8 @@ class ScaleGuard:
             return None
         going = present - wanted
         return Refused(
-            what=f"from {present} to {wanted} replicas takes {going} machines away; max_scale_down {self._limit} allows {allowed}",
+            what=f"from {present} to {wanted} replicas takes {say_count(going, 'machine')} away; "
+            f"max_scale_down {self._limit} allows {allowed}",
             where="replicas",
             forward=f"set max_scale_down to {going} or more, if that is meant, and run the same task again",
             back="nothing to take back: nothing was changed",

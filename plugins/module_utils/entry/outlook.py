@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import P95_FROM, Eviction, Forecast
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import BOOT, CREATE, DELETE, EMPTY, READY
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration, say_instant
 
 OWNERS_MAX = 20  # in a result; the others are in the total
 DOMAINS_MAX = 6  # in a sentence
@@ -55,10 +55,10 @@ def sentences_of(foreseen: Forecast) -> list[str]:
         lines.append(_capacity(foreseen))
     if foreseen.evictions:
         found = _evictions(foreseen.evictions)
-        lines.append(f"{found['total']} evictions, owners of pods: {found['owners']}, evictions a pod: {found['per_pod']:g}")
+        lines.append(f"{say_count(found['total'], 'eviction')}, owners of pods: {found['owners']}, evictions a pod: {found['per_pod']:g}")
         worst = foreseen.evictions[0]
         if worst.evictions > worst.pods:
-            lines.append(f"moved most often: {worst.owner}, {worst.evictions} evictions of {worst.pods} pods")
+            lines.append(f"moved most often: {worst.owner}, {say_count(worst.evictions, 'eviction')} of {say_count(worst.pods, 'pod')}")
     lines += [f"quota: {blocker.what}" for blocker in foreseen.shortfall]
     if foreseen.window is not None:
         lines.append(_window(foreseen))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from html import escape
 
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.reports import page_tables as tables
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.critical_path import WAIT, Link, critical_path, spent_by_step
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.page_chart import (
@@ -194,7 +194,8 @@ def _path(path: Sequence[Link]) -> str:
     return (
         "<section><h2>Critical path</h2><p class='note'>What the duration was made of: each step began when the one before it had ended. "
         f"Where <em>{WAIT}</em> is long, something else than a machine was waited for.</p>{strip(spent)}"
-        f'<ul class="key">{key}</ul><details><summary>{len(path)} steps</summary><table class="narrow"><thead><tr><th class="n">Since</th>'
+        f'<ul class="key">{key}</ul><details><summary>{say_count(len(path), "step")}</summary>'
+        '<table class="narrow"><thead><tr><th class="n">Since</th>'
         f'<th class="n">Took</th><th>Step</th><th>Machine</th></tr></thead><tbody>{rows}</tbody></table>{tables.more(len(path))}</details>'
         "</section>"
     )

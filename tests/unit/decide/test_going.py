@@ -132,7 +132,7 @@ OVER = {"began_at": ago(200), "policy": {"timeout": timedelta(seconds=60)}}
     ("subject", "world", "expected"),
     [
         pytest.param(STUCK, OVER, [("m1", "1 pod left (a), terminating")], id="drain"),
-        pytest.param(leaving(attachments=("v",), emptied_at=ago(50)), {}, [("m1", "1 volumes still attached")], id="detach"),
+        pytest.param(leaving(attachments=("v",), emptied_at=ago(50)), {}, [("m1", "1 volume still attached")], id="detach"),
         pytest.param(leaving(status=vm_states.DELETING, emptied_at=ago(40)), {}, [("m1", "the cloud still deletes the VM")], id="delete"),
         pytest.param(
             leaving(status=vm_states.DELETING, emptied_at=ago(40), fault="a disk is attached"),
