@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY, Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import ROLLBACK, Steering
 
 PAUSED = "paused"
 ABORTED = "aborted"
@@ -99,10 +100,13 @@ def control(pool: Pool, state: str, *, then: str = "", **options: str) -> str:
     return reach.control(pool.name, pool.reach, state, then=then, **options)
 
 
-def way_back(pool: Pool, record: PoolRecord) -> str:
-    """The command that goes back to the image before; where none is on record, that."""
+def way_back(pool: Pool, record: PoolRecord, steering: Steering) -> str:
+    """The command that goes back to the image before; where the pool is going back already, or none is on record, that."""
     if pool.revision.id == ANY.id:
         return "declare the pool with state present: what is left of it is kept, what is missing is made"
+    override = steering.override
+    if override is not None and override.kind == ROLLBACK and override.image.get("digest") == pool.revision.image.get("digest"):
+        return f"it goes back already, to image {pool.revision.image_name}: run the same playbook again"
     before = image_before(record)
     if not before:
         return "no image from before is on record, so there is none to go back to; what is there goes on serving"

@@ -76,7 +76,8 @@ def rung(pool: Pool, snapshot: Snapshot, census: Census) -> Rung:
     gate = passage(pool.strategy.gate, snapshot.gates.get((question.step, "")), snapshot.at)
     if not gate.is_free:
         ask = AskGate(question, f"{step} has soaked") if gate.ask else None
-        return Rung(most=size, waits_for=f"{step}: its gate does not pass: {gate.what}", soaks_until=until, ask=ask, wake_at=gate.ask_at)
+        said = f"its gate does not pass: {gate.what}" if (question.step, "") in snapshot.gates else "its gate is asked"
+        return Rung(most=size, waits_for=f"{step}: {said}", soaks_until=until, ask=ask, wake_at=gate.ask_at)
     return Rung(most=size, record=replace(snapshot.record, climbing=pool.revision.id, passed=behind + 1))
 
 

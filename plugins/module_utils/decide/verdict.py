@@ -34,6 +34,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 
 AGAIN = "run the same playbook again"
 BLOCKERS_SHOWN = 5
@@ -184,7 +185,7 @@ def _refused(turn: Turn, refusal: Refusal) -> FleetError:
         where=f"pool {pool.name}, image {refusal.image}",
         since=refusal.at,
         forward=f"mend the image and {AGAIN}; or try this one again: {brake.control(pool, 'resumed', then=brake.THEN_AGAIN)}",
-        back="it is on the image from before already" if is_back else brake.way_back(pool, turn.snapshot.record),
+        back="it is on the image from before already" if is_back else brake.way_back(pool, turn.snapshot.record, turn.snapshot.steering),
     )
 
 
@@ -194,17 +195,17 @@ def _aborted(turn: Turn, blocker: Blocker) -> FleetError:
         where=blocker.where,
         since=blocker.since,
         forward=brake.control(turn.pool, "resumed", then=brake.THEN_AGAIN),
-        back=brake.way_back(turn.pool, turn.snapshot.record),
+        back=brake.way_back(turn.pool, turn.snapshot.record, turn.snapshot.steering),
     )
 
 
-def stopped(what: str, pool: Pool | None, record: PoolRecord) -> FleetError:
+def stopped(what: str, pool: Pool | None, record: PoolRecord, steering: Steering) -> FleetError:
     """A run that was asked to end, or whose time is over. `pool` None: of nodes without one."""
     return Stopped(
         what=what,
         where=f"pool {pool.name}" if pool is not None else "",
         forward=f"{AGAIN}: it goes on from the facts",
-        back=brake.way_back(pool, record) if pool is not None else "run the same task with state uncordoned",
+        back=brake.way_back(pool, record, steering) if pool is not None else "run the same task with state uncordoned",
     )
 
 
@@ -230,5 +231,5 @@ def _stalled(decision: Decision, pool: Pool, snapshot: Snapshot, census: Census)
         where=f"pool {pool.name}",
         since=snapshot.progressed_at or snapshot.began_at,
         forward=f"{AGAIN} once that has changed",
-        back=brake.way_back(pool, snapshot.record),
+        back=brake.way_back(pool, snapshot.record, snapshot.steering),
     )

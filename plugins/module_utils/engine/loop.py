@@ -270,7 +270,7 @@ class _Loop:
     def _stopped(self, what: str) -> FleetError:
         from ansible_collections.immutable.fleet.plugins.module_utils.decide.verdict import stopped
 
-        return stopped(what, self._job.pool, self._record)
+        return stopped(what, self._job.pool, self._record, self._steering)
 
     # Act --------------------------------------------------------------------------------------------------------------------
     def _act(self, decision: Decision, now: datetime) -> None:

@@ -182,10 +182,12 @@ def run(
     if job.pool is not None:
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
     checked = with_preflight(job, ports, kit.runtime, waits=settings.wait)
+    asked = job.pool.revision.id if job.pool is not None else ""
     result = loop.run(checked, ports, kit.runtime, face.reporter, settings, face.stops)
     if isinstance(result.failure, Denied) and not result.changed:
         result = replace(result, failure=_in_full(result.failure, ports))
-    if face.draws_report and result.changed:
+    is_as_asked = job.pool is not None and job.pool.revision.id == asked and result.failure is None and not result.pending
+    if face.draws_report and result.changed and is_as_asked:  # what was held up or turned round compares with nothing
         face.other_surges = _other_surges(job, settings, seen)
     return result
 
@@ -219,7 +221,7 @@ def _tell_plan(foreseen: Forecast, face: Face) -> None:
     """The plan as events, at the times it expects: who shows a run's progress shows a plan as well. What it comes to is told last."""
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import sentences_of
 
-    now, result = face.now(), foreseen.result
+    now, result = foreseen.at, foreseen.result
     ends_at = now + result.duration
     first = Event(at=now, kind="plan", text="nothing is changed; times are estimates")
     steps = [Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason) for step in result.steps]

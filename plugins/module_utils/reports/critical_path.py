@@ -44,12 +44,17 @@ class _Chain:
         return self.segments[-1].end
 
 
-def critical_path(rows: Sequence[Row]) -> list[Link]:
-    """The links, the first one first; none where nothing moved. O(n log n) in segments."""
+def critical_path(rows: Sequence[Row], until: float = 0.0) -> list[Link]:
+    """The links, the first one first; none where nothing moved. What is left up to `until`, the run's end, is waiting, too.
+
+    O(n log n) in segments.
+    """
     chains = sorted((chain for row in rows for chain in _chains(row)), key=lambda chain: (chain.end, chain.begin))
     ends = [chain.end for chain in chains]
     links: list[Link] = []
     current = chains[-1] if chains else None
+    if current is not None and until - current.end > SLACK_SECONDS:
+        links.append(Link("", WAIT, current.end, until))
     while current is not None:
         links += [Link(current.machine, segment.step, segment.begin, segment.end) for segment in reversed(current.segments)]
         before = _before(current, chains, ends)

@@ -34,7 +34,7 @@ COMMANDS = ("forward", "back")
 
 def page(timeline: Timeline, other_surges: Sequence[tuple[int, timedelta]] = ()) -> str:
     """The report. `other_surges`: (max_surge, how long the run would have taken with it), as a forecast found it."""
-    path, scale = critical_path(timeline.rows), Scale(timeline.seconds)
+    path, scale = critical_path(timeline.rows, timeline.seconds), Scale(timeline.seconds)
     sections = (
         _header(timeline),
         _failure(timeline),

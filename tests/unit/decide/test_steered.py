@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_instead
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -19,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.record impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
     RETARGET,
+    ROLLBACK,
     Asked,
     Override,
     Protection,
@@ -170,6 +172,14 @@ def test_a_refused_revision_is_not_tried_again() -> None:
     assert "state=resumed" in failure.forward
     assert "state=rolled_back" in failure.back
     assert failure.back.endswith("  # to image v1; then run the same playbook again")
+
+
+def test_a_pool_that_goes_back_already_is_not_told_to_go_back() -> None:
+    """The way back is the way it is on."""
+    back = Steering(override=Override(kind=ROLLBACK, image=V1, asked=NOW_ASKED))
+    going_back = replace(pool(3), revision=Revision({"image": "sha512:v1"}, "before", V1))
+    assert brake.way_back(going_back, REFUSED, back) == "it goes back already, to image v1: run the same playbook again"
+    assert brake.way_back(going_back, REFUSED, Steering()).startswith("ansible localhost ")
 
 
 def test_a_refusal_says_rolled_back_only_where_it_is() -> None:

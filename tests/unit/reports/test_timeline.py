@@ -178,6 +178,12 @@ def test_the_path_of_nothing_is_empty() -> None:
     assert critical_path([Row("web-0", segments=[Segment("serve", 0, 60)])]) == []
 
 
+def test_what_a_run_waited_for_at_its_end_is_on_its_path() -> None:
+    """A gate that never passed is most of a run that stalled."""
+    rows = [Row("web-0", segments=[Segment("create", 0, 20), Segment("serve", 20, 600)])]
+    assert critical_path(rows, 600) == [Link("web-0", "create", 0, 20), Link("", "wait", 20, 600)]
+
+
 def test_what_operators_asked_is_kept_with_its_time() -> None:
     """A new image changes what the run is to bring about; a quarantined machine that is given back serves again."""
     told = [event(5, "steering", text="pause, asked by operator"), event(9, "retarget", text="image v3", **wanted(image="v3", floor=2))]
