@@ -23,7 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         replay = metafunc.config.getoption("seed")
-        seeds = range(metafunc.config.getoption("seeds")) if replay is None else [replay]
+        share = metafunc.definition.get_closest_marker("share")
+        seeds = range(0, metafunc.config.getoption("seeds"), share.args[0] if share else 1) if replay is None else [replay]
         metafunc.parametrize("seed", seeds)
     if "kill" in metafunc.fixturenames:
         metafunc.parametrize("kill", range(metafunc.config.getoption("kills")))

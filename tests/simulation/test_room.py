@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.answers import BACK_OFF_FIRST, CREATE_TRIES_MAX
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result
@@ -169,6 +171,7 @@ def judged(result: Result | None, tries: Tries) -> None:
         raise Broken("a refusal is told of a run that tried nothing")
 
 
+@pytest.mark.share(4)
 def test_the_guards_hold_and_runs_converge_though_others_take_the_room(seed: int) -> None:
     """Between the look and the create, and at any time later."""
     chance = random.Random(seed + 700_000)
