@@ -22,7 +22,7 @@ DEVELOPER_PATH = re.compile(r"(?<![\w.$}~-])/(?:root|work|Users/\w+|home/\w+)/[\
 PURE_PACKAGES = ("model", "decide")
 PURE_IMPORTS = {
     "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "fractions", "functools", "hashlib", "heapq",
-    "itertools", "json", "math", "operator", "re", "string", "types", "typing", "zoneinfo",
+    "itertools", "json", "math", "operator", "re", "shlex", "string", "types", "typing", "zoneinfo",
 }  # fmt: skip
 OUR_PACKAGE = "ansible_collections.immutable.fleet"
 
