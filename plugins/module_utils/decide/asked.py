@@ -24,14 +24,24 @@ class Asked:
 
 NOTHING_ASKED = Asked()
 
-_counted: dict[str, tuple[Node, Asked]] = {}  # by the node's name; true while the node is this very object
 
+class Counted:
+    """What was counted so far. Whoever decides turn after turn keeps it and hands it on."""
 
-def asked_by(nodes: Sequence[Node | None]) -> list[Asked]:
-    """Of each of `nodes`, in their order."""
-    if len(_counted) > 2 * len(nodes) + 16:  # names of nodes are not used again, so what is kept of the dead would only grow
-        _counted.clear()
-    return [_remembered(node) if node is not None else NOTHING_ASKED for node in nodes]
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Node, Asked]] = {}  # by the node's name; true while the node is this very object
+
+    def asked_by(self, nodes: Sequence[Node | None]) -> list[Asked]:
+        """Of each of `nodes`, in their order."""
+        if len(self._known) > 2 * len(nodes) + 16:  # names of nodes are not used again, so what is kept of the dead would only grow
+            self._known.clear()
+        return [self._of(node) if node is not None else NOTHING_ASKED for node in nodes]
+
+    def _of(self, node: Node) -> Asked:
+        known = self._known.get(node.name)
+        if known is None or known[0] is not node:
+            known = self._known[node.name] = (node, asked_of(node))
+        return known[1]
 
 
 def asked_of(node: Node) -> Asked:
@@ -48,10 +58,3 @@ def asked_of(node: Node) -> Asked:
 def scarce(budgets: Mapping[str, Budget], pods: int) -> dict[str, Budget]:
     """Those of `budgets` that so many pods of one node would use up: no other one makes a drain wait for itself."""
     return {name: budget for name, budget in budgets.items() if budget.allowed <= pods}
-
-
-def _remembered(node: Node) -> Asked:
-    known = _counted.get(node.name)
-    if known is None or known[0] is not node:
-        known = _counted[node.name] = (node, asked_of(node))
-    return known[1]

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from operator import itemgetter
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Asked, asked_by, scarce
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Asked, Counted, scarce
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, NOT_READY
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import predicted_drain
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
@@ -35,20 +35,28 @@ def in_order(
     own_node: str,
     order: str = LONGEST_DRAIN,
     doubles: AbstractSet[str] | None = None,
+    counted: Counted | None = None,
 ) -> list[Machine]:
     """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of candidates whose node changed.
 
     `doubles` is given where fewer machines are wanted: those of these names go before the others, and among equals the highest slot.
+    `counted` is kept from turn to turn.
     """
     by_domain: dict[str, list[tuple[_Rank, Machine]]] = {}
     machines = list(candidates)
-    all_asked = asked_by([machine.node for machine in machines])
+    all_asked = (counted or Counted()).asked_by([machine.node for machine in machines])
     tight = scarce(budgets, max((asked.most for asked in all_asked), default=0))
     for machine, asked in zip(machines, all_asked, strict=True):
-        own, late, shares = _standing(machine, asked, tight, busy_budgets, own_node)
-        slot = 0 if doubles is None else -(machine.vm.slot or 0)
-        rank = (own, late and machine.name not in (doubles or ()), shares), (_urgency(machine, asked, tight, order), slot, machine.name)
-        by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
+        node, name, vm = machine.node, machine.name, machine.vm
+        # Hardly a node asks anything of a tight budget, and this is asked of each machine in each turn.
+        its = {} if tight.keys().isdisjoint(asked.pods_of.keys()) else tight
+        is_own = node is not None and node.name == own_node
+        is_late = not goes_first(machine) and (doubles is None or name not in doubles)
+        slot = 0 if doubles is None else -(vm.slot or 0)
+        rank = (is_own, is_late, bool(its) and _shares(asked, its, busy_budgets)), (_urgency(machine, asked, its, order), slot, name)
+        by_domain.setdefault(vm.failure_domain, []).append((rank, machine))
+    if len(by_domain) == 1:
+        return [row[1] for members in by_domain.values() for row in sorted(members, key=itemgetter(0))]
     ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, int, str], Machine]] = []
     for members in by_domain.values():
         members.sort(key=itemgetter(0))
@@ -116,15 +124,10 @@ def budgets_in_use(going: Iterable[Machine]) -> set[str]:
     return {name for machine in going if machine.node is not None for pod in machine.node.pods for name in pod.budgets}
 
 
-def _standing(
-    machine: Machine, asked: Asked, tight: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str
-) -> tuple[bool, bool, bool]:
-    """What comes before failure domains and the order asked for: last of it, that it alone would use up a budget in use."""
-    node = machine.node
+def _shares(asked: Asked, tight: Mapping[str, Budget], busy_budgets: AbstractSet[str]) -> bool:
+    """Whether it alone would use up a budget in use."""
     names = asked.pods_of.keys() & tight.keys()
-    shares = any(tight[name].allowed <= asked.pods_of[name] for name in names if name in busy_budgets)
-    is_own = node is not None and node.name == own_node
-    return is_own, not goes_first(machine), shares
+    return any(tight[name].allowed <= asked.pods_of[name] for name in names if name in busy_budgets)
 
 
 def _urgency(machine: Machine, asked: Asked, tight: Mapping[str, Budget], order: str) -> float:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Counted
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
@@ -36,6 +37,7 @@ class Rollout:
         self._last_replaced: frozenset[str] = frozenset()
         self._verdicts: dict[str, Verdict] = {}
         self._undressed: set[str] = set()
+        self._counted = Counted()
 
     def retarget(self, revision: Revision) -> None:
         """Make `revision` from now on: an operator or a breach put it in the place of the one asked for."""
@@ -53,7 +55,7 @@ class Rollout:
             self._last_replaced = replaced
             self._judge_anew()
         census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced)
-        turn = Turn(self.pool, self.limits, snapshot, census, self.asked)
+        turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted)
         if "cluster" not in snapshot.stale:
             turn.give_back()
             turn.push_those_going()

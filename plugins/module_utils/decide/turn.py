@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
     recreation,
     untouchable,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Counted
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import (
     AVAILABLE,
     BOOTING,
@@ -52,8 +53,9 @@ STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
 class Turn:
     """The counts of one turn, falling and rising with each decision. A = available, E = existing, G = going."""
 
-    def __init__(self, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census, asked: Revision) -> None:
+    def __init__(self, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census, asked: Revision, counted: Counted) -> None:
         self.pool, self.limits, self.snapshot, self.census, self.asked = pool, limits, snapshot, census, asked
+        self._counted = counted
         self.brake = brake.brake(pool, asked, snapshot)
         self.rung = ladder.rung(pool, snapshot, census)
         self.record = self.rung.record
@@ -337,7 +339,8 @@ class Turn:
             return 0
         busy = order.budgets_in_use(self.census.of(GOING))
         chosen = 0
-        for machine in order.in_order(machines, self.snapshot.budgets, busy, self.snapshot.own_node, self._order, doubles):
+        budgets, own_node = self.snapshot.budgets, self.snapshot.own_node
+        for machine in order.in_order(machines, budgets, busy, own_node, self._order, doubles, self._counted):
             if chosen >= most or self.available - 1 < self.limits.floor:
                 break
             if self._can_leave(machine):
