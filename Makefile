@@ -43,7 +43,7 @@ $(SESSIONS:%=session-%): session-%:
 	$(NOX) -s $*
 
 .PHONY: test-labs
-test-labs: .venv/.dev $(IN_PLACE)  ## Install and start the labs (OpenStack, Kubernetes, ...) and run the system tests against them
+test-labs: .venv/.dev $(IN_PLACE)  ## Install and start the labs (OpenStack, Kubernetes, vSphere) and run the system tests against them
 	$(NOX) -s labs
 
 .PHONY: bench

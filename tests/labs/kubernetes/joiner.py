@@ -2,7 +2,7 @@
 """Stands in for the guests of a lab's VMs, which never really boot: makes, revives and silences their Nodes.
 
   lab joiner --openstack admin --all-projects [--name REGEX] [--control FILE] [--ccm]
-  lab joiner --vsphere USER:PASSWORD@HOST:PORT
+  lab joiner --vsphere USER:PASSWORD@HOST:PORT     $LAB_VSPHERE_JOINER of `lab env`; with pyvmomi at hand
   lab joiner --listen PORT           JSON lines, see push.py: a Node at once, without a poll
 
 A VM that runs joins once per boot, after its boot delay: a Node with its name, providerID, zone, addresses and kubelet
@@ -219,7 +219,9 @@ def main() -> None:
     try:
         sources = open_sources(arguments)
     except ImportError as error:
-        sys.exit(f"lab joiner: {error}; .venv has the SDKs, and so has $LAB_OPENSTACK_PYTHON tests/labs/lab joiner ...")
+        sys.exit(
+            f"lab joiner: {error}; .venv has the SDKs, and so have $LAB_OPENSTACK_PYTHON and $LAB_VSPHERE_PYTHON tests/labs/lab joiner ..."
+        )
     if not sources and not arguments.listen:
         sys.exit("lab joiner: no --openstack, --vsphere or --listen: nobody to hear of VMs from")
     if arguments.boot_delay is None:

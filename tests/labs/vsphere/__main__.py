@@ -7,7 +7,8 @@ import sys
 
 from ..home import only_one
 from ..processes import LabError, Progress
-from .check import check, ensure
+from .check import check
+from .client import ensure
 from .control import VSphere
 from .install import client_python, install
 from .site import IP, PASSWORD, READER, USER, Site

@@ -2,14 +2,17 @@
 """A bare pyvmomi client of the lab: what check.py and benchmarks compare with. Needs pyvmomi."""
 
 import ssl
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..processes import LabError
 from .simulator import TEMPLATE
 from .site import IP, PASSWORD, USER, Site
 
 Values = dict[Any, dict[str, Any]]  # managed object -> path -> value
 WAIT_SECONDS = 60
+PATIENCE_SECONDS = 20
 
 
 def connect(site: Site, user: str = USER, password: str = PASSWORD) -> Any:
@@ -113,3 +116,43 @@ class Estate:
         """The class of the task's fault, without its package; "" for none."""
         fault = wait(self.instance, [task])[task].get("info.error")
         return type(fault).__name__.rpartition(".")[2] if fault else ""
+
+
+# --- for checks ------------------------------------------------------------------------------------------------------
+
+
+def failure(act: Callable[[], Any]) -> Exception | None:
+    """What it raises."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - whatever a client meets  # pylint: disable=broad-except
+        return error
+    return None
+
+
+def raised(act: Callable[[], Any]) -> str:
+    """The class of what it raises, without its package; "" for nothing."""
+    error = failure(act)
+    return type(error).__name__.rpartition(".")[2] if error else ""
+
+
+def attempt(act: Callable[[], Any]) -> Any:
+    """What it returns, None where it raises."""
+    try:
+        return act()
+    except Exception:  # noqa: BLE001 - the vCenter is away  # pylint: disable=broad-except
+        return None
+
+
+def until(test: Callable[[], Any]) -> Any:
+    """The first true answer."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (answer := test()):
+        ensure(time.monotonic() < deadline, "it does not become so")
+        time.sleep(0.05)
+    return answer
+
+
+def ensure(condition: bool, what: str) -> None:
+    if not condition:
+        raise LabError(what)

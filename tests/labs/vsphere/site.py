@@ -14,7 +14,6 @@ DEFAULT_PORT_BASE = 18500
 OFFSETS = {"vcenter": 0, "control": 1}
 USER = "fleet@vsphere.local"  # may do all that no denial of a test forbids
 READER = "reader@vsphere.local"  # may only read; the joiner's account too
-OBSERVER = {"X-Lab-Observer": "1"}  # a header: requests with it are not counted, and no rule strikes them
 PASSWORD = "labsecret"  # of every account; nothing listens beyond loopback
 
 

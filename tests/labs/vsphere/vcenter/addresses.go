@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 )
 
@@ -96,7 +95,7 @@ func (g *guestState) hold(ip string, id ref, name string) {
 // doubled are the conflicts since the last reset, with names.
 func (l *lab) doubled() []conflict {
 	l.guest.mu.Lock()
-	found := slices.Clone(l.guest.conflicts)
+	found := append([]conflict{}, l.guest.conflicts...)
 	l.guest.mu.Unlock()
 	for i := range found {
 		names := []string{}

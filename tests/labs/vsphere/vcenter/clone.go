@@ -96,16 +96,17 @@ func (c *clone) work(ctx *simulator.Context, cfg settings, run func() (types.Any
 	if f := c.uniqueUUID(cfg); f != nil {
 		return nil, f
 	}
-	room, f := c.space.take(c)
+	if f := c.shrunk(); f != nil {
+		return nil, f
+	}
+	done, f := c.space.take(c)
 	if f != nil {
 		return nil, f
 	}
 	res, fault := run()
+	done()
 	if made, ok := res.(ref); ok {
-		c.space.keep(made, room)
 		c.finish(ctx, made)
-	} else {
-		c.space.release(c.lab, room)
 	}
 	return res, fault
 }
@@ -154,10 +155,45 @@ func (c *clone) snapshot() types.BaseMethodFault {
 	return nil
 }
 
-// uniqueUUID gives the newcomer another instanceUuid when its own is in use.
+// shrunk refuses a disk that is to be smaller than its source: the simulator's
+// clone ignores it, as all that is wrong with devices.
+func (c *clone) shrunk() types.BaseMethodFault {
+	src, config := c.source(), c.req.Spec.Config
+	if src == nil || config == nil {
+		return nil
+	}
+	for i, change := range config.DeviceChange {
+		spec := change.GetVirtualDeviceConfigSpec()
+		disk, ok := spec.Device.(*types.VirtualDisk)
+		if !ok || spec.Operation != types.VirtualDeviceConfigSpecOperationEdit {
+			continue
+		}
+		for _, d := range disks(src) {
+			if d.Key == disk.Key && disk.CapacityInKB < d.CapacityInKB {
+				return &types.InvalidDeviceSpec{DeviceIndex: int32(i),
+					InvalidVmConfig: types.InvalidVmConfig{Property: "capacityInKB"}}
+			}
+		}
+	}
+	return nil
+}
+
+// uniqueUUID gives the newcomer uuids of its own where none are asked for (the simulator
+// makes them of its path: a VM with an old name would be the old VM), and another
+// instanceUuid when its own is in use.
 func (c *clone) uniqueUUID(cfg settings) types.BaseMethodFault {
 	config := c.req.Spec.Config
-	if config == nil || config.InstanceUuid == "" || cfg.DuplicateUUID == "allow" {
+	if config == nil {
+		return nil
+	}
+	if config.Uuid == "" {
+		config.Uuid = uuid.NewString()
+	}
+	if config.InstanceUuid == "" {
+		config.InstanceUuid = uuid.NewString()
+		return nil
+	}
+	if cfg.DuplicateUUID == "allow" {
 		return nil
 	}
 	config.InstanceUuid = strings.ToLower(config.InstanceUuid)

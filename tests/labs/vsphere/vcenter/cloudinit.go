@@ -26,7 +26,7 @@ type cloudInit struct {
 }
 
 func readCloudInit(extra map[string]string) cloudInit {
-	var c cloudInit
+	c := cloudInit{Addresses: []string{}}
 	fail := func(what string, err error) {
 		if err != nil && c.Error == "" {
 			c.Error = what + ": " + err.Error()
@@ -54,7 +54,8 @@ func readCloudInit(extra map[string]string) cloudInit {
 		fail("network", err)
 		fail("network", yaml.Unmarshal(config, &node))
 	}
-	c.Addresses, err = staticAddresses(&node)
+	found, err := staticAddresses(&node)
+	c.Addresses = append(c.Addresses, found...)
 	fail("network", err)
 	return c
 }

@@ -206,6 +206,6 @@ func (l *lab) postDatastore(r *http.Request) (any, error) {
 	if want.FreeMiB != nil {
 		*want.FreeMiB <<= 20
 	}
-	l.space.limit(l, l.reg.Get(found).(*simulator.Datastore), want.FreeMiB)
+	l.space.limit(l, found, want.FreeMiB)
 	return nil, nil
 }

@@ -74,16 +74,20 @@ func (l *lab) makeOne(m machine) error {
 	defer l.placedBack(req.Spec.Location.Host)
 	c := &clone{lab: l, req: req}
 	ctx := l.context(context.Background())
-	_, fault := c.work(ctx, l.config(), func() (types.AnyType, types.BaseMethodFault) {
-		var task ref
-		l.lock(func(ctx *simulator.Context) {
-			task = vm.CloneVMTask(ctx, req).(*methods.CloneVM_TaskBody).Res.Returnval
-		}, source)
-		t := l.reg.Get(task).(*simulator.Task)
-		if err = l.ended(task); err != nil {
-			return nil, t.Info.Error.Fault
-		}
-		return t.Info.Result, nil
+	_, fault := c.work(ctx, l.config(), func() (result types.AnyType, fault types.BaseMethodFault) {
+		l.lock(func(*simulator.Context) {
+			var task ref
+			l.lock(func(ctx *simulator.Context) {
+				task = vm.CloneVMTask(ctx, req).(*methods.CloneVM_TaskBody).Res.Returnval
+			}, source)
+			t := l.reg.Get(task).(*simulator.Task)
+			if err = l.ended(task); err != nil {
+				fault = t.Info.Error.Fault
+				return
+			}
+			result = t.Info.Result
+		}, clonesInto(req.Folder))
+		return
 	})
 	if err == nil && fault != nil {
 		err = fmt.Errorf("%T", fault)

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,13 @@ func (l *lab) aroundDisks(m *simulator.Method) func(types.BaseMethodFault) {
 	switch req := m.Body.(type) {
 	case *types.Destroy_Task:
 		if m.This.Type == "VirtualMachine" {
-			return l.keepDisks(m.This)
+			restore := l.keepDisks(m.This)
+			return func(fault types.BaseMethodFault) {
+				restore(fault)
+				if fault == nil {
+					l.leavePools(m.This)
+				}
+			}
 		}
 	case *types.AttachDisk_Task:
 		return func(fault types.BaseMethodFault) {
@@ -37,6 +44,30 @@ func (l *lab) aroundDisks(m *simulator.Method) func(types.BaseMethodFault) {
 		}
 	}
 	return func(types.BaseMethodFault) {}
+}
+
+// fillCapacity completes disks that have their capacity in KB or in bytes only,
+// which vCenter takes and the simulator makes disks of size 0 of.
+func fillCapacity(m *simulator.Method) {
+	var changes []types.BaseVirtualDeviceConfigSpec
+	switch req := m.Body.(type) {
+	case *types.CloneVM_Task:
+		if req.Spec.Config != nil {
+			changes = req.Spec.Config.DeviceChange
+		}
+		changes = append(slices.Clone(changes), req.Spec.Location.DeviceChange...)
+	case *types.ReconfigVM_Task:
+		changes = req.Spec.DeviceChange
+	}
+	for _, change := range changes {
+		if disk, ok := change.GetVirtualDeviceConfigSpec().Device.(*types.VirtualDisk); ok {
+			if disk.CapacityInBytes == 0 {
+				disk.CapacityInBytes = disk.CapacityInKB << 10
+			} else if disk.CapacityInKB == 0 {
+				disk.CapacityInKB = disk.CapacityInBytes >> 10
+			}
+		}
+	}
 }
 
 // plugFirstClass adds the device that the simulator's AttachDisk_Task leaves out.

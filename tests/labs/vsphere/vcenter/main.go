@@ -137,6 +137,8 @@ func (l *lab) makeModel(f flags) {
 	}
 	l.reg.Handler = l.beforeCall
 	l.reg.AddHandler(&hook{l})
+	told := m.ServiceContent.AuthorizationManager
+	l.reg.Put(&authorization{AuthorizationManager: l.reg.Get(*told).(*simulator.AuthorizationManager), lab: l})
 	withholding = l
 	pc := &collector{}
 	pc.Self = m.ServiceContent.PropertyCollector

@@ -49,8 +49,8 @@ func (l *lab) endSessions() int {
 }
 
 // postOutage takes the vCenter away for some time. keep_sessions: only the way to it is
-// cut. lose_tasks: tasks under way are lost, those of the past are forgotten
-// (otherwise the hosts finish what they had begun, and the tasks are known).
+// cut. forget_tasks: no task of before is known. lose_work: what is under way is not
+// done (otherwise the hosts finish what they had begun).
 func (l *lab) postOutage(r *http.Request) (any, error) {
 	o := struct {
 		Seconds      float64 `json:"seconds"`
@@ -74,7 +74,7 @@ func (l *lab) postOutage(r *http.Request) (any, error) {
 	}
 	if o.ForgetTasks {
 		ctx := l.context(context.Background())
-		for _, e := range l.reg.All("Task") {
+		for _, e := range l.reg.AllReference("Task") {
 			ctx.Map.Remove(ctx, e.Reference())
 		}
 	}
@@ -129,6 +129,16 @@ func (l *lab) leaveRules(vm ref) {
 				}
 			}
 		}, cluster.Self)
+	}
+}
+
+// leavePools takes a VM that is gone out of all pools: the simulator forgets a
+// template's pool but not the pool's template, and every view would name it.
+func (l *lab) leavePools(vm ref) {
+	for _, e := range l.reg.All("ResourcePool") {
+		if pool, ok := e.(*simulator.ResourcePool); ok && slices.Contains(pool.Vm, vm) {
+			l.reg.RemoveReference(l.context(context.Background()), pool, &pool.Vm, vm)
+		}
 	}
 }
 

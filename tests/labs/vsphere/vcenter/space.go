@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
@@ -11,117 +10,67 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// space is how much room the datastores have that a test has given a limit.
-// A full clone needs the capacity of its disks, a linked one nothing.
+// space is how much room the datastores have that a test has given a limit. The
+// simulator counts disks in summary.freeSpace and never refuses one. A linked
+// clone is let in, though the simulator counts it in full. mu guards all of it.
 type space struct {
-	mu    sync.Mutex
-	free  map[ref]int64 // datastore -> bytes; those without a limit are not here
-	taken map[ref]room  // VM -> what it holds
-	was   map[ref]int64 // freeSpace before the limit
+	mu      sync.Mutex
+	hidden  map[ref]int64 // datastore -> what the limit took from its free space
+	pending map[ref]int64 // datastore -> bytes of clones under way
 }
 
-type room struct {
-	datastore ref
-	bytes     int64
-}
-
-func (s *space) init() {
-	s.free, s.taken, s.was = map[ref]int64{}, map[ref]room{}, map[ref]int64{}
-}
+func (s *space) init() { s.hidden, s.pending = map[ref]int64{}, map[ref]int64{} }
 
 // limit sets the free space of the datastore; nil lifts the limit.
-func (s *space) limit(l *lab, ds *simulator.Datastore, bytes *int64) {
+func (s *space) limit(l *lab, datastore ref, bytes *int64) {
 	s.mu.Lock()
-	if _, ok := s.was[ds.Self]; !ok {
-		s.was[ds.Self] = ds.Summary.FreeSpace
-	}
-	shown := s.was[ds.Self]
-	if bytes == nil {
-		delete(s.free, ds.Self)
-	} else {
-		s.free[ds.Self], shown = *bytes, *bytes
-	}
-	s.mu.Unlock()
-	l.showFree(ds.Self, shown)
+	defer s.mu.Unlock()
+	l.lock(func(ctx *simulator.Context) {
+		ds, ok := l.reg.Get(datastore).(*simulator.Datastore)
+		if !ok {
+			return
+		}
+		free := ds.Summary.FreeSpace + s.hidden[datastore]
+		delete(s.hidden, datastore)
+		if bytes != nil {
+			s.hidden[datastore] = free - *bytes
+			free = *bytes
+		}
+		ds.Info.GetDatastoreInfo().FreeSpace = free
+		ctx.Update(ds, []types.PropertyChange{{Name: "summary.freeSpace", Val: free}})
+	}, datastore)
 }
 
 func (s *space) reset(l *lab) {
-	s.mu.Lock()
-	was := s.was
-	s.init()
-	s.mu.Unlock()
-	for r, bytes := range was {
-		l.showFree(r, bytes)
+	for _, e := range l.reg.All("Datastore") {
+		s.limit(l, e.Reference(), nil)
 	}
 }
 
-// take reserves what the clone needs, or says that the datastore is full.
-func (s *space) take(c *clone) (room, types.BaseMethodFault) {
-	ds := c.req.Spec.Location.Datastore
-	src := c.source()
-	if src == nil || c.linked() {
-		return room{}, nil
-	}
-	if ds == nil && len(src.Datastore) > 0 {
-		ds = &src.Datastore[0]
+// take reserves what the clone needs until done is called, or says that the datastore is full.
+func (s *space) take(c *clone) (done func(), fault types.BaseMethodFault) {
+	at, src := c.req.Spec.Location.Datastore, c.source()
+	if at == nil || src == nil || c.linked() {
+		return func() {}, nil
 	}
 	var need int64
 	for _, d := range disks(src) {
 		need += d.CapacityInKB << 10
 	}
 	s.mu.Lock()
-	free, limited := s.free[*ds]
-	if limited && free >= need {
-		s.free[*ds] -= need
-	}
-	s.mu.Unlock()
-	if !limited {
-		return room{}, nil
-	}
-	if free < need {
-		name := c.name(ds)
-		return room{}, &types.NoDiskSpace{
-			FileFault: types.FileFault{File: fmt.Sprintf("[%s] %s/%s.vmdk", name, c.req.Name, c.req.Name)}, Datastore: name}
-	}
-	c.showFree(*ds, free-need)
-	return room{*ds, need}, nil
-}
-
-func (s *space) keep(vm ref, r room) {
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.bytes > 0 {
-		s.taken[vm] = r
+	ds, ok := c.reg.Get(*at).(*simulator.Datastore)
+	if _, limited := s.hidden[*at]; !limited || !ok {
+		return func() {}, nil
 	}
-}
-
-// giveBack is for a VM that is gone, under its lock.
-func (s *space) giveBack(l *lab, vm ref) {
-	s.mu.Lock()
-	r, ok := s.taken[vm]
-	delete(s.taken, vm)
-	s.mu.Unlock()
-	if ok {
-		go s.release(l, r)
+	if ds.Summary.FreeSpace-s.pending[*at] < need {
+		return nil, &types.NoDiskSpace{Datastore: ds.Name,
+			FileFault: types.FileFault{File: fmt.Sprintf("[%s] %s/%s.vmdk", ds.Name, c.req.Name, c.req.Name)}}
 	}
-}
-
-func (s *space) release(l *lab, r room) {
-	s.mu.Lock()
-	free, limited := s.free[r.datastore]
-	if limited {
-		free += r.bytes
-		s.free[r.datastore] = free
-	}
-	s.mu.Unlock()
-	if limited {
-		l.showFree(r.datastore, free)
-	}
-}
-
-func (l *lab) showFree(r ref, bytes int64) {
-	if ds, ok := l.reg.Get(r).(*simulator.Datastore); ok {
-		l.reg.AtomicUpdate(l.context(context.Background()), ds, []types.PropertyChange{
-			{Name: "summary.freeSpace", Val: bytes}, {Name: "info.freeSpace", Val: bytes}})
-	}
+	s.pending[*at] += need
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pending[*at] -= need
+	}, nil
 }

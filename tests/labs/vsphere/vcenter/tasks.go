@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"math/rand"
+	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -29,6 +30,11 @@ func (h *hook) PutObject(_ *simulator.Context, o mo.Reference) {
 	case *simulator.Task:
 		h.wrap(o)
 	case *simulator.VirtualMachine:
+		// a VM being made has no name yet, and who looks for one by name meets a panic
+		if o.Name == "" && o.Config != nil {
+			_, folder, _ := strings.Cut(o.Config.Files.LogDirectory, "] ")
+			o.Name = path.Base(folder)
+		}
 		// the simulator leaves these enums empty, which pyvmomi cannot parse
 		o.Runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
 		o.Runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
@@ -56,7 +62,6 @@ func (h *hook) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []ty
 func (h *hook) RemoveObject(_ *simulator.Context, r ref) {
 	if r.Type == "VirtualMachine" {
 		h.guest.forget(r)
-		h.space.giveBack(h.lab, r)
 		go h.leaveRules(r)
 	}
 }
@@ -97,17 +102,16 @@ func (l *lab) beforeCall(ctx *simulator.Context, m *simulator.Method) (mo.Refere
 		go l.reboot(m.This)
 	}
 	if strings.HasSuffix(m.Name, "_Task") {
+		fillCapacity(m)
 		l.tasks.call.Store(ctx, &call{m, l.place(m)})
-	}
-	if a, ok := l.reg.Get(m.This).(*simulator.AuthorizationManager); ok {
-		return &authorization{a, l}, nil
 	}
 	return nil, nil
 }
 
 // wrap puts the lab's queue, delay and faults around a task. While it waits
 // nobody may hold the entity's lock, so the simulator is given a lock of its
-// own and the entity is locked only for the work itself.
+// own and the entity is locked only for the work itself. Clones into one folder
+// are made one after the other, of whatever template: a name is there once.
 func (l *lab) wrap(t *simulator.Task) {
 	if t.Execute == nil || t.Info.Entity == nil { // made by CreateTask: not ours
 		return
@@ -118,8 +122,17 @@ func (l *lab) wrap(t *simulator.Task) {
 		v, _ := l.tasks.ctx.LoadAndDelete(t.Self)
 		ctx := v.(*simulator.Context)
 		ctx.WithLock(t, func() { t.Info.Entity = &entity })
+		made, outer := l.tasks.call.LoadAndDelete(ctx)
+		alone := entity
+		if outer {
+			if req, ok := made.(*call).method.Body.(*types.CloneVM_Task); ok {
+				alone = clonesInto(req.Folder)
+			}
+		} else if strings.HasPrefix(strings.ToLower(t.Info.Name), "clonevm") { // crowd.go has locked
+			alone = ref{Type: "LabNothing", Value: uuid.NewString()}
+		}
 		run := func() (res types.AnyType, fault types.BaseMethodFault) {
-			ctx.WithLock(entity, func() {
+			ctx.WithLock(alone, func() {
 				defer func() { // the simulator dies of a panic here
 					if p := recover(); p != nil {
 						log.Printf("PANIC in task %s: %v\n%s", t.Info.DescriptionId, p, debug.Stack())
@@ -130,7 +143,6 @@ func (l *lab) wrap(t *simulator.Task) {
 			})
 			return
 		}
-		made, outer := l.tasks.call.LoadAndDelete(ctx)
 		if !outer { // a task inside a task; the lab's own
 			return run()
 		}
@@ -139,6 +151,9 @@ func (l *lab) wrap(t *simulator.Task) {
 		return l.runTask(ctx, t, made.(*call), cfg, run)
 	}
 }
+
+// clonesInto is what clones into that folder lock.
+func clonesInto(folder ref) ref { return ref{Type: "LabClones", Value: folder.Value} }
 
 // forgetLater drops a task some time after its end, as vCenter does.
 func (l *lab) forgetLater(task ref, cfg settings) {

@@ -116,6 +116,7 @@ func (l *lab) destroy(vm *simulator.VirtualMachine) error {
 	l.lock(func(c *simulator.Context) {
 		task = vm.DestroyTask(c, &types.Destroy_Task{This: vm.Self}).(*methods.Destroy_TaskBody).Res.Returnval
 	}, vm.Self)
+	defer l.leavePools(vm.Self)
 	return l.ended(task)
 }
 
