@@ -13,7 +13,7 @@ from .site import READER, Site
 
 
 def check(site: Site, say: Progress) -> None:
-    """Half a minute. Leaves nothing behind."""
+    """A minute. Leaves nothing behind."""
     lab = Simulator(site.control)
     lab.reset()
     try:
