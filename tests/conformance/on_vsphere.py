@@ -16,12 +16,21 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.opt
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
-from ansible_collections.immutable.fleet.tests.system.vsphere_lab import CALL_TIMEOUT, Lab, Recording, now, use_or_skip
+from ansible_collections.immutable.fleet.tests.labs.vsphere.simulator import Simulator
+from ansible_collections.immutable.fleet.tests.system.vsphere_lab import (
+    CALL_TIMEOUT,
+    PLACE,
+    TEMPLATE_GIB,
+    Recording,
+    connection,
+    now,
+    use_or_skip,
+)
 
 Found = TypeVar("Found")
 
 PATIENCE_SECONDS = 120
-DOMAIN = "fd-b"
+DOMAIN, DATASTORE = "fd-b", "ds-b"
 CALLS = {"create": ("CloneVM_Task",), "delete": ("PowerOffVM_Task", "ShutdownGuest", "Destroy_Task")}
 
 
@@ -37,8 +46,7 @@ class Vsphere:
     can_leave_ports = True  # see leave_port
 
     def __init__(self, _folder: Path) -> None:
-        self._lab: Lab = use_or_skip()
-        self._lab.control("POST", "/reset")
+        self._lab = use_or_skip()
         self._run = secrets.token_hex(3)
         self._clouds: list[_Patient] = []
 
@@ -63,7 +71,7 @@ class Vsphere:
 
     def lose_reply(self, verb: str) -> None:
         for method in CALLS[verb]:
-            self._lab.rule(kind="drop", method=method, count=1)
+            self._lab.rule("drop", method, count=1)
 
     def leave_port(self, machine: NewMachine) -> None:
         del machine
@@ -73,8 +81,8 @@ class Vsphere:
         self._refuse(after=0)
 
     def leave_room(self, machines: int) -> None:
-        """Somebody's VM takes all of the datastore but what so many machines need; what comes after them vCenter refuses."""
-        self._lab.fill_datastore(DATASTORE, leave_gib=machines * self._lab.template_gib())
+        """The datastore has space for so many; what comes after them vCenter refuses at once, which it is free to do."""
+        self._lab.free(DATASTORE, machines * TEMPLATE_GIB * 1024)
         self._refuse(after=machines)
 
     def until(self, look: Callable[[], Found | None], what: str) -> Found:
@@ -91,7 +99,7 @@ class Vsphere:
     def clean_up(self) -> None:
         for cloud in self._clouds:
             cloud.close()
-        self._lab.control("POST", "/reset")
+        self._lab.reset()
 
     def _go_on(self) -> None:
         for cloud in self._clouds:
@@ -100,25 +108,22 @@ class Vsphere:
                     cloud.delete(vm)
 
     def _refuse(self, after: int) -> None:
-        self._lab.rule(kind="fault", method="CloneVM_Task", skip=after, fault="NoDiskSpace", fields={"datastore": DATASTORE})
+        self._lab.rule("fault", "CloneVM_Task", skip=after, fault="NoDiskSpace", fields={"datastore": DATASTORE})
 
     def _name(self, pool: str) -> str:
         return f"{pool}{self._run}"
 
     def _cloud(self, name: str, **options: Any) -> _Patient:
-        made = _Patient(self._lab, name, {**self._lab.template(), "datastore": DATASTORE, **options})
+        made = _Patient(self._lab, name, {**PLACE, "datastore": DATASTORE, **options})
         self._clouds.append(made)
         return made
-
-
-DATASTORE = "ds-b"
 
 
 class _Patient(VsphereCloud):
     """The adapter in a vCenter that makes a VM at once."""
 
-    def __init__(self, lab: Lab, name: str, options: dict[str, Any]) -> None:
-        parsed = parse_options({**lab.connection(), **options})
+    def __init__(self, lab: Simulator, name: str, options: dict[str, Any]) -> None:
+        parsed = parse_options({**connection(), **options})
         super().__init__(
             name, parsed, failure_domains=(DOMAIN,), call_timeout=CALL_TIMEOUT, now=now, transport=Recording(parsed.connection)
         )
@@ -127,12 +132,16 @@ class _Patient(VsphereCloud):
 
     def create(self, machine: NewMachine) -> None:
         super().create(machine)
-        self._lab.until_running(machine.name)
+        began = time.monotonic()
+        while self._lab.vms().get(machine.name, {}).get("power") != "poweredOn":
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                raise AssertionError(f"{machine.name} is not on within {PATIENCE_SECONDS} s")
+            time.sleep(0.02)
 
     def delete(self, vm: Any) -> None:
         self.is_deleting = True
         try:
             super().delete(vm)
         except Transient:
-            self._lab.control("DELETE", "/rules")  # one reply was to be lost, whichever step it was the reply to
+            self._lab.clear_rules()  # one reply was to be lost, whichever step it was the reply to
             raise

@@ -1,37 +1,59 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vSphere lab for tests of our adapter: how to reach it, what it is told to do, and the truth to compare with."""
+"""The vSphere lab for tests of our adapter: pools under test, what they sent, and waiting for what they see."""
 
 from __future__ import annotations
 
-import json
-import os
+import secrets
 import time
 import urllib.error
-import urllib.request
-from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Connection, parse_options
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import DATASTORE, ROOT, Ref, Wanted, data
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine, Vm
+from ansible_collections.immutable.fleet.tests.labs.vsphere.simulator import Simulator
+from ansible_collections.immutable.fleet.tests.labs.vsphere.site import IP, PASSWORD, USER, Site
 
 CALL_TIMEOUT = timedelta(seconds=20)
-GIB = 1 << 30
+PATIENCE_SECONDS = 60
+TEMPLATE_GIB = 4  # the disk of a seeded template
+PLACE = {"template": "golden-base-v1", "folder": "fleet", "networks": [{"name": "pg-nodes"}], "resource_pool": "fleet"}
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
+def use_or_skip() -> Simulator:
+    """The lab's control side, if it is up and the SDK is installed; nothing is left in it of tests before."""
+    pytest.importorskip("pyVmomi")
+    simulator = Simulator()
+    try:
+        simulator.reset()
+    except urllib.error.URLError as exc:
+        pytest.skip(f"the vSphere lab is not up: tests/labs/lab up vsphere ({exc})")
+    return simulator
+
+
+def connection() -> dict[str, Any]:
+    """The options to connect, for the account that may do all."""
+    site = Site.from_environment()
+    return {"hostname": IP, "port": site.port("vcenter"), "username": USER, "password": PASSWORD, "ca_cert": str(site.ca_file)}
+
+
 class Recording(Client):
     """The real transport, with its calls written down."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, CALL_TIMEOUT, now)
+    def __init__(self, given: Connection) -> None:
+        super().__init__(given, CALL_TIMEOUT, now)
         self.calls: list[str] = []
 
     def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
@@ -42,111 +64,78 @@ class Recording(Client):
         self.calls.append(method)
         return super().call(this, method, **arguments)
 
+    def writes(self) -> list[str]:
+        """Calls that change something."""
+        return [call for call in self.calls if call.endswith("_Task") or call == "ShutdownGuest"]
 
-class Lab:
-    """The running lab. Its settings come from the environment, as those of the commands that start it."""
 
-    def __init__(self) -> None:
-        self._base = int(os.environ.get("LAB_PORT_BASE", "18500"))
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        self.home = Path(os.environ.get("LAB_HOME", cache / "fleet-lab/vsphere"))
+class LabPool:
+    """A pool in the seed's inventory, with a name that nobody else uses."""
 
-    def connection(self) -> dict[str, Any]:
-        """The options to connect, for the account that may do all."""
-        return {
-            "hostname": "127.0.0.1",
-            "port": self._base,
-            "username": os.environ.get("LAB_USER", "fleet@vsphere.local"),
-            "password": os.environ.get("LAB_PASSWORD", "fleet-pass"),
-            "ca_cert": str(self.home / "ca.pem"),
-        }
+    def __init__(
+        self, simulator: Simulator, user_data: str = "", *, name: str = "", domains: tuple[str, ...] = ("fd-a",), **given: Any
+    ) -> None:
+        self.simulator, self.domains = simulator, domains
+        self.name = name or f"sys{secrets.token_hex(3)}"
+        self._given, self._user_data = given, user_data
+        self.transport = Recording(parse_options({**connection(), **given}).connection)
+        self.cloud = self.another(self.transport)
+        self.revision: Revision = self.cloud.resolve()
 
-    def template(self) -> dict[str, Any]:
-        """The options of a pool in the seed's inventory, but for a place."""
-        return {"template": "golden-base-v1", "folder": "fleet", "networks": [{"name": "pg-nodes"}], "resource_pool": "fleet"}
-
-    def client(self) -> Client:
-        """Raw access beside the adapter: a person, a playbook."""
-        return Client(parse_options(self.connection()).connection, CALL_TIMEOUT, now)
-
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        """A call of the lab's own interface."""
-        content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self._base + 1}{path}", method=method, data=content)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def rule(self, **rule: Any) -> None:
-        """Some calls go wrong from now on."""
-        self.control("POST", "/rules", rule)
-
-    def calls(self) -> Counter[str]:
-        """SOAP calls since the last time that they were asked for."""
-        return Counter(self.control("GET", "/calls?reset")["soap"])
-
-    def vms(self, prefix: str = "") -> dict[str, dict[str, Any]]:
-        """The truth: VMs that were not seeded, by name."""
-        return {vm["name"]: vm for vm in self.control("GET", "/vms") if not vm["seed"] and vm["name"].startswith(prefix)}
-
-    def until_running(self, name: str, seconds: float = 60) -> None:
-        """Until the VM is on."""
-        began = time.monotonic()
-        while self.vms(name).get(name, {}).get("power") != "poweredOn":
-            assert time.monotonic() - began < seconds, f"{name} is not on within {seconds} s"
-            time.sleep(0.02)
-
-    def template_gib(self) -> int:
-        """The disk of a seeded template."""
-        return 4
-
-    def fill_datastore(self, name: str, leave_gib: int) -> None:
-        """A VM of somebody else takes all of its space but so much."""
-        client = self.client()
-        paths = ("name", "summary.freeSpace")
-        stores = client.read(Wanted(kind=DATASTORE, paths=paths, within=ROOT))
-        free = next(int(found["summary.freeSpace"]) for found in stores.values() if found["name"] == name)
-        inventory = client.read(
-            Wanted(kind="vim.Folder", paths=("name",), within=ROOT), Wanted(kind="vim.ResourcePool", paths=("name", "owner"), within=ROOT)
+    def another(self, transport: Recording | None = None) -> VsphereCloud:
+        """The same pool, as another process has it."""
+        options = parse_options({**connection(), **PLACE, "datastore": "ds-shared", **self._given}, self._user_data)
+        return VsphereCloud(
+            self.name,
+            options,
+            failure_domains=self.domains,
+            call_timeout=CALL_TIMEOUT,
+            now=now,
+            transport=transport or Recording(options.connection),
         )
-        folder = next(ref for ref, found in inventory.items() if ref.kind == "vim.Folder" and found["name"] == "filler")
-        owners = client.read(Wanted(kind="vim.ComputeResource", paths=("name", "datastore"), within=ROOT))
-        store = next(ref for ref, found in stores.items() if found["name"] == name)
-        owner = next(ref for ref, found in owners.items() if store in found.get("datastore", ()))
-        pool = next(ref for ref, found in inventory.items() if ref.kind == "vim.ResourcePool" and found.get("owner") == owner)
-        task = client.call(folder, "CreateVM_Task", config=_filler(name, (free - leave_gib * GIB) // 1024), pool=pool)
+
+    def machine(self, slot: int, **values: str) -> NewMachine:
+        return NewMachine(
+            name=f"{self.name}-{slot}-{secrets.token_hex(3)[:5]}",
+            slot=slot,
+            failure_domain=self.domains[slot % len(self.domains)],
+            revision=self.revision.id,
+            fields=self.revision.fields,
+            attempt=1,
+            created_at=now(),
+            values=values,
+        )
+
+    def list(self) -> tuple[Vm, ...]:
+        return self.cloud.list_vms(None, with_leftovers=True).vms
+
+    def until(self, what: str, test: Callable[[tuple[Vm, ...]], object]) -> tuple[Vm, ...]:
+        """The first list that is as `test` wants it; deletions go on meanwhile, as the loop has them go on."""
         began = time.monotonic()
-        while client.read(Wanted(kind="vim.Task", paths=("info.state",), objects=(task,)))[task]["info.state"] != "success":
-            assert time.monotonic() - began < 30
-            time.sleep(0.02)
-        client.close()
+        while time.monotonic() - began < PATIENCE_SECONDS:
+            vms = self.list()
+            if test(vms):
+                return vms
+            for vm in vms:
+                if vm.delete_again:
+                    self.cloud.delete(vm)
+            time.sleep(0.1)
+        raise AssertionError(f"not within {PATIENCE_SECONDS} s: {what}; the last list: {vms}")
+
+    def until_all(self, status: str, count: int) -> tuple[Vm, ...]:
+        """The pool's machines, once there are `count` and all have this status."""
+        return self.until(f"{count} {status}", lambda vms: len(vms) == count and {vm.status for vm in vms} <= {status})
+
+    def truth(self) -> dict[str, dict[str, Any]]:
+        """Its VMs by the simulator's own word."""
+        return {name: vm for name, vm in self.simulator.vms().items() if name.startswith(self.name)}
 
 
-def _filler(store: str, size_kib: int) -> dict[str, Any]:
-    path = f"[{store}]"
-    backing = data("vim.vm.device.VirtualDisk.FlatVer2BackingInfo", fileName=path, diskMode="persistent", thinProvisioned=True)
-    scsi = data("vim.vm.device.ParaVirtualSCSIController", key=-1, busNumber=0, sharedBus="noSharing")
-    disk = data("vim.vm.device.VirtualDisk", key=-2, controllerKey=-1, unitNumber=0, capacityInKB=size_kib, backing=backing)
-    return data(
-        "vim.vm.ConfigSpec",
-        name=f"filler-{store}",
-        numCPUs=1,
-        memoryMB=64,
-        guestId="otherGuest64",
-        files=data("vim.vm.FileInfo", vmPathName=path),
-        deviceChange=[
-            data("vim.vm.device.VirtualDeviceSpec", operation="add", device=scsi),
-            data("vim.vm.device.VirtualDeviceSpec", operation="add", fileOperation="create", device=disk),
-        ],
-    )
-
-
-def use_or_skip() -> Lab:
-    """The lab, if it is up and the SDK is installed."""
-    pytest.importorskip("pyVmomi")
-    lab = Lab()
+@contextmanager
+def pool(simulator: Simulator, user_data: str = "", **given: Any) -> Iterator[LabPool]:
+    """A pool for the time of a test, which ends with a logout."""
+    made = LabPool(simulator, user_data, **given)
     try:
-        lab.control("GET", "/config")
-    except (OSError, urllib.error.URLError) as exc:
-        pytest.skip(f"the vSphere lab is not up: tests/labs/lab up vsphere ({exc})")
-    return lab
+        yield made
+    finally:
+        made.cloud.close()

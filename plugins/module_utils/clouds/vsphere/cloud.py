@@ -172,6 +172,7 @@ class VsphereCloud:
             going, found = self._goings.get(vm.id, Going()), self._facts.get(vm.id, {})
             if clone is None:
                 self._goings[vm.id] = replace(going, fault=None)
+                self._clones.pop(vm.name, None)  # its clone failed, or has not ended yet: it is seen by itself from now on
         if clone is not None:
             self._cancel(clone)
         elif going.fault is not None:

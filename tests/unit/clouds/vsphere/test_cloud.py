@@ -140,6 +140,19 @@ def test_a_clone_that_failed_is_a_machine_in_error_until_its_delete() -> None:
     assert listed(cloud) == []
 
 
+def test_a_clone_that_failed_and_left_its_vm_ends_with_the_vm() -> None:
+    """The VM is told, in ERROR, and deleted as any other; nothing is told of its clone afterwards."""
+    transport = FakeTransport(CloneVM_Task=TASK, PowerOffVM_Task=Ref("vim.Task", "task-2"))
+    cloud = cloud_on(transport)
+    cloud.create(MACHINE)
+    transport.world[TASK], transport.world[VM] = {"info.state": "error", "info.error": fault("SystemError")}, seen()
+    (vm,) = listed(cloud)
+    assert (vm.id, vm.status) == ("vm-30", vm_states.ERROR)
+    cloud.delete(vm)
+    del transport.world[VM]
+    assert listed(cloud) == []
+
+
 def test_a_clone_under_way_is_called_off() -> None:
     transport = FakeTransport(CloneVM_Task=TASK)
     cloud = cloud_on(transport)
