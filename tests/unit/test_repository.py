@@ -21,7 +21,7 @@ BINARY_SUFFIXES = {".gif", ".gz", ".ico", ".jpg", ".png", ".qcow2"}
 DEVELOPER_PATH = re.compile(r"(?<![\w.$}~-])/(?:root|work|Users/\w+|home/\w+)/[\w.]")
 PURE_PACKAGES = ("model", "decide")
 PURE_IMPORTS = {
-    "__future__", "bisect", "collections", "dataclasses", "datetime", "enum", "fractions", "functools", "hashlib", "heapq",
+    "__future__", "bisect", "collections", "dataclasses", "datetime", "difflib", "enum", "fractions", "functools", "hashlib", "heapq",
     "itertools", "json", "math", "operator", "re", "shlex", "string", "types", "typing", "zoneinfo",
 }  # fmt: skip
 OUR_PACKAGE = "ansible_collections.immutable.fleet"
