@@ -213,7 +213,7 @@ def test_a_thousand_machines_are_listed_in_three_calls(simulator: Simulator) -> 
     with pool(simulator) as made:
         simulator.make({"name": f"{made.name}-{slot}-aaaaa"} for slot in range(1000))
         other = made.another()
-        other._folder_of_vms()  # names, which are read once a run  # noqa: SLF001
+        other._folder_of_vms()  # names, which are read once a run
         before = simulator.calls()
         vms = other.list_vms(None, with_leftovers=True).vms
         after = simulator.calls()
@@ -290,5 +290,5 @@ def test_a_template_that_is_gone_is_said_so(simulator: Simulator) -> None:
 
 def test_a_wrong_password_is_denied_at_its_options(simulator: Simulator) -> None:
     with pytest.raises(Denied) as refusal:
-        LabPool(simulator, password="wrong")  # noqa: S106
+        LabPool(simulator, password="wrong")
     assert refusal.value.where == "vsphere.username, vsphere.password"

@@ -16,6 +16,7 @@ from datetime import datetime
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Counted
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.creation import create
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
@@ -67,7 +68,7 @@ class Rollout:
                     turn.mark_outdated_not_ready()
                 turn.mark_surplus()
                 turn.mark_available()
-                turn.create()
+                create(turn)
                 turn.clear_leftovers()
             turn.keep_places()
             turn.name_the_untouchable()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One turn of the rollout rule: the rules of semantics section 3 by their numbers, on counts that move with each decision."""
+"""One turn of the rollout rule: the rules of semantics section 3 by their numbers, on counts that move with each decision.
+
+Rule 9 is in decide/creation.py, rule 10 in decide/verdict.py.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
     QUARANTINED,
     Census,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.withdrawal import withdrawals
-from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     Blocker,
     Choose,
-    Create,
     Decision,
     Delete,
     key_of,
@@ -81,12 +81,12 @@ class Turn:
         self.old = sum(len(census.outdated[kind]) for kind in STAYING)
         self._given_back: Collection[str] = ()
         self.has_leftovers = False  # that cannot be cleared yet
-        self._is_losing = False  # a loss goes on record first: it may be the one too many
+        self.is_losing = False  # a loss goes on record first: it may be the one too many
         # Budgets of the calendar: so many old ones may be on their way out, and so many new ones surge.
         self.at_once = brake.most_at_once(pool, snapshot.at)
         self._leaving = len(census.outdated[GOING])
         surge = limits.surge if self.at_once is None or not self.old else min(limits.surge, self.at_once)
-        self._ceiling = limits.replicas + surge
+        self.ceiling = limits.replicas + surge
         self._push = going.Push()
         self._doubles: set[str] = set()  # known once rule 7 has looked
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
@@ -95,8 +95,8 @@ class Turn:
         elif self.rung.waits_for and self.staying + self.creating >= self.rung.most:
             self.blockers.append(Blocker(code="step", what=self.rung.waits_for))
             if self.rung.soaks_until is not None and self.rung.soaks_until > snapshot.at:
-                self._wake(self.rung.soaks_until)
-            self._wake(self.rung.wake_at)
+                self.wake(self.rung.soaks_until)
+            self.wake(self.rung.wake_at)
             if self.rung.ask is not None:
                 self.actions.append(self.rung.ask)
 
@@ -123,7 +123,7 @@ class Turn:
         self._push = going.push(machines, self.snapshot, self.pool, self.left)
         self.actions += self._push.actions
         self.blockers += self._push.blockers
-        self._wake(self._push.wake_at)
+        self.wake(self._push.wake_at)
 
     def set_aside_the_overdue(self) -> None:
         """Rule 3: a machine past its timeout is quarantined while there is room; else it keeps its token."""
@@ -202,41 +202,7 @@ class Turn:
             self.old -= self._choose_available(self.census.outdated[AVAILABLE], "surplus", self._surplus)
         self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", self._surplus, self._doubles)
 
-    # Rule 9 -----------------------------------------------------------------------------------------------------------
-    def create(self) -> None:
-        """Rule 9: as many as are missing, while what exists stays under the ceiling; held back by quota and errors.
-
-        After a failed create one at a time, until one is available: Nova counts its quota again when a server is built, so that of
-        two that want the last place each may refuse the other, however often they are sent together.
-        """
-        missing = self._missing
-        troubles = self.snapshot.troubles
-        if missing <= 0 or self.existing >= self._ceiling:
-            return
-        if troubles.fatal or self._is_losing or (self.brake is not None and not self.brake.creates):
-            return
-        if troubles.after is not None and self.snapshot.at < troubles.after:
-            since = troubles.since
-            self.blockers.append(Blocker(code="exhausted", what=troubles.what, since=since))
-            self._wake(troubles.after)
-            return
-        if not self.snapshot.may_create:
-            self.blockers.append(Blocker(code="settling", what="a silent holder's last calls may still arrive: no create yet"))
-            self._wake(self.snapshot.settled_at)
-            return
-        if troubles.count and self._is_building:
-            return
-        vacated = recreation.vacated(self.pool, self.snapshot)
-        room = self._ceiling - len(vacated.waiting)
-        places = Places(self.pool.failure_domains, self._all_staying(), self._all_outdated(), self.snapshot.creating, vacated.free)
-        while missing > 0 and self.existing < room:
-            slot, domain, name = places.take()
-            reason = f"{self.existing} exist < ceiling {self._ceiling}"
-            self.actions.append(Create(slot, domain, 1 + troubles.count, reason, name))
-            self.existing += 1
-            self.creating += 1
-            missing = 0 if troubles.count else missing - 1
-
+    # What is left of machines ------------------------------------------------------------------------------------------
     def keep_places(self) -> None:
         """With `recreate`, where a machine is to come back is on record before its delete is sent."""
         if self.pool.strategy.type == RECREATE:
@@ -252,13 +218,13 @@ class Turn:
             self.actions += found
         else:
             self.has_leftovers = bool(found)  # a run that ended now would leave them behind
-            self._wake(self.snapshot.settled_at)
+            self.wake(self.snapshot.settled_at)
 
     def name_the_untouchable(self) -> None:
         """Say which machines are somebody else's business."""
         found, heard_out_at = untouchable.name(self.census, self.snapshot, self.chosen_now, self._unlisted)
         self.blockers += found
-        self._wake(heard_out_at)
+        self.wake(heard_out_at)
 
     # ------------------------------------------------------------------------------------------------------------------
     def decision(self) -> Decision:
@@ -272,20 +238,6 @@ class Turn:
             record=self.record,
         )
 
-    def _all_staying(self) -> list[Machine]:
-        is_rolling = self.brake is None and self.pool.strategy.type != RECREATE  # else old ones keep their slots
-        kept = self.census.current if is_rolling else {kind: self.census.of(kind) for kind in STAYING}
-        return [m for kind in STAYING for m in kept[kind] if m.name not in self.chosen_now]
-
-    def _all_outdated(self) -> list[Machine]:
-        return [m for kind in STAYING for m in self.census.outdated[kind]]
-
-    @property
-    def _is_building(self) -> bool:
-        """Whether the cloud has yet to say of a create that it worked."""
-        machines = self.snapshot.machines.values()
-        return bool(self.snapshot.creating) or any(machine.vm.status == vm_states.BUILDING for machine in machines)
-
     @property
     def _surplus(self) -> int:
         """Machines of the wanted revision that are too many. Under a brake old ones count, and those that surge may stay."""
@@ -294,7 +246,7 @@ class Turn:
         return self.staying + self.creating - self.limits.replicas
 
     @property
-    def _missing(self) -> int:
+    def missing(self) -> int:
         """Machines of the wanted revision to make; no more than the ladder's step has room for. Creates in flight count."""
         if self.brake is not None:
             return self.limits.replicas - self.staying - self.old - self.creating
@@ -329,7 +281,7 @@ class Turn:
         """A loss that speaks against the image is on record before its machine goes; if not, it is put there now."""
         if not losses.counts(machine, self.pool, self.snapshot):
             return True
-        self._is_losing = True
+        self.is_losing = True
         self.record = losses.with_loss(self.record or self.snapshot.record, machine, self.pool, self.snapshot)
         return False
 
@@ -379,7 +331,7 @@ class Turn:
         what = f"protected until {say_instant(protection.until)} {protection.asked}"
         self.blockers.append(Blocker(code="protected", what=what, where=machine.where, since=protection.asked.at))
         if protection.until - self.snapshot.at <= self.pool.strategy.progress_deadline:  # later is another run's business
-            self._wake(protection.until)
+            self.wake(protection.until)
             self.patient_until = max(self.patient_until or protection.until, protection.until)
         return True
 
@@ -398,6 +350,7 @@ class Turn:
         self.going += 1
         self.actions.append(Choose(machine, reason) if machine.node is not None else Delete(machine, reason))
 
-    def _wake(self, instant: datetime | None) -> None:
+    def wake(self, instant: datetime | None) -> None:
+        """Ask again at `instant` at the latest."""
         if instant is not None and (self.wake_at is None or instant < self.wake_at):
             self.wake_at = instant
