@@ -156,7 +156,7 @@ class MemberListing:
 
     as_of: datetime
     members: tuple[Member, ...] = ()
-    is_busy: bool = False  # carries out an earlier change: one that is sent now would be refused (`Throttled`)
+    is_busy: bool = False  # an earlier change is not in effect yet, and one that is sent now would be refused (`Throttled`)
     fault: str = ""  # why it takes no change at all until somebody mends it, in its own words
 
 
@@ -170,7 +170,7 @@ class Balancer(Protocol):
         """
 
     def list_members(self) -> MemberListing:
-        """Every member now, those that are not ours too. Once per poll: one or two calls, never one per member."""
+        """Every member now, those that are not ours too. Once per poll: one to three calls, never one per member."""
 
     def change_members(self, changes: Sequence[MemberChange]) -> None:
         """Begin to make members as wished, all in one update where the balancer can; what is not so yet, a later list tells.

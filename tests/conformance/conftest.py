@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.tests.conformance.harness import (
 )
 from ansible_collections.immutable.fleet.tests.conformance.on_haproxy import dynamic_servers, slots
 from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import Kubernetes
+from ansible_collections.immutable.fleet.tests.conformance.on_octavia import OnOctavia, Shop
 from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.on_vsphere import Vsphere
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
@@ -43,6 +44,7 @@ CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_
 LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 BALANCERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 BALANCERS += [pytest.param(make, id=f"haproxy-{make.__name__}", marks=pytest.mark.lab) for make in (dynamic_servers, slots)]
+BALANCERS.append(pytest.param(OnOctavia, id="octavia", marks=OPENSTACK_MARKS))
 
 
 @pytest.fixture(params=CLOUDS)
@@ -69,9 +71,17 @@ def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LockHarnes
     harness.clean_up()
 
 
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Shop]:
+    """Making a load balancer takes Octavia longer than any test does."""
+    made = Shop()
+    yield made
+    made.delete()
+
+
 @pytest.fixture(params=BALANCERS)
 def balancers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BalancerHarness]:
-    make: Callable[[Path], BalancerHarness] = request.param
-    harness = make(tmp_path)
+    make: Callable[[object], BalancerHarness] = request.param
+    harness = make(request.getfixturevalue("shop") if make is OnOctavia else tmp_path)
     yield harness
     harness.clean_up()

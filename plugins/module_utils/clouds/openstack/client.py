@@ -34,13 +34,14 @@ COMPUTE = "compute"
 IMAGE = "image"
 NETWORK = "network"
 VOLUME = "block-storage"
+LOAD_BALANCER = "load-balancer"  # asked by balancers/octavia, which is handed this transport
 
 LIBRARY = "openstacksdk>=1.0.0"
 # Tags at creation came with 2.52, volume types in block devices with 2.67 (Stein, 2019). No newer one: 2.73 makes every list
 # read system_metadata too.
 _HEADERS = {COMPUTE: {"OpenStack-API-Version": "compute 2.67", "X-OpenStack-Nova-API-Version": "2.67"}}
 # Catalogues give these with or without the version; asking for the version document would cost a call each.
-_VERSION_PATHS = {COMPUTE: "/v2.1", IMAGE: "/v2", NETWORK: "/v2.0", VOLUME: "/v3"}
+_VERSION_PATHS = {COMPUTE: "/v2.1", IMAGE: "/v2", NETWORK: "/v2.0", VOLUME: "/v3", LOAD_BALANCER: "/v2"}
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
 PAGE = 1000  # Nova's own maximum; an operator may have lowered it, so the links say whether there is more
 LIST_PATIENCE = 3  # a page of 1000 servers took Nova 22 s on two busy cores; the call timeout is meant for writes

@@ -60,7 +60,10 @@ def refusal(call: str, status: int, body: bytes, headers: Mapping[str, str]) -> 
 
 
 def _words(body: bytes) -> tuple[str, str]:
-    """`(kind, message)`: `{"NeutronError": {"type", "message"}}`, `{"forbidden": {"message"}}`, `{"error": ...}`, or HTML."""
+    """`(kind, message)` of `{"NeutronError": {"type", "message"}}`, `{"forbidden": {"message"}}`, `{"error": ...}`, or HTML.
+
+    Octavia says `{"faultcode", "faultstring", "debuginfo"}`.
+    """
     text = body.decode("utf-8", "replace")
     try:
         parsed: Any = json.loads(text)
@@ -70,7 +73,7 @@ def _words(body: bytes) -> tuple[str, str]:
     if isinstance(parsed, dict) and len(parsed) == 1:
         inner = next(iter(parsed.values()))
     if isinstance(inner, dict):
-        return str(inner.get("type", "")), _tidy(str(inner.get("message", "")))
+        return str(inner.get("type", "")), _tidy(str(inner.get("message") or inner.get("faultstring") or ""))
     return "", _tidy(str(inner))
 
 

@@ -60,6 +60,8 @@ def test_a_recorded_refusal_has_one_meaning_and_keeps_its_words(call: str, words
         (403, '{"forbidden": {"code": 403, "message": "Maximum number of ports exceeded"}}', Exhausted),
         (409, '{"NeutronError": {"type": "IpAddressGenerationFailure", "message": "No more IP addresses available"}}', Exhausted),
         (409, '{"conflictingRequest": {"code": 409, "message": "Instance is locked"}}', Conflict),
+        (409, '{"faultcode": "Client", "faultstring": "Pool 1 is immutable and cannot be updated.", "debuginfo": null}', Conflict),
+        (403, '{"faultcode": "Client", "faultstring": "Quota has been met for resources: Member", "debuginfo": null}', Exhausted),
         (413, '{"overLimit": {"code": 413, "message": "This request was rate-limited."}}', Throttled),
         (500, '{"computeFault": {"code": 500, "message": "Unexpected API Error."}}', Transient),
         (503, "<html><head><title>503</title></head><body>No server is available</body></html>", Transient),
