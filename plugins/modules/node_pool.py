@@ -321,9 +321,9 @@ blockers:
       forward: "kubectl -n shop edit pdb cart, so that one pod may go; or where it demands a number of pods run 4"
 waits:
   description:
-    - What holds something back because it was asked for, and ends by itself or by a person's word. C(code) is V(step) (a ladder's step
-      with its soak and gate), V(hook), V(window), V(paused), V(protected) or V(settling) (calls of a run that died may still arrive).
-      The keys are those of C(blockers).
+    - What holds something back because it was asked for, and ends by itself or by a person's word. The keys are those of C(blockers).
+    - C(code) is V(step) (a ladder's step with its soak and gate), V(hook), V(window), V(paused), V(aborted), V(protected) or
+      V(settling) (calls of a run that died may still arrive).
   returned: always, unless an option was refused
   type: list
   elements: dict

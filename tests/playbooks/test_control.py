@@ -154,6 +154,7 @@ def test_wrong_wishes_are_refused_with_their_path(site: Site) -> None:
     run = site.run(
         [
             control(site, "paused", register="no_pool", failing=True, name="wbe"),
+            control(site, "paused", register="whole", failing=True, machine=name),
             control(site, "replaced", register="typo", failing=True, machine=f"{name[:-1]}-"),
             control(site, "replaced", register="gone", failing=True, machine="web-9-aaaaa"),
             control(site, "protected", register="foreign", failing=True, machine="api-0-aaaaa"),
@@ -161,7 +162,15 @@ def test_wrong_wishes_are_refused_with_their_path(site: Site) -> None:
             control(site, "rolled_back", register="unknown", failing=True),
         ]
     )
-    wrong = {"no_pool": "name", "typo": "machine", "gone": "machine", "foreign": "machine", "image": "image", "unknown": "pool web"}
+    wrong = {
+        "no_pool": "name",
+        "whole": "machine",
+        "typo": "machine",
+        "gone": "machine",
+        "foreign": "machine",
+        "image": "image",
+        "unknown": "pool web",
+    }
     assert {name: run[name]["failure"]["where"] for name in wrong} == wrong
     assert run["no_pool"]["failure"]["what"].endswith("expected one of web")
     assert "state=retargeted image=NAME" in run["unknown"]["failure"]["forward"]

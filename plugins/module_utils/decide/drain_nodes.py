@@ -19,10 +19,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Decision,
     Tally,
     key_of,
+    ways_on,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, FleetError, Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FORCE, DrainPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -151,7 +153,8 @@ class DrainNodes:
             turn.done += 1
         elif node.is_held and not self.policy.include_cordoned:
             what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
-            turn.failed.append(Blocker(code="person", what=what, where=f"node {node.name}"))
+            forward = "set drain.include_cordoned, if it is to be taken along"
+            turn.failed.append(Blocker(code="person", what=what, where=f"node {node.name}", forward=forward))
         elif node.chosen is not None and node.chosen.why != WHY and not self.policy.include_cordoned:
             what = f"marked by a rollout ({node.chosen.why}): left to it (drain.include_cordoned takes it along)"
             turn.failed.append(Blocker(code="rollout", what=what, where=f"node {node.name}", since=node.chosen.at))
@@ -197,9 +200,9 @@ def _unknown(missing: list[str], snapshot: Snapshot) -> FleetError:
 def _not_done(failed: list[Blocker], done: int, state: str) -> FleetError:
     what = "; ".join(f"{blocker.where}: {blocker.what}" for blocker in failed[:5])
     return Blocked(
-        what=f"{len(failed)} of {len(failed) + done} nodes not {state}: {what}",
+        what=f"{len(failed)} of {say_count(len(failed) + done, 'node')} not {state}: {what}",
         where=", ".join(blocker.where for blocker in failed),
         since=min((blocker.since for blocker in failed if blocker.since), default=None),
-        forward="run the same task again once that is removed",
+        forward=ways_on(failed) + "run the same task again",
         back="nothing to undo: a node that was not drained is schedulable again, as it was before",
     )

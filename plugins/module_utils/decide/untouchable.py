@@ -20,13 +20,16 @@ def name(census: Census, snapshot: Snapshot, chosen: Collection[str], unlisted: 
         for machine in census.of(kind):
             if machine.node is not None and machine.node.is_held and machine.name not in chosen:
                 what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
-                blockers.append(Blocker(code="person", what=what, where=machine.where))
+                forward = f"kubectl uncordon {machine.node.name}, or set drain.include_cordoned"
+                blockers.append(Blocker(code="person", what=what, where=machine.where, forward=forward))
     for node in sorted(unlisted):
         what = "is ready, and yet its VM is in no list of the cloud: neither replaced nor removed"
-        blockers.append(Blocker(code="unlisted", what=what, where=f"node {node}"))
+        forward = f"find out why the cloud does not list it (a part of it may be down), or kubectl delete node {node}"
+        blockers.append(Blocker(code="unlisted", what=what, where=f"node {node}", forward=forward))
     for machine_name in snapshot.half_owned:
-        what = "carries only one of our marks: counted, never touched (restore them or delete it)"
-        blockers.append(Blocker(code="half_owned", what=what, where=f"machine {machine_name}"))
+        what = "carries only one of our marks: counted, never touched"
+        forward = "restore its name, metadata and tags, or delete the VM"
+        blockers.append(Blocker(code="half_owned", what=what, where=f"machine {machine_name}", forward=forward))
     heard_out_at = (snapshot.progressed_at or snapshot.began_at) + SILENCE_SHOWS
     # A kubelet that has just died still counts as ready.
     return blockers, heard_out_at if unlisted and snapshot.at < heard_out_at else None

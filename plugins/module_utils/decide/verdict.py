@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import waiting_for
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision, ways_on
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Blocked,
     Exhausted,
@@ -173,7 +173,7 @@ def _blocked(blockers: Iterable[Blocker], why: str) -> FleetError:
         what=f"blocked ({why}): " + "; ".join(shown) + more,
         where=unique[0].where if len(unique) == 1 else "",
         since=min((blocker.since for blocker in unique if blocker.since), default=None),
-        forward=f"{AGAIN} once that is removed",
+        forward=ways_on(unique) + AGAIN,
         back="nothing is half done: what was not started is as it was",
     )
 

@@ -23,6 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock
 Params = Mapping[str, Any]
 Nodes = Callable[[], Mapping[str, str]]  # {node: pool}
 
+OF_A_MACHINE = ("released", "replaced", "protected")
 TRIES_MAX = 5  # the holder writes every few seconds: a second conflict in a row is rare
 
 
@@ -32,6 +33,9 @@ def refuse_nonsense(params: Params) -> None:
     pool, state, machine = pool_name(params["name"]), params["state"], params["machine"] or ""
     if machine and marks.slot_of(pool, machine) is None:
         raise Invalid(what=f"{machine!r} is no machine of pool {pool}; expected a name such as {pool}-3-x7k2p", where="machine")
+    if machine and state not in OF_A_MACHINE:
+        what = f"state {state} is about the whole pool; expected a machine with {', '.join(OF_A_MACHINE)} only"
+        raise Invalid(what=what, where="machine")
     if params["image"] and state != "retargeted":
         raise Invalid(what=f"state {state} takes no image; expected one with state retargeted only", where="image")
     if params["replicas"] is not None and state != "scaled":

@@ -7,6 +7,7 @@ started again. `reason` is the inequality or fact that allowed it, with its numb
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -135,8 +136,10 @@ def subject_of(action: Action) -> str:
     return action.leftover.name if not isinstance(action, Create) else action.name
 
 
+WAYS_SHOWN = 3  # in one message
+
 # Codes of what was asked for, and ends by itself or by a person's word: nothing is wrong, and nobody has to mend anything.
-WAITS = frozenset({"step", "hook", "window", "paused", "protected", "settling"})
+WAITS = frozenset({"step", "hook", "window", "paused", "aborted", "protected", "settling"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,15 @@ class Blocker:
     def is_wait(self) -> bool:
         """Whether it is waited for rather than in the way."""
         return self.code in WAITS
+
+
+def ways_on(blockers: Iterable[Blocker]) -> str:
+    """What removes these blockers, each once, before a run is worth it; "" where nobody knows."""
+    ways = list(dict.fromkeys(blocker.forward for blocker in blockers if blocker.forward))
+    if not ways:
+        return "remove that, then "
+    more = f"; and so for {len(ways) - WAYS_SHOWN} more" if len(ways) > WAYS_SHOWN else ""
+    return "; ".join(ways[:WAYS_SHOWN]) + more + "; then "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

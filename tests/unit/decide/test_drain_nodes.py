@@ -112,7 +112,7 @@ def test_a_node_given_up_is_not_drained_again() -> None:
     assert (said(decision), decision.finished, str(decision.failure)) == (
         [],
         True,
-        "1 of 1 nodes not drained: node n1: 1 pod left (a) (node n1)",
+        "1 of 1 node not drained: node n1: 1 pod left (a) (node n1)",
     )
 
 
@@ -146,7 +146,7 @@ def test_a_drain_wakes_at_its_timeout() -> None:
             UNCORDONED,
             {},
             [],
-            "1 of 1 nodes not uncordoned: node n1: marked by a rollout (outdated; 4 available > floor 3): left to it "
+            "1 of 1 node not uncordoned: node n1: marked by a rollout (outdated; 4 available > floor 3): left to it "
             "(drain.include_cordoned takes it along) (node n1)",
             id="a rollout's mark is left to it",
         ),
@@ -164,7 +164,7 @@ def test_a_drain_wakes_at_its_timeout() -> None:
             UNCORDONED,
             {},
             [],
-            "1 of 1 nodes not uncordoned: node n1: cordoned by somebody else: left alone (drain.include_cordoned takes it along) (node n1)",
+            "1 of 1 node not uncordoned: node n1: cordoned by somebody else: left alone (drain.include_cordoned takes it along) (node n1)",
             id="FM10 a person's cordon is left alone",
         ),
         pytest.param(

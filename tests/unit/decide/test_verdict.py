@@ -94,7 +94,7 @@ def test_FM01_all_that_is_left_is_blocked() -> None:
     assert decided(snapshot(*two(stuck), budgets=CLOSED), pool(2)).failure == Blocked(
         what="blocked (everything else is done): PDB shop/cart can never allow an eviction: it wants 1 of 1 pods healthy (pod shop/cart-0)",
         where="node m2",
-        forward=f"{AGAIN} once that is removed",
+        forward="kubectl -n shop edit pdb cart, so that one pod may go; or where it demands a number of pods run 2; then " + AGAIN,
         back="nothing is half done: what was not started is as it was",
     )
 
