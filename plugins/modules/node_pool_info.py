@@ -11,8 +11,8 @@ short_description: Show the machines of a pool, who works on it, and what belong
 version_added: 0.1.0
 author: immutable.fleet contributors (@immutable)
 description:
-  - Shows a pool as it is now, also while another run works on it: its machines, who works on it since when, what operators ask of it,
-    and what runs have left on record. Nothing is changed.
+  - Shows a pool as it is now, also while another run works on it. That is its machines, who works on it since when, what operators
+    ask of it, and what runs have left on record. Nothing is changed.
   - Where the provider's options describe what machines should be made of, as for M(immutable.fleet.node_pool), it also shows which
     of them are outdated and in which fields.
   - A pool that does not exist has no machines. That is no failure.
