@@ -177,7 +177,7 @@ class Balancer(Protocol):
 
         Repeatable. A member that is gone or so already is passed over. REMOVED ends what is left of its sessions. Nothing is
         sent where one of them must not be: `Invalid` for a member or an address that is not ours, `Conflict` while an older
-        member has the address. `Throttled` while an earlier change is carried out, `Exhausted` where no more members fit.
+        member has the address or the name. `Throttled` while an earlier change is carried out, `Exhausted` where no more members fit.
         """
 
 

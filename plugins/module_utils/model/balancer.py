@@ -58,11 +58,12 @@ Step = tuple[MemberChange, "Member | None"]
 def steps_of(changes: Iterable[MemberChange], members: Sequence[Member], port: int) -> list[Step]:
     """Each change with the member it means, None for a new one; what is gone or so already is left out.
 
-    Refuses all of them where one must not be: `Invalid` for a member, or an address, that is not ours; `Conflict` while a
-    member of ours that is to go has the address still. `port` is that of new members.
+    Refuses all of them where one must not be: `Invalid` for a member, or an address, that is not ours; `Conflict` while an older
+    member of ours has the address, or the name (of a machine that was recreated), and has to go first. `port` is that of new members.
     """
     by_id = {member.id: member for member in members}
     by_address = {(member.address, member.port): member for member in members}
+    names = {member.name for member in members if member.name}
     steps: list[Step] = []
     for change in changes:
         member = by_id.get(change.id) if change.id else by_address.get((change.address, port))
@@ -76,6 +77,8 @@ def steps_of(changes: Iterable[MemberChange], members: Sequence[Member], port: i
             )
         if member is not None and not change.id and member.name not in ("", change.name):
             raise Conflict(what=f"{change.address} is still that of member {member.name}", where=f"machine {change.name}")
+        if member is None and change.name in names:
+            raise Conflict(what=f"there is still a member of this name, not at {change.address}", where=f"machine {change.name}")
         if member is None or member.state != change.to:
             steps.append((change, member))
     return steps

@@ -61,6 +61,7 @@ def test_nothing_to_do(change: MemberChange) -> None:
         pytest.param(of("2", DRAINING), Invalid, id="another's member"),
         pytest.param(new("web-1-bbbbb", "10.0.0.2"), Invalid, id="the address of another's member"),
         pytest.param(new("web-1-bbbbb", "10.0.0.1"), Conflict, id="the address of a member of ours that is not gone yet"),
+        pytest.param(new("web-0-aaaaa", "10.0.0.9"), Conflict, id="the name of a member that is not gone yet: recreated"),
         pytest.param(MemberChange(name="web-1-bbbbb", to=DRAINING), InvariantViolated, id="neither a member nor an address"),
     ],
 )
