@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.tests.labs.kubernetes.site import Site
 from ansible_collections.immutable.fleet.tests.system import kubernetes_lab
 
 pytest.register_assert_rewrite("ansible_collections.immutable.fleet.tests.system.estate")
+pytest.register_assert_rewrite("ansible_collections.immutable.fleet.tests.system.vsphere_estate")
 
 _lost = pytest.StashKey[bool]()
 

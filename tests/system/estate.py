@@ -86,6 +86,10 @@ class Estate:
         found: list[Json] = self.api.request("GET", COMPUTE, "/servers/detail", query=query)["servers"]
         return sorted(found, key=lambda server: str(server["name"]))
 
+    def existing(self) -> dict[str, bool]:
+        """`{name: whether it is being deleted}` of all servers."""
+        return {server["name"]: server["OS-EXT-STS:task_state"] == "deleting" for server in self.servers()}
+
     def names(self) -> list[str]:
         return [server["name"] for server in self.servers()]
 

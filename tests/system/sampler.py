@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import COMPUTE
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import NODES, ApiError, Json, readiness
 from ansible_collections.immutable.fleet.tests.system.audit import instant
@@ -108,14 +107,13 @@ class Sampler:
             self.budget_slack_min = min(self.budget_slack_min, status["currentHealthy"] - status["desiredHealthy"])
 
     def _poll_servers(self) -> None:
-        query = [("name", f"^{self.estate.name}-")]
         while not self._stop.is_set():
             try:
-                servers = self.estate.api.request("GET", COMPUTE, "/servers/detail", query=query)["servers"]
-                self.servers_max = max(self.servers_max, len(servers))
-                for server in servers:
-                    if server["OS-EXT-STS:task_state"] == "deleting" and server["name"] not in self.left_at_delete:
-                        self.left_at_delete[server["name"]] = self._pods_on(server["name"])
+                existing = self.estate.existing()
+                self.servers_max = max(self.servers_max, len(existing))
+                for name, is_deleted in existing.items():
+                    if is_deleted and name not in self.left_at_delete:
+                        self.left_at_delete[name] = self._pods_on(name)
             except (FleetError, ApiError, OSError) as error:
                 self.trouble = repr(error)
             time.sleep(POLL_SECONDS)

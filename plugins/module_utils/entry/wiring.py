@@ -60,7 +60,8 @@ def _cloud(params: Params, pool: Pool, user_data: str, call_timeout: timedelta, 
         from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
 
         parsed = vsphere.parse_options(params["vsphere"], user_data)
-        return VsphereCloud(pool.name, parsed, failure_domains=pool.failure_domains, call_timeout=call_timeout, now=now)
+        domains = pool.failure_domains if "failure_domains" in params else None
+        return VsphereCloud(pool.name, parsed, failure_domains=domains, call_timeout=call_timeout, now=now)
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
 

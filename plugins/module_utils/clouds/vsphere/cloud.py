@@ -30,6 +30,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.res
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import Clone, Going
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TASK, VM, Found, Ref, Wanted, data, well_known
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
     Exhausted,
@@ -62,13 +63,15 @@ class VsphereCloud:
         pool: str,
         options: Options,
         *,
-        failure_domains: Sequence[str] = (),
+        failure_domains: Sequence[str] | None = (),
         call_timeout: timedelta,
         now: Callable[[], datetime],
         transport: Transport | None = None,
     ) -> None:
+        """`failure_domains` are the pool's; None where it is only looked at, and nobody knows them."""
         check_pool_name(pool)
-        self._pool, self._template, self._domains = pool, options.template, tuple(failure_domains)
+        self._pool, self._template = pool, options.template
+        self._domains = None if failure_domains is None else tuple(failure_domains)
         self._shutdown_timeout = options.shutdown_timeout
         self._now, self._call_timeout = now, call_timeout
         self._transport: Transport = transport or Client(options.connection, call_timeout, now)
@@ -174,7 +177,7 @@ class VsphereCloud:
                 self._goings[vm.id] = replace(going, fault=None)
                 self._clones.pop(vm.name, None)  # its clone failed, or has not ended yet: it is seen by itself from now on
         if clone is not None:
-            self._cancel(clone)
+            self._call_off(clone, has_failed=vm.status == vm_states.ERROR)
         elif going.fault is not None:
             raise refusal(f"the last step to delete {vm.name}", going.fault)
         else:
@@ -296,11 +299,11 @@ class VsphereCloud:
         return best
 
     # Deletes ------------------------------------------------------------------------------------------------------------------
-    def _cancel(self, clone: Clone) -> None:
+    def _call_off(self, clone: Clone, *, has_failed: bool) -> None:
         """A clone that is not whole: one that failed is forgotten, one under way is called off, which may come too late."""
         with self._lock:
             self._clones.pop(clone.machine.name, None)
-        if clone.task is None:
+        if clone.task is None or has_failed:
             return
         try:
             self._transport.call(clone.task, "CancelTask")

@@ -85,7 +85,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """Ids of all that a clone names. `devices` are the template's disks and network cards, as vCenter describes them."""
+    """Ids of all that a clone names. `devices` are the template's disks and network cards, as vCenter describes them.
+
+    `network_ids` are by interface, under "" those of all domains but the ones that have others.
+    """
 
     template: Ref
     template_name: str
@@ -98,6 +101,7 @@ class Resolved:
     folder: Ref
     folder_path: str
     sites: Mapping[str, Site] = field(default_factory=dict)
+    network_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def disks(self) -> tuple[Data, ...]:
@@ -112,11 +116,16 @@ class Resolved:
         return tuple(sorted(found, key=lambda card: card.get("unitNumber", card["key"])))
 
 
-def resolve(transport: Transport, inventory: Inventory, template: Template, domains: Sequence[str], pinned: Mapping[str, str]) -> Resolved:
-    """Look everything up. `domains` are the pool's; where `pinned` is the template that is asked for, the pinned one is taken (FM37)."""
+def resolve(
+    transport: Transport, inventory: Inventory, template: Template, domains: Sequence[str] | None, pinned: Mapping[str, str]
+) -> Resolved:
+    """Look everything up. Where `pinned` is the template that is asked for, the pinned one is taken (FM37).
+
+    `domains` are the pool's; None where nothing will be made, and only what machines are made of is of interest.
+    """
     folder = find_folder(inventory, template.datacenter, template.folder)
     ref = _template(transport, inventory, template, pinned)
-    places = {domain: template.place_of(domain) for domain in domains or ("",)}
+    places = {domain: template.place_of(domain) for domain in domains or ("",)} if domains is not None else {}
     home = inventory.datacenter(template.datacenter)
     wanted = _Lookup(inventory, home, template)
     asked = {domain: wanted.refs_of(place, domain) for domain, place in places.items()}
@@ -139,6 +148,7 @@ def resolve(transport: Transport, inventory: Inventory, template: Template, doma
         folder=folder,
         folder_path=inventory.path(folder),
         sites={domain: _site(inventory, refs, details, uuids) for domain, refs in asked.items()},
+        network_ids=wanted.network_ids(),
     )
     _check_disks(resolved, template)
     return resolved
@@ -153,7 +163,7 @@ def revision(template: Template, resolved: Resolved) -> Revision:
     hardware = {"cpus": template.cpus, "cores_per_socket": template.cores_per_socket, "memory": template.memory_mib}
     fields = {
         "image": resolved.digest,
-        "linked_clone": (resolved.snapshot.id if resolved.snapshot else None),
+        "linked_clone": (template.snapshot or "true") if resolved.snapshot else None,  # what is in it, the digest says
         "hardware": _compact({name: value for name, value in hardware.items() if value}),
         "disks": _compact(list(template.disks_gib)),
         "networks": _say_networks(template, resolved),
@@ -218,6 +228,15 @@ class _Lookup:
         if networks and len(networks) < len(names):
             raise Invalid(what="a name is missing; expected one for each interface, or none at all", where=of["networks"])
         return _Refs(cluster=cluster, pool=pool, stores=stores, networks=networks)
+
+    def network_ids(self) -> dict[str, tuple[str, ...]]:
+        """Of the pool, and of the described domains that have others."""
+        names = {"": tuple(network.name for network in self._template.networks or ())}
+        names |= {domain: place.networks for domain, place in self._template.failure_domains.items() if place.networks}
+        return {
+            domain: tuple(self._only(NETWORK, name, self._where(domain)["networks"]).id for name in each if name)
+            for domain, each in names.items()
+        }
 
     def _only(self, kind: str, asked: str, where: str) -> Ref:
         return self._inventory.only(self._inventory.of_kind(kind, self._home), kind, asked, where)
@@ -358,9 +377,7 @@ def _say_networks(template: Template, resolved: Resolved) -> str | None:
         else [net.guest_device]
         for net in template.networks
     ]
-    ids = {domain: [nic.network.id for nic in site.nics] for domain, site in sorted(resolved.sites.items())}
-    same = {json.dumps(each) for each in ids.values()}
-    return _compact([next(iter(ids.values())) if len(same) == 1 else ids, told])
+    return _compact([dict(sorted(resolved.network_ids.items())), told])
 
 
 def _compact(value: Any) -> str | None:

@@ -130,7 +130,7 @@ def test_FM26_a_clone_without_an_answer_is_looked_up_and_never_sent_again() -> N
 
 def test_a_clone_that_failed_is_a_machine_in_error_until_its_delete() -> None:
     """No call deletes what never was."""
-    transport = FakeTransport(CloneVM_Task=TASK, CancelTask=Conflict(what="it has ended"))
+    transport = FakeTransport(CloneVM_Task=TASK)
     cloud = cloud_on(transport)
     cloud.create(MACHINE)
     transport.world[TASK] = {"info.state": "error", "info.error": fault("NoDiskSpace")}
@@ -138,6 +138,7 @@ def test_a_clone_that_failed_is_a_machine_in_error_until_its_delete() -> None:
     assert (vm.status, vm.fault) == (vm_states.ERROR, "no (NoDiskSpace)")
     cloud.delete(vm)
     assert listed(cloud) == []
+    assert transport.calls == [CLONE, "read", "read"]
 
 
 def test_a_clone_that_failed_and_left_its_vm_ends_with_the_vm() -> None:

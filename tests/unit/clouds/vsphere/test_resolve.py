@@ -120,6 +120,16 @@ def test_what_means_nothing_or_two_things_is_refused(given: dict[str, Any], worl
     assert what in refusal.value.what
 
 
+def test_a_pool_that_is_only_looked_at_needs_no_place() -> None:
+    """Who looks does not know its failure domains; what machines are made of is the same."""
+    given = {**GIVEN, "resource_pool": "fleet", "cluster": "", "networks": [{"name": "pg-nodes"}]}
+    given["failure_domains"] = [{"name": "fd-b", "networks": ["VM Network"]}]
+    template, transport = parse_options(given).template, FakeTransport()
+    seen = resolve(transport, read_inventory(transport), template, None, {})
+    made = resolve(transport, read_inventory(transport), template, ("fd-a",), {})
+    assert (seen.sites, revision(template, seen)) == ({}, revision(template, made))
+
+
 def test_a_pinned_template_that_is_gone_is_named_so() -> None:
     with pytest.raises(Invalid, match="vm-77, which this rollout pinned for golden, is gone"):
         resolved(pinned={"asked": "golden", "id": "vm-77"})
