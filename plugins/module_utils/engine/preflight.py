@@ -15,11 +15,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.access import Admission
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Around, Job, Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import PortError
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, limits_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Runtime
 
@@ -34,12 +33,12 @@ def with_preflight(job: Job, ports: Ports, runtime: Runtime, *, waits: bool = Tr
     return Preflight(job, ports, runtime, waits=waits)
 
 
-class Preflight:
+class Preflight(Around):
     """A job, held back until it is known that it may begin."""
 
     def __init__(self, job: Job, ports: Ports, runtime: Runtime, *, waits: bool) -> None:
-        self.policy: DrainPolicy = job.policy
-        self._job, self._cloud, self._runtime, self._waits = job, ports.cloud, runtime, waits
+        super().__init__(job)
+        self._cloud, self._runtime, self._waits = ports.cloud, runtime, waits
         self._admission = Admission(ports.access, runtime, waits=waits) if ports.access is not None else None
         self._is_admitted = False
         self._has_begun = False  # something was sent
@@ -48,15 +47,6 @@ class Preflight:
         self._is_judged = False
         self._most: int | None = None  # machines of the pool that there is room for
         self._told: tuple[Blocker, ...] = ()  # what holds for the whole run
-
-    @property
-    def pool(self) -> Pool | None:
-        """As the job's."""
-        return self._job.pool
-
-    def retarget(self, revision: Revision) -> None:
-        """As the job's."""
-        self._job.retarget(revision)
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision, or nothing yet, or its end."""

@@ -38,6 +38,27 @@ class Job(Protocol):
         """Make `revision` from now on. Asked only of a job whose pool is made of something."""
 
 
+class Around:
+    """A job around another one, which decides what it lets through; all else is the job's own."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @property
+    def pool(self) -> Pool | None:
+        """As the job's."""
+        return self._job.pool
+
+    @property
+    def policy(self) -> DrainPolicy:
+        """As the job's."""
+        return self._job.policy
+
+    def retarget(self, revision: Revision) -> None:
+        """As the job's."""
+        self._job.retarget(revision)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The adapters of one run. `cloud` is None for `node_drain`; `cluster` is None for a pool of plain VMs."""

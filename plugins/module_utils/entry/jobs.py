@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Around, Job, Ports, Result, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, probes_of
@@ -17,10 +17,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, FleetError, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
-from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -30,28 +29,14 @@ if TYPE_CHECKING:
 SPEED_WITHOUT_HASTE = 10  # of a simulated world's clock: 6 s of ours for a minute
 
 
-class Watched:
+class Watched(Around):
     """A job that remembers the first and the last snapshot it was asked about: for `--diff`, and for what the task returns."""
 
     def __init__(self, job: Job) -> None:
+        super().__init__(job)
         self.first: Snapshot | None = None
         self.last: Snapshot | None = None
         self.forecast: Forecast | None = None  # in check mode
-        self._job = job
-
-    @property
-    def pool(self) -> Pool | None:
-        """As the job's."""
-        return self._job.pool
-
-    @property
-    def policy(self) -> DrainPolicy:
-        """As the job's."""
-        return self._job.policy
-
-    def retarget(self, revision: Revision) -> None:
-        """As the job's."""
-        self._job.retarget(revision)
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision."""
@@ -60,27 +45,17 @@ class Watched:
         return self._job.decide(snapshot, now)
 
 
-class ScaleGuard:
+class ScaleGuard(Around):
     """A pool's job that refuses, at its first look, to take more machines away than one run may.
 
     An operator's number was guarded when it was asked for.
     """
 
     def __init__(self, job: Job, pool: Pool, limit: int | str) -> None:
-        self.policy = job.policy
+        super().__init__(job)
         self._replicas = pool.replicas
-        self._job = job
         self._limit = limit
         self._has_looked = False
-
-    @property
-    def pool(self) -> Pool | None:
-        """As the job's."""
-        return self._job.pool
-
-    def retarget(self, revision: Revision) -> None:
-        """As the job's."""
-        self._job.retarget(revision)
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision, once it is clear that it may."""

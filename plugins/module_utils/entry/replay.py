@@ -13,7 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import classes
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings, Step
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Around, Job, Ports, Result, RunSettings, Step
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import EMPTY, Learned
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen
@@ -134,22 +134,13 @@ class Dip:
     fewest: int
 
 
-class _FirstLook:
+class _FirstLook(Around):
     """A job that remembers the machines of its first snapshot."""
 
     def __init__(self, job: Job) -> None:
-        self.policy = job.policy
+        super().__init__(job)
         self.machines: Mapping[str, Machine] = {}
-        self._job, self._has_looked = job, False
-
-    @property
-    def pool(self) -> Pool | None:
-        """As the job's."""
-        return self._job.pool
-
-    def retarget(self, revision: Revision) -> None:
-        """As the job's."""
-        self._job.retarget(revision)
+        self._has_looked = False
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision."""
