@@ -134,6 +134,12 @@ class Cluster(Protocol):
     def look(self, node: str) -> Look:
         """Pods that a drain must see gone, and attachments, by direct reads. Once before each VM delete."""
 
+    def look_for_node(self, vm: Vm) -> Look:
+        """Whether a VM that has no node in the newest view may have joined since, by a direct read: `node` of the answer.
+
+        "" says that every Node which existed when the read began is in the view. Once before the delete of such a VM.
+        """
+
     def delete_node(self, node: Node) -> None:
         """Delete the Node object by UID. One that is gone already is success."""
 

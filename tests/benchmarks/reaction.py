@@ -124,6 +124,9 @@ class TimedCluster:
             self._watch.fact(DELETE, node, time.monotonic())
         return look
 
+    def look_for_node(self, vm: Vm) -> Look:
+        return self._cluster.look_for_node(vm)
+
     def delete_node(self, node: Node) -> None:
         self._watch.call(DELETE_NODE, node.name)
         self._cluster.delete_node(node)

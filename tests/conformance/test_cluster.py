@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Throttled
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange, Pod
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cluster
 from ansible_collections.immutable.fleet.tests.conformance.harness import ClusterHarness
 
@@ -192,6 +193,14 @@ def test_a_look_reads_directly(clusters: ClusterHarness) -> None:
     (pod,) = pods_of(clusters, cluster, name, prefix, 1)
     assert pod.full_name in cluster.look(name).pods
     assert cluster.look("fleet-never-was").is_empty
+
+
+def test_a_machine_that_has_not_joined_has_no_node_by_a_direct_read(clusters: ClusterHarness) -> None:
+    """All nodes that there were when the read began are in the view."""
+    name, cluster = clusters.add_node(), clusters.cluster()
+    seen(clusters, cluster, name)
+    vm = Vm(id="fleet-never-was", name="fleet-never-was", status=RUNNING, created_at=datetime.now(UTC))
+    clusters.until(lambda: cluster.look_for_node(vm).is_empty or None, "no node that the view lacks")
 
 
 def test_a_node_is_deleted_by_uid(clusters: ClusterHarness) -> None:

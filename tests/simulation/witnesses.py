@@ -7,21 +7,20 @@ ceiling, no VM is deleted while anything runs on it, nothing without our mark is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
-# A machine without a node has nothing on it, so its delete is its only mark. It may have joined since the view that said so,
-# which is as old as views may get (max_staleness), or while the call is under way.
-ON_ITS_WAY = timedelta(seconds=60 + 20)
-
+# A machine without a node has nothing on it, so its delete is its only mark: after a direct look that saw no Node of it, which may be
+# so old when it is decided, and while the call is under way.
+LOOK_HOLDS = timedelta(seconds=10 + 20)
 # A wish of an operator is seen by the next look at the lock, when that is answered; what was sent before may still arrive.
 SEEN_WITHIN = timedelta(seconds=4 + 2 * 20)
 
@@ -39,6 +38,7 @@ class Witness:
     excused_until: datetime | None = None
     ceiling_before: int = 0  # of what was asked for before: calls of a dead run may still arrive
     floor_before: int = 0
+    looked_at: dict[str, datetime] = field(default_factory=dict)  # VM id -> when its Node was looked for
     floor_holds_from: datetime | None = None  # until then what was asked for before may be what the run knows
 
     @property
@@ -124,11 +124,15 @@ class Witness:
             return
         if node.is_held:
             raise Broken(f"{self.world.now}: {vm.name}, which a person cordoned, was deleted")
-        joined_meanwhile = self.world.now - node.created_at < ON_ITS_WAY
-        if node.pods and now.status == RUNNING and not joined_meanwhile:
+        if node.pods and now.status == RUNNING and (node.chosen is not None or not self._joined_since_the_look(vm, node)):
             raise Broken(f"{self.world.now}: {vm.name} deleted with {len(node.pods)} pods on it")
         if node.attachments:
             raise Broken(f"{self.world.now}: {vm.name} deleted with {len(node.attachments)} volumes attached")
+
+    def _joined_since_the_look(self, vm: Vm, node: Node) -> bool:
+        """Whether a look for its Node, young enough, was over when the Node came."""
+        looked_at = self.looked_at.get(vm.id)
+        return looked_at is not None and looked_at < node.created_at and self.world.now - looked_at <= LOOK_HOLDS
 
     def converged(self) -> list[str]:
         """What is not as it should be at the end; empty when all is well."""
@@ -190,6 +194,11 @@ class _Cluster:
     def change(self, change: NodeChange) -> None:
         self._witness.before_change(change)
         self._cluster.change(change)
+
+    def look_for_node(self, vm: Vm) -> Look:
+        look: Look = self._cluster.look_for_node(vm)
+        self._witness.looked_at[vm.id] = look.begun_at
+        return look
 
 
 def soon(world: World, seconds: float) -> datetime:

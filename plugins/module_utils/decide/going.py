@@ -23,6 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Choose,
     Delete,
     LookAt,
+    look_key,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Question
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -67,7 +68,10 @@ def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Al
                 turn.actions.append(Delete(machine, "the next step of its deletion"))
         elif machine.node is None:
             if rests_on_cloud and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
-                turn.actions.append(Delete(machine, "has no node, so nothing runs on it"))
+                actions, wake_at = leave(machine, "has no node, so nothing runs on it", snapshot)
+                turn.actions += actions
+                if wake_at is not None:
+                    turn.wake(wake_at)
         else:
             _before_delete(turn, machine, machine.node, snapshot, pool, left)
     return turn
@@ -75,6 +79,26 @@ def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Al
 
 def _still_deleted(machine: Machine) -> str:
     return "the cloud still deletes the VM" + (f": {machine.vm.fault}" if machine.vm.fault else "")
+
+
+def leave(machine: Machine, reason: str, snapshot: Snapshot) -> tuple[list[Action], datetime | None]:
+    """The first step of a machine's way out, and when to ask again where that is not to be taken yet.
+
+    With a node it is marked. Without one nothing runs on it, and the delete is the mark: once a direct read shows that it has not
+    joined meanwhile, which the view, as old as views may get, could not tell. One that the cloud calls off or in ERROR cannot join.
+    """
+    if machine.node is not None:
+        return [Choose(machine, reason)], None
+    if machine.vm.status in (vm_states.ERROR, vm_states.STOPPED):
+        return [Delete(machine, reason)], None
+    look, now = snapshot.looks.get(look_key(machine)), snapshot.at
+    if look is None or now - look.begun_at > LOOK_IS_FRESH:
+        return [LookAt(machine, f"{reason}: looking directly whether it has joined")], None
+    if look.is_empty:
+        return [Delete(machine, reason)], None
+    if now - look.begun_at >= LOOK_AGAIN:
+        return [LookAt(machine, f"{reason}: node {look.node} was there, and is not seen yet")], None
+    return [], look.begun_at + LOOK_AGAIN
 
 
 def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot, pool: Pool, left: drain.Allowances) -> None:

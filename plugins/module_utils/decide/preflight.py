@@ -17,7 +17,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Choose, Create, Decision, Delete
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    Blocker,
+    Choose,
+    Create,
+    Decision,
+    Delete,
+    LookAt,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool
@@ -136,7 +144,12 @@ def _machines_here(snapshot: Snapshot) -> int:
 
 def _frees_room(decision: Decision) -> bool:
     """Whether a machine of the pool is leaving, or is about to, before any new one."""
-    return decision.tally.going > 0 or any(isinstance(action, Choose | Delete) for action in decision.actions)
+    return decision.tally.going > 0 or any(_takes_away(action) for action in decision.actions)
+
+
+def _takes_away(action: Action) -> bool:
+    """A machine's first step out; for one that never joined that is the look before its delete."""
+    return isinstance(action, Choose | Delete) or (isinstance(action, LookAt) and isinstance(action.subject, Machine))
 
 
 def _consequence(fits: int, creates: int, here: int, limits: Limits) -> str:

@@ -35,9 +35,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.withdrawal 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     Blocker,
-    Choose,
     Decision,
-    Delete,
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -104,9 +102,8 @@ class Turn:
     def may_replace(self) -> bool:
         """Whether taking a machine away for the sake of a new one makes sense: not while creates are held back."""
         troubles = self.snapshot.troubles
-        if troubles.fatal or self.brake is not None:
-            return False
-        return troubles.after is None or self.snapshot.at >= troubles.after
+        is_held_off = troubles.fatal or (troubles.after is not None and self.snapshot.at < troubles.after)
+        return self.brake is None and not is_held_off
 
     # What operators take back ------------------------------------------------------------------------------------------
     def give_back(self) -> None:
@@ -143,8 +140,7 @@ class Turn:
     def mark_failed(self) -> None:
         """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
         for machine in self._not_held(self.census.of(FAILED)):
-            vm = machine.vm
-            fault = f": {vm.fault}" if vm.fault else ""
+            fault = f": {machine.vm.fault}" if machine.vm.fault else ""
             if not self._is_known_loss(machine):
                 continue
             if machine.node is None:
@@ -345,10 +341,12 @@ class Turn:
         return False
 
     def _choose(self, machine: Machine, reason: str) -> None:
-        """Mark it: by cordon where there is a node; where there is none nothing runs on it, and the delete is the mark."""
+        """Mark it: by cordon where there is a node, by its delete where there is none."""
         self.chosen_now.add(machine.name)
         self.going += 1
-        self.actions.append(Choose(machine, reason) if machine.node is not None else Delete(machine, reason))
+        actions, wake_at = going.leave(machine, reason, self.snapshot)
+        self.actions += actions
+        self.wake(wake_at)
 
     def wake(self, instant: datetime | None) -> None:
         """Ask again at `instant` at the latest."""

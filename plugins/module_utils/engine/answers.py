@@ -8,7 +8,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import Sent, World
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import AskGate, Clear, Create, Delete, DeleteNode, Evict
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    AskGate,
+    Clear,
+    Create,
+    Delete,
+    DeleteNode,
+    Evict,
+    LookAt,
+    look_key,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
     Denied,
@@ -37,8 +46,8 @@ def take_answer(world: World, key: str, result: object, now: datetime) -> None:
     sent = world.calls.get(key)
     if sent is None:
         return
-    if isinstance(result, Look):
-        world.looked(sent.name, result)
+    if isinstance(result, Look) and isinstance(sent.action, LookAt):
+        world.looked(look_key(sent.action.subject), result)
     if isinstance(sent.action, AskGate) and isinstance(result, tuple):
         world.asked(sent.action.question, result, now)
     world.answered(key, now)

@@ -56,7 +56,10 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
     if isinstance(action, ChangeNode):
         return lambda: cluster.change(action.change)
     if isinstance(action, LookAt):
-        return lambda: cluster.look(action.node.name)
+        subject = action.subject
+        if isinstance(subject, Machine):
+            return lambda: cluster.look_for_node(subject.vm)
+        return lambda: cluster.look(subject.name)
     if isinstance(action, DeleteNode):
         return lambda: cluster.delete_node(action.node)
     return _eviction(action, cluster)

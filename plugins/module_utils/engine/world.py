@@ -172,9 +172,9 @@ class World:
         self.calls.pop(key, None)
         self.held_off[key] = again_at
 
-    def looked(self, node: str, look: Look) -> None:
-        """The outcome of a direct read."""
-        self._looks = {**self._looks, node: look}
+    def looked(self, key: str, look: Look) -> None:
+        """The outcome of a direct read; `key` as decision.look_key."""
+        self._looks = {**self._looks, key: look}
 
     def asked(self, question: Question, answer: tuple[bool, str], now: datetime) -> None:
         """The answer of a gate."""

@@ -52,9 +52,12 @@ class Evict:
 
 @dataclass(frozen=True, slots=True)
 class LookAt:
-    """Read pods and volume attachments of one node directly, before its VM is deleted or the node is called drained."""
+    """Read directly, before a VM is deleted or a node called drained: pods and volume attachments of the node.
 
-    node: Node
+    Of a machine without one: whether it has joined meanwhile.
+    """
+
+    subject: Node | Machine
     reason: str
 
 
@@ -109,7 +112,7 @@ def key_of(action: Action, name: str = "") -> str:
     if isinstance(action, Choose | Delete):
         return f"{type(action).__name__.lower()} {action.machine.name}"
     if isinstance(action, LookAt):
-        return f"look {action.node.name}"
+        return f"look {action.subject.name}"
     if isinstance(action, Evict):
         return f"evict {action.pod.uid}"
     if isinstance(action, DeleteNode):
@@ -121,13 +124,20 @@ def key_of(action: Action, name: str = "") -> str:
     return f"clear {action.leftover.kind} {action.leftover.id}"
 
 
+def look_key(subject: Node | Machine) -> str:
+    """What a look is remembered by: the look for a machine's Node says nothing of the pods on a node of the same name."""
+    return f"machine {subject.name}" if isinstance(subject, Machine) else subject.name
+
+
 def subject_of(action: Action) -> str:
     """The machine or node it is done to, or the leftover; "" for a create whose name is yet to be given."""
     if isinstance(action, Choose | Delete):
         return action.machine.name
     if isinstance(action, Evict):
         return action.node
-    if isinstance(action, DeleteNode | LookAt):
+    if isinstance(action, LookAt):
+        return action.subject.name
+    if isinstance(action, DeleteNode):
         return action.node.name
     if isinstance(action, ChangeNode):
         return action.change.node

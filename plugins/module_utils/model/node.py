@@ -120,16 +120,20 @@ class NodeChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One direct read of a node before its VM is deleted: never the watch. `begun_at` is when the read began."""
+    """One direct read before a VM is deleted: never the watch. `begun_at` is when the read began.
+
+    Of a node, or for the Node of a machine that has none: then `node` names one that it may have got meanwhile.
+    """
 
     begun_at: datetime
-    pods: tuple[str, ...]  # full names of those a drain must see gone
-    attachments: tuple[str, ...]
+    pods: tuple[str, ...] = ()  # full names of those a drain must see gone
+    attachments: tuple[str, ...] = ()
+    node: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Nothing left that deleting the VM would hurt."""
-        return not self.pods and not self.attachments
+        return not self.pods and not self.attachments and not self.node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ class Snapshot:
     deleted: AbstractSet[str] = frozenset()
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     evictions: Mapping[str, EvictionTry] = field(default_factory=dict)  # by pod UID
-    looks: Mapping[str, Look] = field(default_factory=dict)  # the last direct read of a node, by its name
+    looks: Mapping[str, Look] = field(default_factory=dict)  # the last direct read, by decision.look_key
     leftovers: tuple[Leftover, ...] = ()
     half_owned: tuple[str, ...] = ()
     stale: Mapping[str, datetime] = field(default_factory=dict)

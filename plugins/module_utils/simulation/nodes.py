@@ -169,6 +169,12 @@ class Nodes:
         pods = tuple(self._state.pods[uid].pod.full_name for uid in self._pods.on.get(name, ()))
         return Look(begun_at=self._state.now, pods=pods, attachments=attachments_of(self._pods, name))
 
+    def name_of(self, vm_id: str) -> str:
+        """The Node that a VM has now; "" where it has none."""
+        host = self._state.hosts.get(vm_id)
+        member = self._state.members.get(host.node) if host is not None else None
+        return member.name if member is not None and member.host == vm_id else ""
+
     def cordon(self, name: str, *, schedulable: bool) -> None:
         """A person's cordon, without any mark of ours; or its end."""
         member = self._state.members[name]

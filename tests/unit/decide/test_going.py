@@ -92,10 +92,10 @@ def pushed(subject: Machine, **world: Any) -> going.Push:
             leaving(status=vm_states.DELETING, delete_again=True), {"stale": {"cloud": ago(99)}}, [], id="a step rests on news of the cloud"
         ),
         pytest.param(
-            machine("m1", OLD, BOOTING, status=vm_states.RUNNING),
+            machine("m1", OLD, BOOTING),
             {},
-            ["delete m1: has no node, so nothing runs on it"],
-            id="no node: deleted at once",
+            ["look m1: has no node, so nothing runs on it: looking directly whether it has joined"],
+            id="no node: looked for first",
         ),
     ],
 )
@@ -242,3 +242,34 @@ def test_FM01_a_drain_that_met_a_hopeless_budget_says_so() -> None:
     closed = budget(CART, 0, desired=1, expected=1)
     turn = pushed(leaving(pods=(pod("cart-0", CART),)), budgets={CART: closed})
     assert [blocker.code for blocker in turn.blockers] == ["pdb"]
+
+
+LOOKS = "look m1: outdated: looking directly whether it has joined"
+NEVER_JOINED = machine("m1", OLD, BOOTING)
+
+
+@pytest.mark.parametrize(
+    ("subject", "looks", "expected", "again_at"),
+    [
+        pytest.param(machine("m1", OLD), {}, ["choose m1: outdated"], None, id="a node: marked"),
+        pytest.param(NEVER_JOINED, {}, [LOOKS], None, id="no node is seen: looked for directly"),
+        pytest.param(NEVER_JOINED, {"machine m1": look(9)}, ["delete m1: outdated"], None, id="there was none a moment ago: deleted"),
+        pytest.param(NEVER_JOINED, {"machine m1": look(11)}, [LOOKS], None, id="too long ago: looked for again"),
+        pytest.param(NEVER_JOINED, {"m1": look(1)}, [LOOKS], None, id="a look at the pods of a node is none for a node"),
+        pytest.param(NEVER_JOINED, {"machine m1": replace(look(1), node="n9")}, [], later(1), id="one that the view lacks: waited for"),
+        pytest.param(
+            NEVER_JOINED,
+            {"machine m1": replace(look(2), node="n9")},
+            ["look m1: outdated: node n9 was there, and is not seen yet"],
+            None,
+            id="then looked for again",
+        ),
+        pytest.param(machine("m1", OLD, BOOTING, status=vm_states.ERROR), {}, ["delete m1: outdated"], None, id="in ERROR: cannot join"),
+        pytest.param(machine("m1", OLD, BOOTING, status=vm_states.STOPPED), {}, ["delete m1: outdated"], None, id="off: cannot join"),
+        pytest.param(machine("m1", OLD, BOOTING, status=vm_states.BUILDING), {}, [LOOKS], None, id="building, when it was listed"),
+    ],
+)
+def test_the_first_step_of_the_way_out(subject: Machine, looks: dict[str, Look], expected: list[str], again_at: datetime | None) -> None:
+    """A machine that joined since the view may carry pods by now: no delete without a direct look."""
+    actions, found_at = going.leave(subject, "outdated", snapshot(subject, looks=looks))
+    assert ([say(action) for action in actions], found_at) == (expected, again_at)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes import convert, joining
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.answers import TWO_BUDGETS
-from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
+from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import METADATA_LIST, Client
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.shared import SharedRead
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.table import Table
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.view import Join
@@ -23,7 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernete
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Denied, Invalid, NotFound, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange, Pod
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
 
 NODES = "/api/v1/nodes"
@@ -61,6 +61,7 @@ class KubernetesCluster:
         self._watches: list[Watch] = []
         self._view = ClusterView(as_of=datetime.min.replace(tzinfo=UTC))
         self._all_attachments = SharedRead(self._list_attachments)
+        self._all_nodes = SharedRead(self._list_nodes)
         self._join_values: dict[str, str] = {}
 
     def start(self, on_change: Callable[[], None]) -> None:
@@ -140,6 +141,21 @@ class KubernetesCluster:
                 pods += [fact.pod.full_name for fact in facts if fact is not None and not self._join.stays(fact)]
         attachments = [name for on, name in self._all_attachments.get() if on == node]
         return Look(begun_at=begun, pods=tuple(sorted(pods)), attachments=tuple(sorted(attachments)))
+
+    def look_for_node(self, vm: Vm) -> Look:
+        """See ports.Cluster. One list of all Nodes' metadata, shared: which of them is the VM's only their contents would tell.
+
+        So any Node that the watch does not show yet may be the VM's; a moment later the watch shows it.
+        """
+        begun, listed = self._client.now(), self._all_nodes.get()
+        with self._join.lock:
+            news = [name for uid, name in listed if self._join.nodes.get(uid) is None]
+        return Look(begun_at=begun, node=min(news, default=""))
+
+    def _list_nodes(self) -> list[tuple[str, str]]:
+        """(UID, name) of each."""
+        pages = self._client.pages(NODES, where="nodes", accept=METADATA_LIST)
+        return [(convert.key_of(raw), str(raw["metadata"]["name"])) for page in pages for raw in page.get("items") or ()]
 
     def _list_attachments(self) -> list[tuple[str, str]]:
         pages = self._client.pages(ATTACHMENTS, where="volumeattachments")

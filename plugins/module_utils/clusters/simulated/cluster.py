@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange, Pod
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import CLUSTER
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session
@@ -63,6 +63,13 @@ class SimulatedCluster:
         """See ports.Cluster."""
         with self._session.world() as world, world.calls.around(CLUSTER, "look"):
             return world.nodes.look(node)
+
+    def look_for_node(self, vm: Vm) -> Look:
+        """See ports.Cluster."""
+        with self._session.world() as world, world.calls.around(CLUSTER, "look"):
+            name = world.nodes.name_of(vm.id)
+            is_news = self._seen is None or name not in self._seen.nodes
+            return Look(begun_at=world.now, node=name if is_news else "")
 
     def delete_node(self, node: Node) -> None:
         """See ports.Cluster."""
