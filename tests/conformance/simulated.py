@@ -68,7 +68,7 @@ class InFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = str(folder / "world")
-        self._first = create_world(self._path, DESCRIPTION)
+        self._first = create_world(self._path, world_from(describe(DESCRIPTION), datetime.now(UTC)))
         self._sessions = [self._first]
 
     def session(self) -> Session:

@@ -42,24 +42,24 @@ def bring_about(params: Params, *, check: bool) -> dict[str, Any]:
     path = params["world"]
     if params["state"] == "absent":
         return _remove(path, check=check)
-    wanted = {name: params[name] for name in DESCRIBING if params[name] is not None}
-    description = describe(wanted)
+    description = describe({name: params[name] for name in DESCRIBING if params[name] is not None})
     jump = duration(params["skip"], "skip") if params["skip"] is not None else timedelta(0)
     if Path(path).exists():
         return _change(path, description, jump, check=check)
-    return _make(params, wanted, description, jump, check=check)
+    return _make(params, description, jump, check=check)
 
 
-def _make(params: Params, wanted: Params, description: Description, jump: timedelta, *, check: bool) -> dict[str, Any]:
+def _make(params: Params, description: Description, jump: timedelta, *, check: bool) -> dict[str, Any]:
     path = params["world"]
     if not Path(path).absolute().parent.is_dir():
         raise Invalid(what=f"there is no folder for {path}; expected one that exists", where="world")
     if params["speed"] <= 0:
         raise Invalid(what=f"{params['speed']:g} is no speed; expected a number above 0", where="speed")
     answer: dict[str, Any] = {"changed": True, "world": path, "changes": [f"world {path}"]}
+    world = world_from(description, datetime.now(UTC))
     if check:
-        return answer | _contents(world_from(description, datetime.now(UTC)), params["speed"])
-    session = create_world(path, wanted, speed=params["speed"])
+        return answer | _contents(world, params["speed"])
+    session = create_world(path, world, speed=params["speed"])
     return answer | _after(session, jump)
 
 

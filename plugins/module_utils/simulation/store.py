@@ -14,10 +14,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +47,19 @@ _TELLS_BALANCER = {"backend", "backend_member"}
 _TELLS_NOBODY = {"due", "lease", "fault"}
 
 
-def create_world(path: str, description: Mapping[str, Any], *, speed: float = 1.0, now: datetime | None = None) -> StoreSession:
-    """Make a world file. `now` is the world's first instant, else the present. Raises `Invalid`, `Conflict` (it exists)."""
-    # Worlds are made and described by one task, and used by all others, which do without these.
-    from ansible_collections.immutable.fleet.plugins.module_utils.simulation import furnish
-    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import describe
-
-    wish = describe(description)
+def create_world(path: str, world: World, *, speed: float = 1.0) -> StoreSession:
+    """Make a world file of `world`, whose time goes on from where it is. Raises `Invalid`, `Conflict` (the file exists)."""
     if speed <= 0:
         raise Invalid(what=f"{speed} is no speed; expected a number above 0", where="speed")
     if Path(path).exists():
         raise Conflict(what="the file exists already", where=path)
     connection = _connect(path)
-    first = now or datetime.now(UTC)
     meta: dict[str, Any] = {"schema": codec.SCHEMA, "version": 0, "forgotten": 0}
-    meta |= {"epoch": first, "created": time.time(), "speed": speed}
+    meta |= {"epoch": world.now, "created": time.time(), "speed": speed}
     try:
         connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA)
         connection.executemany(_WRITE_META, [(name, codec.dump(value)) for name, value in meta.items()])
-        store = StoreSession(path, connection, furnish.world_from(wish, first))
+        store = StoreSession(path, connection, world)
         store.write_all()
         connection.execute("COMMIT")
     except sqlite3.OperationalError as exc:  # another process was faster
@@ -153,14 +147,6 @@ class StoreSession:
                 self._on_foreign.remove(on_change)
 
         return stop
-
-    def inject(self, fault: Mapping[str, Any]) -> str:
-        """Check a fault and let it happen (describe.py). Raises `Invalid`. The key names it while it lasts."""
-        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import fault_of
-
-        checked = fault_of(fault)
-        with self.world() as world:
-            return world.inject(checked)
 
     def skip(self, span: timedelta) -> None:
         """Let the world's time jump ahead, for all processes."""

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Exhausted, Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import describe
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.furnish import world_from
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession, create_world, open_world
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 from ansible_collections.immutable.fleet.tests.unit.simulation.worlds import POOL, new_machine
@@ -36,6 +39,10 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
+def described(description: dict[str, Any] = DESCRIPTION) -> World:
+    return world_from(describe(description), datetime.now(UTC))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "world")
@@ -44,7 +51,7 @@ def path(tmp_path: Path) -> str:
 @pytest.fixture
 def sessions(path: str) -> Iterator[tuple[StoreSession, StoreSession]]:
     """The same world as two processes have it."""
-    one = create_world(path, DESCRIPTION)
+    one = create_world(path, described())
     other = open_world(path)
     yield one, other
     one.close()
@@ -76,8 +83,9 @@ def test_two_processes_see_one_world(sessions: tuple[StoreSession, StoreSession]
 
 
 def test_a_fresh_process_reads_exactly_what_was(path: str) -> None:
-    one = create_world(path, DESCRIPTION)
-    one.inject({"kind": "vm_lost", "target": "web-0-*", "after": "1h"})
+    one = create_world(path, described())
+    with one.world() as world:
+        world.inject(Fault(kind="vm_lost", target="web-0-*", delay=timedelta(hours=1)))
     SimulatedCloud(one, POOL, "v1").create(new_machine())
     one.skip(timedelta(minutes=2))
     with one.world() as world:
@@ -92,7 +100,8 @@ def test_a_fresh_process_reads_exactly_what_was(path: str) -> None:
 def test_an_answered_refusal_keeps_what_happened_meanwhile(sessions: tuple[StoreSession, StoreSession]) -> None:
     """A port's error is an answer: the events played before it stay played, and the fault stays used up."""
     one, other = sessions
-    one.inject({"kind": "fail", "target": "create", "error": "Exhausted"})
+    with one.world() as world:
+        world.inject(Fault(kind="fail", target="create", error="Exhausted"))
     with pytest.raises(Exhausted):
         SimulatedCloud(other, POOL, "v1").create(new_machine())
     SimulatedCloud(one, POOL, "v1").create(new_machine())
@@ -124,7 +133,7 @@ def test_settings_alone_are_written(sessions: tuple[StoreSession, StoreSession])
 
 def test_watchers_hear_of_other_processes_and_of_time(path: str) -> None:
     """A change elsewhere, and an event that becomes due with nobody calling, wake the watcher."""
-    one = create_world(path, {**DESCRIPTION, "durations": {"create": 5}}, speed=50)
+    one = create_world(path, described({**DESCRIPTION, "durations": {"create": 5}}), speed=50)
     other = open_world(path)
     heard = {"vms": threading.Event(), "cluster": threading.Event()}
     stop = one.watch(lambda kind: heard[kind].set())
@@ -140,7 +149,7 @@ def test_watchers_hear_of_other_processes_and_of_time(path: str) -> None:
 
 
 def test_the_clock_runs_at_its_speed(path: str) -> None:
-    session = create_world(path, DESCRIPTION, speed=1000)
+    session = create_world(path, described(), speed=1000)
     first, began = session.now(), time.monotonic()
     time.sleep(0.05)
     passed = (session.now() - first).total_seconds()
@@ -165,7 +174,7 @@ for number in itertools.count():
 
 def test_killed_while_it_writes(path: str) -> None:
     """Kill -9 anywhere: the file holds whole calls only, each VM with its port, and the next process goes on."""
-    create_world(path, DESCRIPTION).close()
+    create_world(path, described()).close()
     counts = []
     for _time in range(5):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, env=_environment())
@@ -211,11 +220,11 @@ def test_no_world_and_no_world_file(path: str) -> None:
     with pytest.raises(Invalid, match="no world file"):
         open_world(path)
     with pytest.raises(Conflict):
-        create_world(path, DESCRIPTION)
+        create_world(path, described())
 
 
 def test_a_world_of_another_schema_is_refused(path: str) -> None:
-    create_world(path, DESCRIPTION).close()
+    create_world(path, described()).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE meta SET value = '0' WHERE name = 'schema'")
     connection.close()
