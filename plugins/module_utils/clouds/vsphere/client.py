@@ -206,7 +206,7 @@ class Client:
                 error.where = "vsphere.username, vsphere.password" if isinstance(error, Denied) else "vsphere.hostname"
             raise error from exc
         except ssl.SSLCertVerificationError as exc:
-            what = f"the certificate was refused: {exc.verify_message} [{call}]"
+            what = f"the certificate was refused: {getattr(exc, 'verify_message', exc)} [{call}]"
             raise Invalid(what=what, where="vsphere.ca_cert, vsphere.validate_certs") from exc
         except (OSError, HTTPException, ExpatError) as exc:
             raise Transient(what=f"no answer: {str(exc) or exc.__class__.__name__} [{call}]") from exc

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The transport over pyvmomi's own types, with a stub in the place of the network."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pyVmomi import SoapAdapter, vim, vmodl
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import TRIES, Client
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import ROOT, VM, Ref, Wanted, data
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Exhausted, Invalid, LibraryMissing, Transient
+from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import CONNECTION, NOW
+
+ONE = Ref(VM, "vm-1")
+ALL_VMS = Wanted(kind=VM, paths=("name",), within=ROOT)
+PC = vmodl.query.PropertyCollector
+
+
+class Vcenter:
+    """What a stub answers, by method: a value, an error to raise, or a list of those."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.calls: list[str] = []
+        self.arguments: list[Any] = []
+        self.answers = {
+            "Login": vim.UserSession(userName="fleet", loginTime=NOW),
+            "CreateContainerView": vim.view.ContainerView("view-1"),
+            **answers,
+        }
+
+    def client(self, monkeypatch: pytest.MonkeyPatch, **given: Any) -> Client:
+        def invoke(stub: Any, _mo: Any, info: Any, args: Any, **_more: Any) -> Any:
+            return self.answer(stub, info.wsdlName, args)
+
+        monkeypatch.setattr(SoapAdapter.SoapStubAdapter, "InvokeMethod", invoke)
+        return Client(parse_options({**CONNECTION, **given}).connection, timedelta(seconds=20), lambda: NOW)
+
+    def answer(self, stub: Any, method: str, arguments: Any) -> Any:
+        self.calls.append(method)
+        self.arguments.append(arguments)
+        if method == "RetrieveServiceContent":
+            names = {"propertyCollector": PC, "viewManager": vim.view.ViewManager, "sessionManager": vim.SessionManager}
+            managed = {name: kind(name, stub) for name, kind in names.items()}
+            return vim.ServiceInstanceContent(rootFolder=vim.Folder("group-d1", stub), **managed)
+        answer = self.answers.get(method)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def page(*names: str, token: str | None = None, missing: Any = None) -> Any:
+    objects = [
+        PC.ObjectContent(
+            obj=vim.VirtualMachine(f"vm-{index}"),
+            propSet=[vmodl.DynamicProperty(name="name", val=name)],
+            missingSet=[PC.MissingProperty(path="name", fault=missing)] if missing else [],
+        )
+        for index, name in enumerate(names)
+    ]
+    return PC.RetrieveResult(objects=objects, token=token)
+
+
+def test_a_run_has_one_session_and_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The view of a container is made once a session."""
+    vcenter = Vcenter(RetrievePropertiesEx=[page("a"), page("a")])
+    client = vcenter.client(monkeypatch)
+    assert vcenter.calls == []
+    client.read(ALL_VMS)
+    client.read(ALL_VMS)
+    client.close()
+    client.close()
+    lists = ["CreateContainerView", "RetrievePropertiesEx", "RetrievePropertiesEx"]
+    assert vcenter.calls == ["RetrieveServiceContent", "Login", *lists, "Logout"]
+
+
+def test_a_list_comes_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    vcenter = Vcenter(RetrievePropertiesEx=page("a", "b", token="more"), ContinueRetrievePropertiesEx=page("a", "b", "c"))
+    assert vcenter.client(monkeypatch).read(ALL_VMS) == {Ref(VM, f"vm-{index}"): {"name": name} for index, name in enumerate("abc")}
+
+
+@pytest.mark.parametrize("how", ["raised", "missing"])
+def test_a_session_that_ended_is_made_anew(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Also when a read does not fail, and says for each property that nobody is logged in."""
+    ended = vim.fault.NotAuthenticated()
+    first = ended if how == "raised" else page("a", missing=ended)
+    vcenter = Vcenter(RetrievePropertiesEx=[first, page("a")])
+    assert vcenter.client(monkeypatch).read(ALL_VMS) == {Ref(VM, "vm-0"): {"name": "a"}}
+    assert vcenter.calls.count("Login") == vcenter.calls.count("CreateContainerView") == 2
+
+
+def test_a_write_that_was_refused_for_its_session_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was done: whoever is not logged in does nothing."""
+    vcenter = Vcenter(Destroy_Task=[vim.fault.NotAuthenticated(), vim.Task("task-1")])
+    assert vcenter.client(monkeypatch).call(ONE, "Destroy_Task") == Ref("vim.Task", "task-1")
+    assert vcenter.calls.count("Destroy_Task") == 2
+
+
+def test_a_session_that_ends_at_once_is_no_endless_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Transient):
+        Vcenter(Destroy_Task=vim.fault.NotAuthenticated()).client(monkeypatch).call(ONE, "Destroy_Task")
+
+
+def test_a_read_whose_connection_broke_is_tried_again_and_a_write_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the write worked nobody knows."""
+    vcenter = Vcenter(
+        RetrievePropertiesEx=[ConnectionResetError()] * (TRIES - 1) + [page("a")], Destroy_Task=[ConnectionResetError(), None]
+    )
+    client = vcenter.client(monkeypatch)
+    assert client.read(ALL_VMS)
+    with pytest.raises(Transient, match="ConnectionResetError"):
+        client.call(ONE, "Destroy_Task")
+    assert vcenter.calls.count("Destroy_Task") == 1
+
+
+@pytest.mark.parametrize(
+    ("login", "error", "where"),
+    [
+        (vim.fault.InvalidLogin(msg="no"), Denied, "vsphere.username, vsphere.password"),
+        (ssl.SSLCertVerificationError("self-signed"), Invalid, "vsphere.ca_cert, vsphere.validate_certs"),
+        (TimeoutError("timed out"), Transient, ""),
+    ],
+)
+def test_why_nobody_gets_in_is_said_at_its_option(monkeypatch: pytest.MonkeyPatch, login: Exception, error: Any, where: str) -> None:
+    with pytest.raises(error) as raised:
+        Vcenter(Login=login).client(monkeypatch).read(ALL_VMS)
+    assert raised.value.where == where
+
+
+def test_a_file_that_is_no_certificate_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Invalid) as raised:
+        Vcenter().client(monkeypatch, ca_cert="/dev/null/none").read(ALL_VMS)
+    assert raised.value.where == "vsphere.ca_cert"
+
+
+def test_a_fault_is_one_of_our_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    vcenter = Vcenter(CloneVM_Task=vim.fault.NoDiskSpace(msg="full", file="x", datastore="ds-a"))
+    spec = data("vim.vm.CloneSpec", location=data("vim.vm.RelocateSpec"), powerOn=True, template=False)
+    with pytest.raises(Exhausted, match=r"full: datastore ds-a \(NoDiskSpace\) \[CloneVM_Task of VirtualMachine vm-1\]"):
+        vcenter.client(monkeypatch).call(ONE, "CloneVM_Task", folder=Ref("vim.Folder", "group-v3"), name="web-0-aaaaa", spec=spec)
+
+
+def test_values_are_sent_as_they_were_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that a template has is edited: what is not known of it goes back unchanged."""
+    backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(fileName="[ds]", diskMode="persistent", datastore=vim.Datastore("datastore-2"))
+    disk = vim.vm.device.VirtualDisk(key=2000, backing=backing, capacityInKB=4 << 20, unitNumber=0)
+    answer = PC.RetrieveResult(
+        objects=[
+            PC.ObjectContent(
+                obj=vim.VirtualMachine("vm-1"),
+                propSet=[vmodl.DynamicProperty(name="config.hardware.device", val=vim.vm.device.VirtualDevice.Array([disk]))],
+                missingSet=[],
+            )
+        ]
+    )
+    vcenter = Vcenter(RetrievePropertiesEx=answer, ReconfigVM_Task=vim.Task("task-1"))
+    client = vcenter.client(monkeypatch)
+    (read,) = client.read(Wanted(kind=VM, paths=("config.hardware.device",), objects=(ONE,)))[ONE]["config.hardware.device"]
+    assert (read["_type"], read["backing"]["datastore"]) == ("vim.vm.device.VirtualDisk", Ref("vim.Datastore", "datastore-2"))
+    change = data("vim.vm.device.VirtualDeviceSpec", operation="edit", device=read)
+    client.call(ONE, "ReconfigVM_Task", spec=data("vim.vm.ConfigSpec", deviceChange=[change]))
+    sent = vcenter.arguments[-1][0].deviceChange[0].device
+    assert (sent.key, sent.capacityInKB, sent.backing.fileName, sent.backing.datastore._GetMoId()) == (2000, 4 << 20, "[ds]", "datastore-2")
+
+
+@pytest.mark.parametrize(("ahead", "skew"), [(0.0, 0), (1.5, 0), (90.0, 90), (-3600.0, -3600)])
+def test_clocks_are_compared_at_the_login(monkeypatch: pytest.MonkeyPatch, ahead: float, skew: int) -> None:
+    """What the way of the answer explains counts as none."""
+    login = vim.UserSession(userName="fleet", loginTime=NOW + timedelta(seconds=ahead))
+    client = Vcenter(Login=login).client(monkeypatch)
+    assert (client.user(), client.skew) == ("fleet", timedelta(seconds=skew))
+
+
+def test_a_missing_sdk_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyVmomi", None)
+    with pytest.raises(LibraryMissing) as raised:
+        Client(parse_options(CONNECTION).connection, timedelta(seconds=20), lambda: NOW)
+    assert raised.value.library.startswith("pyvmomi>=")
