@@ -95,11 +95,12 @@ def test_a_new_template_is_rolled_out(pool: VsphereEstate) -> None:
         pool.writes()
         ledger = Ledger.open(pool.name)
         with Sampler(pool, shop.namespace, MIN_READY) as seen:
-            pool.present(V2, replicas=REPLICAS, strategy={"max_surge": SURGE})
+            rolled = pool.present(V2, replicas=REPLICAS, strategy={"max_surge": SURGE})
         writes = pool.writes()
         pool.assert_settled(REPLICAS, V2)
         shop.wait_running()
     assert seen.trouble == ""
+    assert rolled.result["summary"]["deleted"] == REPLICAS, "a deletion has two steps, and is one"
     assert not old & set(pool.names())
     assert writes["CloneVM_Task"] == writes["Destroy_Task"] == REPLICAS
     assert writes.get("PowerOffVM_Task", 0) + writes.get("ShutdownGuest", 0) == REPLICAS

@@ -30,6 +30,8 @@ class Journal:
         if isinstance(action, LookAt | AskGate):
             return
         self.wrote_at = now
+        if isinstance(action, Delete) and action.machine.vm.delete_again:
+            return  # the next step of a deletion that was told when it began
         self.steps.append(
             Step(
                 at=now,

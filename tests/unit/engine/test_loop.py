@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
@@ -117,6 +119,41 @@ def test_a_good_end_is_judged_on_a_full_list_begun_after_the_last_write() -> Non
     result = loop.run(Rollout(estate.pool(3)), Ports(cloud=lists, cluster=ports.cluster, lock=ports.lock), estate.runtime, None, settings)
     last_begun, was_full = lists.begun[-1]
     assert (was_full, last_begun > result.steps[-1].at) == (True, True)
+
+
+@dataclass
+class Stepwise:
+    """The simulated cloud, where a deletion has two steps: the second call of `delete` is what ends a VM."""
+
+    cloud: Any
+    calls: list[str] = field(default_factory=list)
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.cloud, verb)
+
+    def delete(self, vm: Vm) -> None:
+        self.calls.append(vm.id)
+        if self.calls.count(vm.id) > 1:
+            self.cloud.delete(vm)
+
+    def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
+        listing: Listing = self.cloud.list_vms(since, with_leftovers=with_leftovers)
+        return replace(listing, vms=tuple(self._told(vm) for vm in listing.vms))
+
+    def _told(self, vm: Vm) -> Vm:
+        return replace(vm, status=vm_states.DELETING, delete_again=True) if self.calls.count(vm.id) == 1 else vm
+
+
+def test_a_deletion_with_steps_is_one_deletion() -> None:
+    """Each step is a call, sent once for each list that asks for it; told is the first. Nodes are drained before, and once."""
+    estate = running()
+    ports = estate.ports()
+    cloud = Stepwise(ports.cloud)
+    pool = estate.pool(1)
+    result = loop.run(Rollout(pool), replace(ports, cloud=cloud), estate.runtime, None, RunSettings(holder="us"))
+    assert ended(result) == (True, "ok")
+    assert verbs(result).count("delete") == 2
+    assert sorted(cloud.calls.count(key) for key in set(cloud.calls)) == [2, 2]
 
 
 def test_FM17_an_unreachable_cluster_freezes_the_run_and_is_waited_for() -> None:
