@@ -58,19 +58,21 @@ def token_of(kube: Kube, site: Site, name: str = FULL, without: tuple[tuple[str,
     """Of an account with the documented permissions and no others; `without` are (resource, verb) that it lacks."""
     yaml = pytest.importorskip("yaml")
     objects: list[Json] = list(yaml.safe_load_all(MANIFEST.read_text().replace(FULL, name)))
-    for raw in objects:
-        for rule in raw.get("rules", ()):
-            rule["verbs"] = [verb for verb in rule["verbs"] if not any((what, verb) in without for what in rule["resources"])]
-        if "rules" in raw:
-            raw["rules"] = [rule for rule in raw["rules"] if rule["verbs"]]
-        kube.ensure(path_of(raw), raw)
-    token: str = kube.post(f"{ACCOUNTS}/{name}/token", {"spec": {"expirationSeconds": 600}})["status"]["token"]
-    as_account = Kube(site.kubeconfig, token=token)
-    wait("the cluster's role", lambda: as_account.raw("GET", "/apis/apps/v1/daemonsets")[0] == 200)
-    wait("the namespace's role", lambda: as_account.raw("GET", f"{LEASES}/none")[0] == 404)
-    yield token
-    for raw in objects:
-        kube.delete(f"{path_of(raw)}/{raw['metadata']['name']}")
+    try:
+        for raw in objects:
+            for rule in raw.get("rules", ()):
+                rule["verbs"] = [verb for verb in rule["verbs"] if not any((what, verb) in without for what in rule["resources"])]
+            if "rules" in raw:
+                raw["rules"] = [rule for rule in raw["rules"] if rule["verbs"]]
+            kube.ensure(path_of(raw), raw)
+        token: str = kube.post(f"{ACCOUNTS}/{name}/token", {"spec": {"expirationSeconds": 600}})["status"]["token"]
+        as_account = Kube(site.kubeconfig, token=token)
+        wait("the cluster's role", lambda: as_account.raw("GET", "/apis/apps/v1/daemonsets")[0] == 200)
+        wait("the namespace's role", lambda: as_account.raw("GET", f"{LEASES}/none")[0] == 404)
+        yield token
+    finally:
+        for raw in objects:
+            kube.delete(f"{path_of(raw)}/{raw['metadata']['name']}")
 
 
 def options_of(site: Site, token: str) -> Json:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
 COUNT_MAX = 4096  # of one interface: a longer range is a slip of the pen
 
-Address = IPv4Address | IPv6Address
+Address: TypeAlias = "IPv4Address | IPv6Address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
