@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import ssl
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -86,7 +85,7 @@ class Client:
         self._connection, self._call_timeout, self._now = connection, call_timeout, now
         self._lock = threading.Lock()
         self._session: _Session | None = None
-        atexit.register(_close, weakref.ref(self))
+        atexit.register(self.close)  # it keeps the client: whoever used it is long gone when a process ends
 
     def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
         """As `Transport.read`."""
@@ -312,9 +311,3 @@ class Client:
             fields = {prop.name: self._plain(getattr(value, prop.name)) for prop in value._GetPropertyList()}  # noqa: SLF001  # as pyvmomi's own encoder
             return {TYPE: kind.__name__, **{name: inner for name, inner in fields.items() if inner is not None and inner != []}}
         return str(value) if isinstance(value, str) else int(value) if isinstance(value, int) else value
-
-
-def _close(client: weakref.ref[Client]) -> None:
-    alive = client()
-    if alive is not None:
-        alive.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 import sys
 from datetime import timedelta
@@ -79,6 +80,18 @@ def test_a_run_has_one_session_and_ends_it(monkeypatch: pytest.MonkeyPatch) -> N
     client.close()
     lists = ["CreateContainerView", "RetrievePropertiesEx", "RetrievePropertiesEx"]
     assert vcenter.calls == ["RetrieveServiceContent", "Login", *lists, "Logout"]
+
+
+def test_a_session_outlives_who_asked_for_it_and_ends_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module leaves by an exception that unwinds everything: the adapter is gone when the process ends."""
+    at_exit: list[Any] = []
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    vcenter = Vcenter(RetrievePropertiesEx=page("a"))
+    vcenter.client(monkeypatch).read(ALL_VMS)
+    gc.collect()
+    for end in at_exit:
+        end()
+    assert vcenter.calls[-1] == "Logout"
 
 
 def test_a_list_comes_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
