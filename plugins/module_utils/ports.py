@@ -57,7 +57,7 @@ class Cloud(Protocol):
         """What is left of all that one more machine of the template takes, before the first create of a run; after `resolve`.
 
         Reads only, a few calls at once, and at most once per run: one that makes nothing never asks. What policy hides or nobody
-        answers is in `unknown`, so that it raises only what every call would (`Transient`, `Denied` of the credentials).
+        answers is in `unknown`, so that it raises only what every call would (`Transient`), or every create (`Denied`).
         """
 
     def watch(self, on_change: Callable[[], None]) -> bool:

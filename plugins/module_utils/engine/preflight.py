@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.access import Admission
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Around, Job, Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import PortError
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Runtime
@@ -44,6 +44,7 @@ class Preflight(Around):
         self._has_begun = False  # something was sent
         self._has_asked = False
         self._room: Room | None = None  # as answered
+        self._denied: Denied | None = None  # the account lacks what each create needs
         self._is_judged = False
         self._most: int | None = None  # machines of the pool that there is room for
         self._told: tuple[Blocker, ...] = ()  # what holds for the whole run
@@ -61,6 +62,8 @@ class Preflight(Around):
 
         if not self._is_judged and preflight.wants_room(decision):
             self._ask(self._cloud)
+            if self._denied is not None and not self._has_begun:
+                return replace(decision, actions=(), finished=True, failure=self._denied, wake_at=None)
             if self._room is None:
                 return replace(decision, actions=())
             decision = self._judge(self._room, pool, snapshot, decision)
@@ -117,6 +120,7 @@ class Preflight(Around):
         if isinstance(result, Room):
             self._room = result
         elif isinstance(error, PortError):
+            self._denied = error if isinstance(error, Denied) else None
             self._room = Room(unknown=(f"what room is left is not known: {error}",))
         elif error is not None:
             raise error

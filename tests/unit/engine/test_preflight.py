@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.preflight import with_preflight
@@ -88,10 +86,20 @@ def test_with_room_it_is_asked_once() -> None:
     assert asked.times == 1
 
 
-@pytest.mark.parametrize("error", [Transient(what="no answer"), Denied(what="policy")])
-def test_where_nobody_answers_it_begins(error: Exception) -> None:
+def test_an_account_that_may_not_create_is_refused_before_anything_is_sent() -> None:
+    """What only hides a number is `unknown` in the answer; a cloud that raises it says that every create would be refused."""
+    asked = Asked(Denied(what="the account lacks Datastore.AllocateSpace on the datastore ds-a"), pool(3))
+    asked.decide(*old_ones())
+    asked.hear()
+    decision = asked.decide(*old_ones())
+    assert (said(decision), decision.finished) == ([], True)
+    assert decision.failure is not None
+    assert decision.failure.code == "denied"
+
+
+def test_where_nobody_answers_it_begins() -> None:
     """And says that it does not know."""
-    asked = Asked(error, pool(3))
+    asked = Asked(Transient(what="no answer"), pool(3))
     asked.decide(*old_ones())
     asked.hear()
     decision = asked.decide(*old_ones())
