@@ -26,14 +26,16 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import WIDTH, Lines
 from ansible_collections.immutable.fleet.plugins.plugin_utils.follow import Follower, events_in
+from ansible_collections.immutable.fleet.plugins.plugin_utils.in_place import in_place
 
 LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "ansible.legacy.local")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a local run reports, and the lock that says that somebody still listens."""
+    """Where a local run reports, and the lock that says that somebody still listens. `folder` is there for the time of the run."""
 
+    folder: Path
     events_file: Path
     stop_file: Path
     stop_lock: int
@@ -67,7 +69,8 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
             follower.start()
             try:
                 files = {"events_file": str(place.events_file), "stop_file": str(place.stop_file)}
-                answer = self._run_module(files, task_vars)
+                with in_place(self, self._task.action.rpartition(".")[2], place.folder):
+                    answer = self._run_module(files, task_vars)
             finally:
                 follower.stop()
         if not given:
@@ -147,7 +150,7 @@ def _place(given: str | None) -> Iterator[Place]:
     try:
         fcntl.flock(stop_lock, fcntl.LOCK_EX)
         events_file = Path(os.path.expandvars(given)).expanduser().absolute() if given else folder / "events.jsonl"
-        yield Place(events_file, stop_file, stop_lock)
+        yield Place(folder, events_file, stop_file, stop_lock)
     finally:
         os.close(stop_lock)
         shutil.rmtree(folder, ignore_errors=True)

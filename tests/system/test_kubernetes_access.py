@@ -57,7 +57,7 @@ def path_of(raw: Json) -> str:
 def token_of(kube: Kube, site: Site, name: str = FULL, without: tuple[tuple[str, str], ...] = ()) -> Iterator[str]:
     """Of an account with the documented permissions and no others; `without` are (resource, verb) that it lacks."""
     yaml = pytest.importorskip("yaml")
-    objects: list[Json] = list(yaml.safe_load_all(MANIFEST.read_text().replace(FULL, name)))
+    objects: list[Json] = yaml.safe_load(MANIFEST.read_text().replace(FULL, name))["items"]
     try:
         for raw in objects:
             for rule in raw.get("rules", ()):

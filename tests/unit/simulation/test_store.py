@@ -39,8 +39,8 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-def described(description: dict[str, Any] = DESCRIPTION) -> World:
-    return world_from(describe(description), datetime.now(UTC))
+def described(**more: Any) -> World:
+    return world_from(describe({**DESCRIPTION, **more}), datetime.now(UTC))
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_settings_alone_are_written(sessions: tuple[StoreSession, StoreSession])
 
 def test_watchers_hear_of_other_processes_and_of_time(path: str) -> None:
     """A change elsewhere, and an event that becomes due with nobody calling, wake the watcher."""
-    one = create_world(path, described({**DESCRIPTION, "durations": {"create": 5}}), speed=50)
+    one = create_world(path, described(durations={"create": 5}), speed=50)
     other = open_world(path)
     heard = {"vms": threading.Event(), "cluster": threading.Event()}
     stop = one.watch(lambda kind: heard[kind].set())

@@ -74,7 +74,7 @@ def test_the_documented_role_is_exactly_what_a_run_can_take() -> None:
     yaml = pytest.importorskip("yaml")
     given = {
         Right(verb=verb, group=group, resource=resource, namespace=role["metadata"].get("namespace", ""))
-        for role in yaml.safe_load_all(MANIFEST.read_text())
+        for role in yaml.safe_load(MANIFEST.read_text())["items"]
         for rule in role.get("rules", ())
         for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"])
     }
