@@ -47,7 +47,7 @@ WRONG_BY_SPEC: list[tuple[dict[str, Any], str]] = [
     ({"strategy": {"surge": 1}}, "strategy.surge"),
     ({"drain": {"on_timeout": "explode"}}, "on_timeout"),
     ({"taints": [{"key": "a", "effect": "Sometimes"}]}, "effect"),
-    ({"openstack": {"cloud": "x"}}, "openstack|simulated"),
+    ({"openstack": {"cloud": "x"}}, "openstack|vsphere|simulated"),
 ]
 
 

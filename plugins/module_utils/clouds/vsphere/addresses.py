@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, TypeAlias
+from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
 COUNT_MAX = 4096  # of one interface: a longer range is a slip of the pen
-
-Address: TypeAlias = "IPv4Address | IPv6Address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +74,7 @@ def _range(text: str, where: str) -> list[str]:
     return [str(begin + offset) for offset in range(count)]
 
 
-def _address(text: str, where: str) -> Address:
+def _address(text: str, where: str) -> IPv4Address | IPv6Address:
     try:
         return ip_address(text)
     except ValueError as exc:
