@@ -117,8 +117,8 @@ class Crowded(Ordeal):
 class Tries:
     """A reporter that judges, at each event of one run, how it goes on after creates that found no room; and the run's job, watched.
 
-    Creates that fly together are one try. After one that failed there is a pause, longer each time, then one create alone; after so
-    many in a row the run gives up. A machine that became available, as far as the run knows, ends the row.
+    Creates that fly together are one try. After the last of them that failed there is a pause, longer each time, then one create
+    alone; after so many in a row the run gives up. A machine that became available, as far as the run knows, ends the row.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -148,7 +148,7 @@ class Tries:
             self.refusals += 1
             if event.at >= self._again_at:
                 self._in_a_row += 1
-                self._again_at = event.at + BACK_OFF_FIRST * 2 ** (self._in_a_row - 1)
+            self._again_at = event.at + BACK_OFF_FIRST * 2 ** (self._in_a_row - 1)
             if self._in_a_row > CREATE_TRIES_MAX:
                 raise Broken(f"{event.at}: {self._in_a_row} failed creates in a row")
         elif event.kind == "create" and self._in_a_row:

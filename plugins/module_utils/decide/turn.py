@@ -289,13 +289,19 @@ class Turn:
         chosen = 0
         budgets, own_node = self.snapshot.budgets, self.snapshot.own_node
         for machine in order.in_order(machines, budgets, busy, own_node, self._order, doubles, self._counted):
-            if chosen >= most or self.available - 1 < self.limits.floor:
+            if chosen >= most or self.available - 1 < self._least_available:
                 break
             if self._can_leave(machine):
                 self._choose(machine, f"{why}; {self.available} available > floor {self.limits.floor}")
                 self.available -= 1
                 chosen += 1
         return chosen
+
+    @property
+    def _least_available(self) -> int:
+        """The floor; at least one while more exist than the ceiling allows: until they are gone nothing new comes for their pods."""
+        is_crowded = self.limits.replicas > 0 and self.existing > self.limits.ceiling
+        return max(1, self.limits.floor) if is_crowded else self.limits.floor
 
     @property
     def _order(self) -> str:

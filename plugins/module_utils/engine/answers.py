@@ -90,7 +90,7 @@ def create_failed(world: World, what: str, now: datetime) -> None:
     troubles = world.troubles
     count = troubles.count + 1
     if troubles.after is not None and now < troubles.after:
-        count = troubles.count  # one of several that flew together: they count as one
+        count = max(1, troubles.count)  # one of several that flew together: they count as one
     back_off = min(BACK_OFF_FIRST * 2 ** (count - 1), BACK_OFF_MOST)
     world.troubles = replace(
         troubles,

@@ -329,7 +329,7 @@ class _Loop:
                 raise _NotSent(what="the lock may have run out: not sent")
 
         def answered(result: object, error: Exception | None) -> None:
-            self._take(key, action, result, error)
+            self._take(key, action, name, result, error)
 
         self._runtime.submit(call, answered, guard)
 
@@ -339,7 +339,7 @@ class _Loop:
             if not self._world.knows(name):
                 return name
 
-    def _take(self, key: str, action: Action, result: object, error: Exception | None) -> None:
+    def _take(self, key: str, action: Action, name: str, result: object, error: Exception | None) -> None:
         now = self._runtime.now()
         if not isinstance(action, LookAt | AskGate):
             self._journal.wrote_at = now
@@ -348,7 +348,7 @@ class _Loop:
         elif isinstance(error, _NotSent):
             self._world.refused(key, now)
         elif isinstance(error, PortError):
-            self._teller.refused(action, self._world.owner_of(subject_of(action)), error, now)
+            self._teller.refused(action, self._world.owner_of(name), error, now)
             self._fatal = answers.take_error(self._world, key, error, now) or self._fatal
         else:
             raise error

@@ -141,6 +141,13 @@ def test_a_scaling_counts_while_the_variables_ask_for_the_same(asked: int, expec
     assert said(decide(fine, pool(asked), steering=steering)) == expected
 
 
+def test_the_last_one_stays_while_more_exist_than_may() -> None:
+    """From 3 to 1 in mid-roll with a floor of 0: were all to go at once, their pods had nowhere to go, and nothing new might come."""
+    old = fleet((OLD, AVAILABLE), (OLD, AVAILABLE), (OLD, AVAILABLE))
+    decision = decide(old, pool(1, surge=1, unavailable=1))
+    assert [line.split(":")[0] for line in said(decision)] == ["choose m0", "choose m1"]
+
+
 def test_a_released_machine_is_given_back_and_stays_while_it_is_protected() -> None:
     """Both marks go; without the protection it would be the next to be chosen."""
     aside = machine("m0", OLD, QUARANTINED)

@@ -117,6 +117,14 @@ def test_creates_that_failed_together_count_as_one() -> None:
     assert (world.troubles.count, world.troubles.after) == (1, later(6))
 
 
+def test_a_create_without_room_counts_though_another_was_told_to_wait() -> None:
+    """A 429 holds creates back, too, and counts as no failure: the refusal beside it is the first one."""
+    world, _key = sent(CREATE)
+    world.troubles = Troubles(after=later(5), what="slow down")
+    answers.create_failed(world, "no room", NOW)
+    assert (world.troubles.count, world.troubles.after) == (1, later(5))
+
+
 def test_what_works_ends_the_trouble() -> None:
     """A new machine that serves: what went wrong before is over."""
     world, _key = sent(CREATE)
