@@ -166,7 +166,7 @@ def test_a_second_run_finds_the_lock(site: Site) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
 def test_FM41_a_run_whose_ansible_playbook_died_stops_and_is_resumed(site: Site, how: signal.Signals) -> None:
     """The module left behind stops by itself, gives the lock back, and the same task goes on from what is there."""
-    assert site.run([site.make_world(), site.pool("v1")]).code == 0
+    assert site.run([site.make_world(speed=20), site.pool("v1")]).code == 0
     killed = site.start([site.pool("v2")])
     wait_for(lambda: has_lock(site), "the roll to begin")
     killed.send_signal(how)
