@@ -29,6 +29,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 LIBRARY = "pyvmomi>=8.0.1.0"  # the first whose stub has time limits for calls and runs on Python 3.13
 VERSION = "vim.version.v7_0"
 PAGE = 1000  # objects of one answer; vCenter may send fewer, and says so with a token
+VIEW = "vim.view.ContainerView"
 CONNECTIONS = 8  # kept open; as many calls at once need no handshake
 IDLE = 30  # seconds: a connection that was idle for longer may be closed at the other end, which a write could not tell from a loss
 TRIES = 3  # of a read, and of a login, whose connection broke
@@ -221,6 +222,7 @@ class Client:
 
     # Reads ------------------------------------------------------------------------------------------------------------------
     def _retrieve(self, session: _Session, wanted: Sequence[Wanted]) -> dict[Ref, dict[str, Any]]:
+        """What was read. A view that is not in its own answer is gone, and what it would list only seems to be: as a session's end."""
         collector = session.content.propertyCollector
         options = self._made("vmodl.query.PropertyCollector.RetrieveOptions", maxObjects=PAGE)
         answer = collector.RetrievePropertiesEx(self._filters(session, wanted), options)
@@ -234,7 +236,10 @@ class Client:
                 for prop in each.propSet:
                     values[prop.name] = self._plain(prop.val)
             answer = collector.ContinueRetrievePropertiesEx(answer.token) if answer.token else None
-        return found
+        views = {ref for ref in found if ref.kind == VIEW}
+        if len(views) < len({each.within for each in wanted if each.within is not None}):
+            raise _SessionEnded
+        return {ref: values for ref, values in found.items() if ref not in views}
 
     def _filters(self, session: _Session, wanted: Sequence[Wanted]) -> list[Any]:
         """One filter for each container and for each set of objects."""
@@ -245,21 +250,22 @@ class Client:
         filters = []
         for container, several in below.items():
             view = self._view(session, container, frozenset(each.kind for each in several))
-            filters.append(self._filter(several, [self._start(view, "vim.view.ContainerView", "view")]))
+            itself = Wanted(kind=VIEW, paths=("type",))
+            filters.append(self._filter([itself, *several], [self._start(view, VIEW, "view", skip=False)]))
         for each in wanted:
             if each.within is None and each.objects:
                 starts = [self._start(self._native(session, ref), ref.kind, each.along) for ref in each.objects]
                 filters.append(self._filter([each], starts))
         return filters
 
-    def _start(self, managed: Any, kind: str, along: str) -> Any:
+    def _start(self, managed: Any, kind: str, along: str, *, skip: bool = True) -> Any:
         if not along:
             return self._made("vmodl.query.PropertyCollector.ObjectSpec", obj=managed)
         kind = type(managed).__name__ if kind == "content" else kind
         along_spec = self._made(
             "vmodl.query.PropertyCollector.TraversalSpec", type=self._types.GetVmodlType(kind), path=along, skip=False, name=along
         )
-        return self._made("vmodl.query.PropertyCollector.ObjectSpec", obj=managed, skip=True, selectSet=[along_spec])
+        return self._made("vmodl.query.PropertyCollector.ObjectSpec", obj=managed, skip=skip, selectSet=[along_spec])
 
     def _filter(self, wanted: Sequence[Wanted], starts: list[Any]) -> Any:
         paths = [

@@ -57,7 +57,11 @@ class Vcenter:
         return answer
 
 
+VIEW = PC.ObjectContent(obj=vim.view.ContainerView("view-1"), propSet=[], missingSet=[])
+
+
 def page(*names: str, token: str | None = None, missing: Any = None) -> Any:
+    """VMs of these names, and the view that they were found by."""
     objects = [
         PC.ObjectContent(
             obj=vim.VirtualMachine(f"vm-{index}"),
@@ -66,7 +70,7 @@ def page(*names: str, token: str | None = None, missing: Any = None) -> Any:
         )
         for index, name in enumerate(names)
     ]
-    return PC.RetrieveResult(objects=objects, token=token)
+    return PC.RetrieveResult(objects=[VIEW, *objects], token=token)
 
 
 def test_a_run_has_one_session_and_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,11 +103,16 @@ def test_a_list_comes_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vcenter.client(monkeypatch).read(ALL_VMS) == {Ref(VM, f"vm-{index}"): {"name": name} for index, name in enumerate("abc")}
 
 
-@pytest.mark.parametrize("how", ["raised", "missing"])
+@pytest.mark.parametrize("how", ["raised", "missing", "the view is gone"])
 def test_a_session_that_ended_is_made_anew(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """Also when a read does not fail, and says for each property that nobody is logged in."""
+    """Also when a read does not fail: it says of each property that nobody is logged in, or lists nothing, for its view is no more."""
     ended = vim.fault.NotAuthenticated()
-    first = ended if how == "raised" else page("a", missing=ended)
+    answers = {
+        "raised": ended,
+        "missing": page("a", missing=ended),
+        "the view is gone": PC.RetrieveResult(objects=PC.ObjectContent.Array([])),
+    }
+    first = answers[how]
     vcenter = Vcenter(RetrievePropertiesEx=[first, page("a")])
     assert vcenter.client(monkeypatch).read(ALL_VMS) == {Ref(VM, "vm-0"): {"name": "a"}}
     assert vcenter.calls.count("Login") == vcenter.calls.count("CreateContainerView") == 2
@@ -166,11 +175,12 @@ def test_values_are_sent_as_they_were_read(monkeypatch: pytest.MonkeyPatch) -> N
     disk = vim.vm.device.VirtualDisk(key=2000, backing=backing, capacityInKB=4 << 20, unitNumber=0)
     answer = PC.RetrieveResult(
         objects=[
+            VIEW,
             PC.ObjectContent(
                 obj=vim.VirtualMachine("vm-1"),
                 propSet=[vmodl.DynamicProperty(name="config.hardware.device", val=vim.vm.device.VirtualDevice.Array([disk]))],
                 missingSet=[],
-            )
+            ),
         ]
     )
     vcenter = Vcenter(RetrievePropertiesEx=answer, ReconfigVM_Task=vim.Task("task-1"))
