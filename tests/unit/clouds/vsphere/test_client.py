@@ -110,7 +110,7 @@ def test_a_session_that_ended_is_made_anew(monkeypatch: pytest.MonkeyPatch, how:
     answers = {
         "raised": ended,
         "missing": page("a", missing=ended),
-        "the view is gone": PC.RetrieveResult(objects=PC.ObjectContent.Array([])),
+        "the view is gone": None,
     }
     first = answers[how]
     vcenter = Vcenter(RetrievePropertiesEx=[first, page("a")])
