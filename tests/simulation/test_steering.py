@@ -27,7 +27,7 @@ from ansible_collections.immutable.fleet.tests.simulation.test_rollouts import (
     strategy,
     trouble,
 )
-from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broken, Witness
+from ansible_collections.immutable.fleet.tests.simulation.witnesses import SEEN_WITHIN, Broken, Witness
 
 WISH = "an operator's wish"  # an event of the world's agenda
 STATES = ("paused", "resumed", "aborted", "retargeted", "rolled_back", "scaled", "released", "replaced", "protected")
@@ -74,16 +74,16 @@ class Operator:
             world.leases.steer(pool, seen, steered(seen, wish))
             self.asked.append(state)
             if state == "scaled":
-                witnessed(self._estate, self.declared)
+                witnessed(self._estate, self.declared, SEEN_WITHIN)
 
 
-def witnessed(estate: Ordeal, pool: Pool) -> Witness:
+def witnessed(estate: Ordeal, pool: Pool, seen_within: timedelta = timedelta(0)) -> Witness:
     """The witness, for what is asked for now: by the variables, or by an operator who scaled."""
     steering = estate.world.leases.read(estate.name).steering
     pool = replace(pool, replicas=replicas_of(pool.replicas, steering))
     if estate.witness is None:
         estate.witness = Witness(estate.world, pool)
-    estate.witness.ask(pool)
+    estate.witness.ask(pool, seen_within)
     return estate.witness
 
 

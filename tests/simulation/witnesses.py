@@ -45,10 +45,10 @@ class Witness:
     def limits(self) -> Limits:
         return limits_of(self.pool)
 
-    def ask(self, pool: Pool) -> None:
-        """From now on this is asked for."""
+    def ask(self, pool: Pool, seen_within: timedelta = timedelta(0)) -> None:
+        """From now on this is asked for; a run that is at work may not know of it for so long."""
         self.ceiling_before = max(self.ceiling_before, self.limits.ceiling)
-        self.floor_before, self.floor_holds_from = self.floor, self.world.now + SEEN_WITHIN
+        self.floor_before, self.floor_holds_from = self.floor, self.world.now + seen_within
         self.pool = pool
 
     @property

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.scaling import too_many_to_go
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_before, replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, Reach, control
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
@@ -105,17 +105,9 @@ def _scale(record: PoolRecord, steering: Steering, wish: Wish) -> Scale | None:
         return None
     if not record.replicas:
         raise _unknown(wish.pool, "no run of this pool is on record, so there is nothing to scale")
-    before = replicas_of(record.replicas, steering)
-    allowed = count_of(wish.max_scale_down, before, round_up=True, option="max_scale_down")
-    going = before - wish.replicas
-    if going > allowed:
-        limit = f"max_scale_down {wish.max_scale_down} allows {allowed}"
-        raise Refused(
-            what=f"from {before} to {wish.replicas} replicas takes {say_count(going, 'machine')} away; {limit}",
-            where="replicas",
-            forward=f"set max_scale_down to {going} or more, if that is meant",
-            back="nothing was changed",
-        )
+    refusal = too_many_to_go(replicas_of(record.replicas, steering), wish.replicas, wish.max_scale_down)
+    if refusal is not None:
+        raise refusal
     held = steering.scale
     is_held = held is not None and (held.replicas, held.instead_of) == (wish.replicas, record.replicas)
     return held if is_held else Scale(replicas=wish.replicas, instead_of=record.replicas, asked=wish.asked)

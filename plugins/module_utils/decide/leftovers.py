@@ -15,7 +15,7 @@ def clear(snapshot: Snapshot, unlisted: Collection[str], awaited: Collection[str
     Machines of the names in `awaited` are about to be made again, and take over what is there.
     """
     actions: list[Action] = []
-    alive = snapshot.machines.keys() | {sent.name for sent in snapshot.creating} if snapshot.leftovers else ()
+    alive = snapshot.machines.keys() | {sent.name for sent in snapshot.creating}
     for leftover in snapshot.leftovers:
         owner = snapshot.machines.get(leftover.machine)
         joined = leftover.kind == "token" and owner is not None and owner.was_ready

@@ -47,16 +47,10 @@ def in_order(
     all_asked = (counted or Counted()).asked_by([machine.node for machine in machines])
     tight = scarce(budgets, max((asked.most for asked in all_asked), default=0))
     for machine, asked in zip(machines, all_asked, strict=True):
-        node, name, vm = machine.node, machine.name, machine.vm
-        # Hardly a node asks anything of a tight budget, and this is asked of each machine in each turn.
-        its = {} if tight.keys().isdisjoint(asked.pods_of.keys()) else tight
-        is_own = node is not None and node.name == own_node
-        is_late = not goes_first(machine) and (doubles is None or name not in doubles)
-        slot = 0 if doubles is None else -(vm.slot or 0)
-        rank = (is_own, is_late, bool(its) and _shares(asked, its, busy_budgets)), (_urgency(machine, asked, its, order), slot, name)
-        by_domain.setdefault(vm.failure_domain, []).append((rank, machine))
-    if len(by_domain) == 1:
-        return [row[1] for members in by_domain.values() for row in sorted(members, key=itemgetter(0))]
+        own, late, shares = _standing(machine, asked, tight, busy_budgets, own_node)
+        slot = 0 if doubles is None else -(machine.vm.slot or 0)
+        rank = (own, late and machine.name not in (doubles or ()), shares), (_urgency(machine, asked, tight, order), slot, machine.name)
+        by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
     ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, int, str], Machine]] = []
     for members in by_domain.values():
         members.sort(key=itemgetter(0))
@@ -124,10 +118,15 @@ def budgets_in_use(going: Iterable[Machine]) -> set[str]:
     return {name for machine in going if machine.node is not None for pod in machine.node.pods for name in pod.budgets}
 
 
-def _shares(asked: Asked, tight: Mapping[str, Budget], busy_budgets: AbstractSet[str]) -> bool:
-    """Whether it alone would use up a budget in use."""
+def _standing(
+    machine: Machine, asked: Asked, tight: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str
+) -> tuple[bool, bool, bool]:
+    """What comes before failure domains and the order asked for: last of it, that it alone would use up a budget in use."""
+    node = machine.node
     names = asked.pods_of.keys() & tight.keys()
-    return any(tight[name].allowed <= asked.pods_of[name] for name in names if name in busy_budgets)
+    shares = any(tight[name].allowed <= asked.pods_of[name] for name in names if name in busy_budgets)
+    is_own = node is not None and node.name == own_node
+    return is_own, not goes_first(machine), shares
 
 
 def _urgency(machine: Machine, asked: Asked, tight: Mapping[str, Budget], order: str) -> float:

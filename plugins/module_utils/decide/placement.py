@@ -16,7 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot imp
 class Places:
     """Slots and domains taken by machines that stay and by creates in flight; hands out free ones, fewest first.
 
-    `vacated` are places of one machine each, `{name: failure domain}`, which are filled first, by a machine of that name.
+    `vacated` are places of one machine each, `{name: (slot, failure domain)}`, which are filled first, by a machine of that name.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class Machines:
         self._overlay: Overlay = {}
         self._changed: set[str] = set()  # VM ids to join anew
         self._must_match = False
-        self._unmatched: set[str] = set()  # VM ids whose node went, or may belong to another VM than before
+        self._renewed: set[str] = set()  # nodes that went, or may belong to another VM than before
         self._is_moved = True  # VMs may have another order, or other names, than when they were joined last
         self._is_plain = False  # each machine has its VM's name, each VM a node of its own, and all VMs are ours
 
@@ -80,16 +80,17 @@ class Machines:
             old = before.get(node.name)
             if old is None or (old.uid, old.provider_id, old.system_uuid) != (node.uid, node.provider_id, node.system_uuid):
                 self._must_match = True
-                self._unmatched.update(self._holders([node.name]))
+                self._renewed.add(node.name)
                 if old is not None and old.uid != node.uid:
                     self._first_seen.pop(old.uid, None)
-        self._changed.update(self._holders([node.name for node in changed]))
+        names = {node.name for node in changed}
+        self._changed.update([key for key, name in self._node_of.items() if name in names])
         if len(before) != len(nodes):
             self._must_match = True
         gone = before.keys() - nodes.keys()
+        self._renewed |= gone
         self._nodes = nodes
         if gone:
-            self._unmatched.update(self._holders(gone))
             self._forget(before, gone)
 
     def join(self, overlay: Overlay, now: datetime) -> tuple[dict[str, Machine], tuple[str, ...]]:
@@ -128,17 +129,12 @@ class Machines:
             if name not in taken and is_ours(node) and self._first_seen[node.uid] <= listed_at
         }
 
-    def _holders(self, names: Collection[str]) -> list[str]:
-        """Ids of the VMs that nodes of these names were matched with."""
-        if not self._is_plain:
-            wanted = set(names)
-            return [key for key, name in self._node_of.items() if name in wanted]
-        owners = [(name, self._machines.get(self._owner_of.get(name, ""))) for name in names]
-        return [owner.vm.id for name, owner in owners if owner is not None and self._node_of.get(owner.vm.id) == name]
-
     def _match(self) -> None:
-        vms, nodes, node_of = self._vms, self._nodes, self._node_of
-        lost = {key: node_of.pop(key) for key in (node_of.keys() - vms.keys()) | (self._unmatched & node_of.keys())}
+        vms, nodes, node_of, renewed = self._vms, self._nodes, self._node_of, self._renewed
+        lost_keys = node_of.keys() - vms.keys()
+        if renewed:
+            lost_keys.update([key for key, name in node_of.items() if name in renewed])
+        lost = {key: node_of.pop(key) for key in lost_keys}
         taken = set(node_of.values())
         open_vms = [vm for key, vm in vms.items() if key not in node_of]
         open_names = nodes.keys() - taken if open_vms else ()
@@ -152,7 +148,7 @@ class Machines:
             self._owner_of[name] = vms[key].name
         self._is_plain = self._is_plain and is_plain
         self._must_match = False
-        self._unmatched = set()
+        self._renewed = set()
 
     def _rebuild(self, touched: set[str], now: datetime) -> None:
         """VMs came, went, or changed hands. What is new is at the end of `_vms`, unless they were moved."""

@@ -82,6 +82,13 @@ def node_phase_of(node: Node, *, evicts: bool) -> str:
     return "draining" if node.pods else "drained"
 
 
+def told_of(blocker: Blocker, at: datetime, *, is_over: bool = False) -> Event:
+    """What is told of something that blocks or is waited for, when it is met and when it is over."""
+    kind = ("waits", "waited") if blocker.is_wait else ("blocked", "unblocked")
+    data = {"code": blocker.code, "since": say_instant(blocker.since) if blocker.since else ""}
+    return Event(at=at, kind=kind[is_over], machine=blocker.where, text=blocker.what, data=data)
+
+
 class Teller:
     """Turns decisions and changes of facts into events. Does nothing at all when nobody listens."""
 
@@ -163,7 +170,7 @@ class Teller:
         if self._pool is not None and self._pool.replicas != replicas:
             self._pool = replace(self._pool, replicas=replicas)
             if self._has_begun:  # else the first line says it
-                self._tell(Event(at=now, kind="scale", text=f"{replicas} machines", data=_wanted(self._pool)))
+                self._tell(Event(at=now, kind="scale", text=say_count(replicas, "machine"), data=_wanted(self._pool)))
 
     def ended(self, failure: FleetError | None, pending: str, now: datetime) -> None:
         """The run is over; `pending` says why it leaves machines that are not as asked for."""
@@ -214,14 +221,10 @@ class Teller:
     def _tell_blockers(self, decision: Decision, now: datetime) -> None:
         current = {(blocker.what, blocker.where): blocker for blocker in decision.blockers}
         for blocker in [blocker for key, blocker in self._blockers.items() if key not in current]:
-            self._tell_blocker("waited" if blocker.is_wait else "unblocked", blocker, now)
+            self._tell(told_of(blocker, now, is_over=True))
         for blocker in [blocker for key, blocker in current.items() if key not in self._blockers]:
-            self._tell_blocker("waits" if blocker.is_wait else "blocked", blocker, now)
+            self._tell(told_of(blocker, now))
         self._blockers = current
-
-    def _tell_blocker(self, kind: str, blocker: Blocker, now: datetime) -> None:
-        data = {"code": blocker.code, "since": say_instant(blocker.since) if blocker.since else ""}
-        self._tell(Event(at=now, kind=kind, machine=blocker.where, text=blocker.what, data=data))
 
     def _tell_numbers(self, decision: Decision, now: datetime) -> None:
         tally = decision.tally

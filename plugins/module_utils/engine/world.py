@@ -107,7 +107,8 @@ class World:
             kept[vm.id] = old if old == vm and old is not None else vm
         gone = [before[key] for key in before.keys() - kept.keys()]
         self._ended.update(vm.name for vm in gone if vm.status == vm_states.DELETING or vm.id in self._deleted)
-        self._ended.difference_update(vm.name for vm in kept.values() if vm.id not in before)
+        if self._ended:  # a name may have two VMs, or be given again
+            self._ended.difference_update(vm.name for vm in kept.values())
         self._vms = kept
         if self._gates:  # a machine that is made again under the same name is asked about anew
             there = {vm.name for vm in kept.values()}

@@ -8,17 +8,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.scaling import too_many_to_go
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Around, Job, Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import told_of
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, probes_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, FleetError, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -70,18 +71,7 @@ class ScaleGuard(Around):
     def _too_many_to_go(self, machines: Mapping[str, Machine]) -> Refused | None:
         """Slots are counted, not machines: in the middle of a rollout a slot may have two."""
         slots = {machine.vm.slot for machine in machines.values() if not machine.is_going}
-        present, wanted = len(slots - {None}), self._replicas
-        allowed = count_of(self._limit, present, round_up=True, option="max_scale_down")
-        if present - wanted <= allowed:
-            return None
-        going = present - wanted
-        return Refused(
-            what=f"from {present} to {wanted} replicas takes {say_count(going, 'machine')} away; "
-            f"max_scale_down {self._limit} allows {allowed}",
-            where="replicas",
-            forward=f"set max_scale_down to {going} or more, if that is meant, and run the same task again",
-            back="nothing to take back: nothing was changed",
-        )
+        return too_many_to_go(len(slots - {None}), self._replicas, self._limit)
 
 
 def pool_job(request: PoolRequest, ports: Ports, seen: LockFact, now: datetime) -> Watched:
@@ -187,11 +177,6 @@ def _other_surges(job: Watched, settings: RunSettings, seen: LockFact) -> tuple[
     return with_surges(Rollout, pool, facts, settings, learned, surges_beside(pool))
 
 
-def _blocker_event(blocker: Blocker, at: datetime) -> Event:
-    data = {"code": blocker.code, "since": say_instant(blocker.since) if blocker.since else ""}
-    return Event(at=at, kind="waits" if blocker.is_wait else "blocked", machine=blocker.where, text=blocker.what, data=data)
-
-
 def _tell_plan(foreseen: Forecast, face: Face) -> None:
     """The plan as events, at the times it expects: who shows a run's progress shows a plan as well. What it comes to is told last."""
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import sentences_of
@@ -200,7 +185,7 @@ def _tell_plan(foreseen: Forecast, face: Face) -> None:
     ends_at = now + result.duration
     first = Event(at=now, kind="plan", text="nothing is changed; times are estimates")
     steps = [Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason) for step in result.steps]
-    blockers = [_blocker_event(blocker, ends_at) for blocker in result.blockers]
+    blockers = [told_of(blocker, ends_at) for blocker in result.blockers]
     sentences = [Event(at=ends_at, kind="plan", text=sentence) for sentence in sentences_of(foreseen)]
     for event in (first, *steps, *blockers, *sentences):
         face.reporter.tell(event)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -24,7 +22,7 @@ def duration(value: object, option: str = "") -> timedelta:
         return timedelta(seconds=float(text))
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise _invalid(f"{text!r} is not a duration; expected seconds or a text such as 90s, 20m, 1h30m", option)
+        raise Invalid(what=f"{text!r} is not a duration; expected seconds or a text such as 90s, 20m, 1h30m", where=option)
     return timedelta(seconds=sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts))
 
 
@@ -66,13 +64,6 @@ def count_of(value: int | str, total: int, *, round_up: bool, option: str = "") 
     if re.fullmatch(r"\d+", text):
         return int(text)
     if not re.fullmatch(r"\d+%", text):
-        raise _invalid(f"{text!r} is not a count; expected a number or a percentage such as 25%", option)
+        raise Invalid(what=f"{text!r} is not a count; expected a number or a percentage such as 25%", where=option)
     exact = int(text[:-1]) * total
     return -(-exact // 100) if round_up else exact // 100
-
-
-def _invalid(what: str, option: str) -> Invalid:
-    # Late: the controller's live lines say durations, and nothing there reads what a user wrote.
-    from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
-
-    return Invalid(what=what, where=option)

@@ -147,7 +147,7 @@ def _say_refusal(one: Refusal) -> dict[str, str]:
     return {"at": say_instant(one.at), "what": one.what, "image": one.image}
 
 
-def _texts(raw: Any) -> Image:
+def _texts(raw: Any) -> dict[str, str]:
     return {str(key): str(value) for key, value in _items(raw)}
 
 

@@ -52,21 +52,7 @@ class Budgets:
 
 
 def status_of(row: BudgetRow) -> Budget:
-    """The budget as its status shows it."""
-    allowed, healthy, desired, expected = numbers_of(row)
-    return Budget(
-        name=row.name,
-        allowed=allowed,
-        healthy=healthy,
-        desired=desired,
-        expected=expected,
-        owner=row.owner,
-        created_at=row.created_at,
-    )
-
-
-def numbers_of(row: BudgetRow) -> tuple[int, int, int, int]:
-    """`(allowed, healthy, desired, expected)`. Percentages are of the workloads' replicas and round up, both kinds."""
+    """The budget as its status shows it. Percentages are of the workloads' replicas and round up, both kinds."""
     scale = row.pods if row.scale < 0 else row.scale
     if row.desired >= 0:
         desired, expected = row.desired, row.expected
@@ -77,4 +63,12 @@ def numbers_of(row: BudgetRow) -> tuple[int, int, int, int]:
         expected = scale if row.min_available.endswith("%") else row.pods
         desired = count_of(row.min_available, expected, round_up=True)
     healthy = row.healthy + row.elsewhere
-    return (max(0, healthy - desired) if expected > 0 else 0), healthy, desired, expected
+    return Budget(
+        name=row.name,
+        allowed=max(0, healthy - desired) if expected > 0 else 0,
+        healthy=healthy,
+        desired=desired,
+        expected=expected,
+        owner=row.owner,
+        created_at=row.created_at,
+    )

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Throttled
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import SPENT_FOR, Budgets, numbers_of
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import SPENT_FOR, Budgets, status_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import (
     DEPLOYMENT,
     PER_NODE,
@@ -187,12 +187,12 @@ class Pods:
         uid, row = self._find(pod)
         budget = self._guardian(row)
         if budget is not None:
-            allowed, healthy, desired, _expected = numbers_of(self._state.budgets[budget])
-            spares = not row.ready and healthy >= desired > 0  # unhealthyPodEvictionPolicy: IfHealthyBudget
-            if allowed == 0 and not spares:
+            status = status_of(self._state.budgets[budget])
+            spares = not row.ready and status.healthy >= status.desired > 0  # unhealthyPodEvictionPolicy: IfHealthyBudget
+            if status.allowed == 0 and not spares:
                 raise Throttled(
                     what=f"Cannot evict pod as it would violate the pod's disruption budget. The disruption budget {budget} "
-                    f"needs {desired} healthy pods and has {healthy} currently",
+                    f"needs {status.desired} healthy pods and has {status.healthy} currently",
                     where=f"pod {pod.full_name}",
                 )
             if uid != pod.uid and not spares:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import numbers_of
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import status_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
@@ -33,7 +33,7 @@ class QuietSession(VirtualSession):
     def _matters(self, name: str) -> bool:
         budget = self._state.budgets.get(name)
         if budget is not None:
-            allowed, before = numbers_of(budget)[0], self._allowed.get(name)
+            allowed, before = status_of(budget).allowed, self._allowed.get(name)
             if before is not None or allowed == 0:
                 self._allowed[name] = allowed
             return before is not None and allowed > before

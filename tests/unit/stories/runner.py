@@ -27,7 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
 from ansible_collections.immutable.fleet.tests.simulation.estate import PLAIN, Estate
-from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broken, Witness
+from ansible_collections.immutable.fleet.tests.simulation.witnesses import SEEN_WITHIN, Broken, Witness
 
 RANDOM = Profile(
     create=lognormal(15, 0.5), ready=lognormal(20, 0.5), delete=lognormal(8, 0.5), pod_start=lognormal(5, 0.5), pod_stop=lognormal(5, 0.5)
@@ -149,7 +149,7 @@ class Watch:
 
     def scaled(self, replicas: int) -> None:
         """An operator wants so many machines; the run hears of it in a moment."""
-        self._witness.ask(replace(self._witness.pool, replicas=replicas))
+        self._witness.ask(replace(self._witness.pool, replicas=replicas), SEEN_WITHIN)
         self.least = min(self.least, self._witness.limits.floor)
         self.most = max(self.most, self._witness.limits.ceiling)
 
