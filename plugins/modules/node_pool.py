@@ -375,7 +375,6 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    interpreter.compile_once()
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, faces, jobs, parse, specs, wiring
 
     module = specs.NODE_POOL.create_module()

@@ -137,7 +137,6 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    interpreter.compile_once()
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import control, faces, specs, wiring
 
     module = specs.NODE_POOL_CONTROL.create_module()

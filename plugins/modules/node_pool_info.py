@@ -189,7 +189,6 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    interpreter.compile_once()
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, info, parse, specs, wiring
 
     module = specs.NODE_POOL_INFO.create_module()

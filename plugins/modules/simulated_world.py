@@ -205,7 +205,6 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    interpreter.compile_once()
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, simulated, specs
 
     module = specs.WORLD.create_module()

@@ -31,12 +31,27 @@ importlib.import_module("ansible_collections.immutable.fleet.plugins.modules.{mo
 """
 
 
+LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "ansible.legacy.local")
+
+
+def is_local(action: Any) -> bool:
+    """Whether the task of `action`, an action plugin, runs on this machine as a user who can read and write our files."""
+    return action._connection.transport in LOCAL_CONNECTIONS and become_user(action) in ("", "root")  # noqa: SLF001
+
+
+def become_user(action: Any) -> str:
+    """Who the task runs as, or "" for the one who connects."""
+    become = action._connection.become  # noqa: SLF001  # where ansible-core's own actions look
+    return (become.get_option("become_user") or "root") if become is not None else ""
+
+
 @contextmanager
-def in_place(action: Any, module: str, folder: Path) -> Iterator[None]:
-    """While this lasts, `action` runs `module` ("node_pool") from the collection. `folder` is its own, and this machine's."""
+def in_place(action: Any, folder: Path) -> Iterator[None]:
+    """While this lasts, `action` runs the module of its task's name from the collection. `folder` is its own, and this machine's."""
     if COLLECTIONS.name != "ansible_collections":
         yield  # loaded in some other way: as ever
         return
+    module = action._task.action.rpartition(".")[2]  # noqa: SLF001
     file = folder / f"{module}.py"
     file.write_text(IN_ITS_PLACE.format(collections=str(COLLECTIONS), module=module), encoding="utf-8")
     loaders = action._shared_loader_obj  # noqa: SLF001  # where ansible-core's own actions look for modules
@@ -48,7 +63,7 @@ def in_place(action: Any, module: str, folder: Path) -> Iterator[None]:
 
 
 class _Loaders:
-    """Ansible's loaders, of which that for modules finds `file`."""
+    """Ansible's loaders, of which that for modules finds `file` for the module of its name."""
 
     def __init__(self, loaders: Any, file: Path) -> None:
         self._loaders = loaders
@@ -66,8 +81,8 @@ class _ModuleLoader:
         return getattr(self._loader, name)
 
     def find_plugin_with_context(self, name: str, *given: Any, **named: Any) -> Any:
-        """The module's own context, redirects and all, with another file."""
+        """The module's own context, redirects and all, with another file. What runs a task in the background is a module as well."""
         found = self._loader.find_plugin_with_context(name, *given, **named)
-        if found.resolved:
+        if found.resolved and name.rpartition(".")[2] == self._file.stem:
             found.plugin_resolved_path = str(self._file)
         return found

@@ -26,9 +26,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import WIDTH, Lines
 from ansible_collections.immutable.fleet.plugins.plugin_utils.follow import Follower, events_in
-from ansible_collections.immutable.fleet.plugins.plugin_utils.in_place import in_place
-
-LOCAL_CONNECTIONS = ("local", "ansible.builtin.local", "ansible.legacy.local")
+from ansible_collections.immutable.fleet.plugins.plugin_utils.in_place import become_user, in_place, is_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +49,10 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
         result: dict[str, Any] = super().run(tmp, task_vars)
         known = task_vars or {}
         try:
-            result.update(self._run_live(known) if self._is_local() else self._run_elsewhere(known))
+            result.update(self._run_live(known) if is_local(self) else self._run_elsewhere(known))
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)  # noqa: SLF001  # as ansible-core's own actions do
         return result
-
-    def _is_local(self) -> bool:
-        """Whether the module runs on this machine as a user who can write our files."""
-        return self._connection.transport in LOCAL_CONNECTIONS and self._become_user() in ("", "root")
 
     def _run_live(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         given = self._task.args.get("events_file")
@@ -69,7 +63,7 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
             follower.start()
             try:
                 files = {"events_file": str(place.events_file), "stop_file": str(place.stop_file)}
-                with in_place(self, self._task.action.rpartition(".")[2], place.folder):
+                with in_place(self, place.folder):
                     answer = self._run_module(files, task_vars)
             finally:
                 follower.stop()
@@ -80,8 +74,7 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
     def _run_elsewhere(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """One line says so; the events come at the end, from a file beside the module."""
         given = self._task.args.get("events_file")
-        become_user = self._become_user()
-        if given or become_user not in ("", "root"):  # another user could not write into the folder that Ansible makes
+        if given or become_user(self) not in ("", "root"):  # another user could not write into the folder that Ansible makes
             self._say(f"no live lines here; {given or 'events_file'} on the host keeps what happens", task_vars)
             return self._run_module({}, task_vars)
         self._say("no live lines here; what happened is shown at the end", task_vars)
@@ -100,11 +93,6 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
     def _run_module(self, files: Mapping[str, str], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(module_args={**self._task.args, **files}, task_vars=task_vars)
         return answer
-
-    def _become_user(self) -> str:
-        """Who the module runs as, or "" for the one who connects."""
-        become = self._connection.become
-        return (become.get_option("become_user") or "root") if become is not None else ""
 
     def _shower(self, task_vars: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
         prefix = _prefix(task_vars)

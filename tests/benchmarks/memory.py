@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure
 from ansible_collections.immutable.fleet.tests.benchmarks.virtual_fleet import roll
@@ -26,4 +27,8 @@ def _peak_mib() -> float:
     result = roll(MACHINES, SURGE, seed=1, pods=PODS).result
     if result.tally.up_to_date != MACHINES:
         raise RuntimeError(f"the roll did not end well: {result.failure}")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # getrusage's ru_maxrss outlives an exec, and would be that of the process which this one was forked from (proc(5), getrusage(2)).
+    most = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    if most is None:
+        raise RuntimeError("this kernel does not say how much memory a process had at most")
+    return int(most[1]) / 1024

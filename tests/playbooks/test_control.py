@@ -128,6 +128,14 @@ def test_a_wish_can_be_taken_back_and_a_second_one_changes_nothing(site: Site) -
     assert (run["not_replaced"]["steering"], run["again"]["changes"]) == ({}, [])
 
 
+def test_a_module_without_live_lines_works_in_the_background_too(site: Site) -> None:
+    """`async`, which keeps its own place after the task has returned"""
+    asked = site.task("node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}}, register="info")
+    run = site.run([site.make_world(), site.pool("v1"), {**asked, "async": 60, "poll": 1}])
+    assert run.code == 0, run.text
+    assert (run["info"]["finished"], len(run["info"]["machines"])) == (1, 6)
+
+
 def test_an_abort_from_another_terminal_ends_a_run(site: Site) -> None:
     """The run sees it, says who asked, gives back what it had chosen, and ends; the pool serves."""
     site.run([site.make_world(speed=20), site.pool("v1", replicas=6)])

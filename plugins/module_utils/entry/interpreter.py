@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first thing a module does: an interpreter that is too old gets an answer instead of a syntax error, any other one is set up.
+"""The first thing a module does: an interpreter that is too old gets an answer instead of a syntax error.
 
 This file, like the module files, has to parse on Python 3.8, and imports nothing of ours.
 """
@@ -7,9 +7,7 @@ This file, like the module files, has to parse on Python 3.8, and imports nothin
 from __future__ import annotations
 
 import json
-import os
 import sys
-import zipimport
 
 PYTHON_NEEDED = (3, 11)
 
@@ -29,23 +27,3 @@ def require() -> None:
     )
     sys.stdout.write(json.dumps({"failed": True, "changed": False, "msg": message}) + "\n")
     raise SystemExit(1)
-
-
-def compile_once() -> None:
-    """Let what is imported from now on out of Ansible's zip be compiled once instead of twice."""
-    sys.path_hooks[:] = [_CompileOnce if hook is zipimport.zipimporter else hook for hook in sys.path_hooks]
-    for place, finder in list(sys.path_importer_cache.items()):
-        if isinstance(finder, zipimport.zipimporter):
-            sys.path_importer_cache[place] = _CompileOnce(place)
-
-
-class _CompileOnce(zipimport.zipimporter):
-    """Python's own compiles a file to learn where it lies, and again to run it (`get_filename` in Lib/zipimport.py).
-
-    A module that Ansible ships lies in a zip without bytecode, so the first of the two was a quarter of what a task costs there.
-    """
-
-    def get_filename(self, fullname: str) -> str:
-        """Where its source lies, as Python's own says it."""
-        place = self.archive + os.sep + self.prefix + fullname.rpartition(".")[2]
-        return place + (os.sep + "__init__.py" if self.is_package(fullname) else ".py")

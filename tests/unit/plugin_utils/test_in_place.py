@@ -13,18 +13,21 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.plugin_utils import in_place
 
 NAME = "immutable.fleet.node_pool"
+ASYNC = "ansible.legacy.async_wrapper"
 
 
 class FakeLoader:
-    """Knows one module."""
+    """Knows two modules."""
 
     def find_plugin_with_context(self, name: str, _kind: str, collection_list: Any = None) -> Any:
-        is_known = name == NAME
-        return SimpleNamespace(resolved=is_known, plugin_resolved_path="/there/node_pool.py" if is_known else None)
+        path = {NAME: "/there/node_pool.py", ASYNC: "/there/async_wrapper.py"}.get(name)
+        return SimpleNamespace(resolved=path is not None, plugin_resolved_path=path)
 
 
 def an_action() -> Any:
-    return SimpleNamespace(_shared_loader_obj=SimpleNamespace(module_loader=FakeLoader(), lookup_loader="lookups"))
+    return SimpleNamespace(
+        _task=SimpleNamespace(action=NAME), _shared_loader_obj=SimpleNamespace(module_loader=FakeLoader(), lookup_loader="lookups")
+    )
 
 
 def found(action: Any, name: str = NAME) -> str | None:
@@ -35,9 +38,10 @@ def found(action: Any, name: str = NAME) -> str | None:
 def test_the_file_that_is_packed_imports_the_module_from_here(tmp_path: Path) -> None:
     """And nothing of ours by a statement that Ansible would follow; afterwards all is as before."""
     action = an_action()
-    with in_place.in_place(action, "node_pool", tmp_path):
-        assert (found(action), found(action, "x.y.z"), action._shared_loader_obj.lookup_loader) == (
+    with in_place.in_place(action, tmp_path):
+        assert (found(action), found(action, ASYNC), found(action, "x.y.z"), action._shared_loader_obj.lookup_loader) == (
             f"{tmp_path}/node_pool.py",
+            "/there/async_wrapper.py",
             None,
             "lookups",
         )
@@ -53,5 +57,5 @@ def test_a_collection_that_was_loaded_in_some_other_way_is_packed(tmp_path: Path
     """Where it lies is then not known."""
     monkeypatch.setattr(in_place, "COLLECTIONS", tmp_path)
     action = an_action()
-    with in_place.in_place(action, "node_pool", tmp_path):
+    with in_place.in_place(action, tmp_path):
         assert found(action) == "/there/node_pool.py"
