@@ -23,8 +23,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 if TYPE_CHECKING:  # few runs need them
     from ansible_collections.immutable.fleet.plugins.module_utils.model.access import Right
     from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Member, MemberChange
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue, Promotion
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.version import Manifest, Revocation, Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,37 @@ class Balancer(Protocol):
         sent where one of them must not be: `Invalid` for a member or an address that is not ours, `Conflict` while an older
         member has the address or the name. `Throttled` while an earlier change is carried out, `Exhausted` where no more members fit.
         """
+
+
+class ImageStore(Protocol):
+    """Where golden images lie: versions, which never change, and promotions, which are only added. No part of the loop."""
+
+    def catalogue(self) -> Catalogue:
+        """All versions and promotions that this account sees, revoked ones and half-uploaded ones too. May page."""
+
+    def publish(self, manifest: Manifest, path: str, *, text: str, signature: str = "") -> Version:
+        """The version with the bytes of the file, which are those of the manifest. `text` is the manifest as it was signed.
+
+        Repeatable, and goes on where a killed one ended: what an upload that was cut off left is used or replaced, what is published
+        already is left as it is. The one verb that is not short: it returns when the store has the bytes and has been
+        asked for their digest. `Conflict` while another uploads the same version, `Invalid` where other bytes are published
+        under it.
+        """
+
+    def promote(self, promotion: Promotion) -> Promotion:
+        """Add one promotion, in one call: it is there with all it says, or not at all. As it was added: its number may have grown.
+
+        After `Transient` the catalogue tells, by the token. `Conflict` where somebody has taken the number.
+        """
+
+    def revoke(self, version: Version, revocation: Revocation) -> None:
+        """Say on the version that no machine may be made of it, and hide it. Repeatable; one that is revoked keeps its reason."""
+
+    def retire(self, version: Version) -> None:
+        """Delete a version. Repeatable; gone is success. `Conflict` where the store still needs it, as for linked clones."""
+
+    def users(self) -> Mapping[str, tuple[str, ...]]:
+        """`{version id: (machine, ...)}` of all machines that this account sees, of whatever pool."""
 
 
 class Access(Protocol):

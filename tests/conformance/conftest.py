@@ -12,8 +12,10 @@ from ansible_collections.immutable.fleet.tests.conformance.harness import (
     BalancerHarness,
     CloudHarness,
     ClusterHarness,
+    ImageStoreHarness,
     LockHarness,
 )
+from ansible_collections.immutable.fleet.tests.conformance.on_glance import OnGlance
 from ansible_collections.immutable.fleet.tests.conformance.on_haproxy import dynamic_servers, slots
 from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import Kubernetes
 from ansible_collections.immutable.fleet.tests.conformance.on_octavia import OnOctavia, Shop
@@ -42,6 +44,8 @@ KUBERNETES_MARKS = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::Resourc
 KUBERNETES = pytest.param(Kubernetes, id="kubernetes", marks=KUBERNETES_MARKS)
 CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
+IMAGE_STORES: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
+IMAGE_STORES.append(pytest.param(OnGlance, id="glance", marks=OPENSTACK_MARKS))
 BALANCERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 BALANCERS += [pytest.param(make, id=f"haproxy-{make.__name__}", marks=pytest.mark.lab) for make in (dynamic_servers, slots)]
 BALANCERS.append(pytest.param(OnOctavia, id="octavia", marks=OPENSTACK_MARKS))
@@ -66,6 +70,14 @@ def clusters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster
 @pytest.fixture(params=LOCKS)
 def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LockHarness]:
     make: Callable[[Path], LockHarness] = request.param
+    harness = make(tmp_path)
+    yield harness
+    harness.clean_up()
+
+
+@pytest.fixture(params=IMAGE_STORES)
+def images(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageStoreHarness]:
+    make: Callable[[Path], ImageStoreHarness] = request.param
     harness = make(tmp_path)
     yield harness
     harness.clean_up()

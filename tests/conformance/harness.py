@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster, Lock
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster, ImageStore, Lock
 
 Found = TypeVar("Found")
 
@@ -73,6 +73,22 @@ class LockHarness(Waiting, Protocol):
 
     def lock(self, pool: str = "one") -> Lock:
         """A fresh adapter, as another controller has it."""
+
+
+class ImageStoreHarness(Waiting, Protocol):
+    """An image store in which the test has a golden image of a name that no one else uses."""
+
+    def store(self) -> ImageStore:
+        """A fresh adapter, as a fresh process has it."""
+
+    def image(self) -> str:
+        """The name of the test's golden image."""
+
+    def lose_reply(self, verb: str) -> None:
+        """The next call of `verb` has its effect, and its caller gets `Transient`."""
+
+    def cut_upload(self) -> None:
+        """The next upload ends in the middle, as that of a process that is killed."""
 
 
 class BalancerHarness(Waiting, Protocol):

@@ -11,10 +11,11 @@ from typing import Any, Protocol, TypeVar
 
 from ansible_collections.immutable.fleet.plugins.module_utils.balancers.simulated.balancer import SimulatedBalancer
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.images import SimulatedImages
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster, Lock
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster, ImageStore, Lock
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.describe import describe, fault_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.furnish import furnish, world_from
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session, VirtualSession
@@ -85,7 +86,7 @@ class InFile:
 
 
 class Simulated:
-    """All four harnesses; a test uses one of them."""
+    """All five harnesses; a test uses one of them."""
 
     can_lose_replies = True
     can_exhaust = True
@@ -182,6 +183,17 @@ class Simulated:
 
     def lock(self, pool: str = "one") -> Lock:
         return SimulatedLock(self._site.session(), pool)
+
+    # Image store
+
+    def store(self) -> ImageStore:
+        return SimulatedImages(self._site.session())
+
+    def image(self) -> str:
+        return "web"
+
+    def cut_upload(self) -> None:
+        self._inject(kind="dies_half_way")
 
     # Balancer
 

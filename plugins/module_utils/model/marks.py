@@ -29,6 +29,13 @@ ALL = PREFIX + ".marks"  # one text with all of the above, as JSON, where each k
 # On golden images: what is in them.
 IMAGE_DIGEST = PREFIX + ".image.digest"
 IMAGE_VERSION = PREFIX + ".image.version"
+IMAGE_KIND = PREFIX + ".image.kind"  # a store lists by it: VERSION_IMAGE | PROMOTION_IMAGE
+IMAGE_MANIFEST = PREFIX + ".image.manifest"  # as it was signed
+IMAGE_SIGNATURE = PREFIX + ".image.signature"
+IMAGE_REVOKED = PREFIX + ".image.revoked"
+IMAGE_PROMOTION = PREFIX + ".image.promotion"
+VERSION_IMAGE = "version"
+PROMOTION_IMAGE = "promotion"  # an image without bytes, which says what a channel points to
 
 # On Kubernetes objects: labels and annotations.
 NODE_POOL = PREFIX + "/pool"  # label

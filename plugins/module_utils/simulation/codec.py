@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import rows
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread
 
-SCHEMA = 3  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
+SCHEMA = 4  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
 
 _CLASSES: tuple[type[Any], ...] = (
     Leftover,
@@ -42,6 +42,8 @@ _CLASSES: tuple[type[Any], ...] = (
     rows.Member,
     rows.PodRow,
     rows.Port,
+    rows.Promoted,
+    rows.Published,
     rows.Settings,
     rows.Token,
     rows.Volume,

@@ -4,8 +4,8 @@
 | kind | reads | does |
 |---|---|---|
 | fail | target (a verb), count, error, text, after_effect, age | the next calls raise `error`; `after_effect`: only the reply is lost |
-| dies_half_way | count | the next creates make their port, no VM, and answer nothing |
-| unreachable | target (cloud, cluster, lock, balancer), lasts | calls raise Transient, views stand still |
+| dies_half_way | count | the next creates make their port and no VM, the next upload sends half, and answer nothing |
+| unreachable | target (cloud, images, cluster, lock, balancer), lasts | calls raise Transient, views stand still |
 | stale | target (cloud, cluster), age, lasts | lists and views show what was `age` ago, and say so |
 
 What happens to machines and pods is in mishaps.py.
@@ -36,11 +36,13 @@ UNREACHABLE = "unreachable"
 STALE = "stale"
 
 CLOUD = "cloud"
+IMAGES = "images"
 CLUSTER = "cluster"
 LOCK = "lock"
 BALANCER = "balancer"
 VERBS = {
     CLOUD: ("resolve", "room", "list_vms", "create", "delete", "clear"),
+    IMAGES: ("catalogue", "publish", "promote", "revoke", "retire", "users"),
     CLUSTER: ("start", "change", "evict", "remove", "look", "delete_node", "mint_token", "delete_token"),
     LOCK: ("read", "acquire", "renew", "release"),
     BALANCER: ("find_backend", "list_members", "change_members"),
@@ -110,7 +112,7 @@ class Calls:
         return fault.age if fault is not None else timedelta(0)
 
     def dies_half_way(self) -> bool:
-        """Whether this create is one that only makes its port; uses the fault up."""
+        """Whether this create only makes its port, or this upload ends in the middle; uses the fault up."""
         return bool(self._state.faults) and self._take(DIES_HALF_WAY, "") is not None
 
     def _active(self, kind: str, target: str) -> Fault | None:

@@ -80,6 +80,26 @@ class Image:
 
 
 @dataclass(slots=True)
+class Published:
+    """An image of the store, by id. `manifest` and `revoked` are texts as stores keep them; `whole`: all its bytes came."""
+
+    id: str
+    ref: str
+    manifest: str
+    signature: str
+    begun_at: datetime
+    whole: bool = False
+    revoked: str = ""
+
+
+@dataclass(slots=True)
+class Promoted:
+    """One promotion of a channel, by channel and number."""
+
+    text: str
+
+
+@dataclass(slots=True)
 class Domain:
     """A failure domain. `machines_max` -1: no limit; more machines than that end in ERROR, as a scheduler finds no host."""
 

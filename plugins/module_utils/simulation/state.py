@@ -26,6 +26,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
     Member,
     PodRow,
     Port,
+    Promoted,
+    Published,
     Settings,
     Table,
     Token,
@@ -49,6 +51,8 @@ class State:
         self.profile = profile or Profile()
         self.settings = Settings()
         self.images: Table[Image] = Table()  # by digest
+        self.published: Table[Published] = Table()
+        self.promoted: Table[Promoted] = Table()  # by "image/channel/number"
         self.domains: Table[Domain] = Table()
         self.hosts: Table[Host] = Table()  # by VM id
         self.ports: Table[Port] = Table()
@@ -73,6 +77,8 @@ class State:
         """All tables by name, as a world file keeps them."""
         return {
             "image": self.images,
+            "published": self.published,
+            "promoted": self.promoted,
             "domain": self.domains,
             "host": self.hosts,
             "port": self.ports,

@@ -44,7 +44,7 @@ _WRITE_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET v
 
 _TELLS_VMS = {"host", "port", "image", "domain"}
 _TELLS_BALANCER = {"backend", "backend_member"}
-_TELLS_NOBODY = {"due", "lease", "fault"}
+_TELLS_NOBODY = {"due", "lease", "fault", "published", "promoted"}
 
 
 def create_world(path: str, world: World, *, speed: float = 1.0) -> StoreSession:

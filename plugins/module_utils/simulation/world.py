@@ -22,11 +22,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import Listener, State
 
 if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.images import Images
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
 
 
 class World:
-    """The parts over one state. Verbs: `hypervisor`, `nodes`, `pods`, `balancers`, `leases`, `tokens`; what is seen: `facts`."""
+    """The parts over one state. Verbs: `hypervisor`, `images`, `nodes`, `pods`, `balancers`, `leases`, `tokens`; what is seen: `facts`."""
 
     def __init__(self, now: datetime, seed: int = 0, profile: Profile | None = None) -> None:
         self.state = State(now, seed, profile)
@@ -64,6 +65,13 @@ class World:
         from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
 
         return Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.balancers, self.facts)
+
+    @cached_property
+    def images(self) -> Images:
+        """The image store; few runs ask it."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.images import Images
+
+        return Images(self.state)
 
     @property
     def now(self) -> datetime:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlencode
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.refusals import refusal
@@ -44,6 +44,7 @@ _HEADERS = {COMPUTE: {"OpenStack-API-Version": "compute 2.67", "X-OpenStack-Nova
 _VERSION_PATHS = {COMPUTE: "/v2.1", IMAGE: "/v2", NETWORK: "/v2.0", VOLUME: "/v3", LOAD_BALANCER: "/v2"}
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
 PAGE = 1000  # Nova's own maximum; an operator may have lowered it, so the links say whether there is more
+UPLOAD_PATIENCE = 90  # half an hour between the last byte and Glance's answer: its store may copy before it says so
 LIST_PATIENCE = 3  # a page of 1000 servers took Nova 22 s on two busy cores; the call timeout is meant for writes
 SKEW_IGNORED = timedelta(seconds=2)  # a Date header has whole seconds, and the answer was some time under way
 
@@ -62,7 +63,7 @@ class Transport(Protocol):
         path: str,
         *,
         query: Query = (),
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
         headers: Mapping[str, str] | None = None,
         patience: int = 1,
     ) -> Any:
@@ -101,7 +102,7 @@ class Client:
         path: str,
         *,
         query: Query = (),
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
         headers: Mapping[str, str] | None = None,
         patience: int = 1,
     ) -> Any:
@@ -130,6 +131,26 @@ class Client:
             return json.loads(response.content)
         except ValueError as exc:
             raise Transient(what=f"the answer to {call} is no JSON") from exc
+
+    def upload(self, path: str, source: BinaryIO) -> None:
+        """PUT a file's bytes to Glance, as they are read. Raises as `request` does.
+
+        The token is to be fresh: a call that is repeated with a new one would find the file read. So it comes after another call.
+        """
+        call = f"PUT image {path}"
+        self._open()
+        with _as_our_errors(call):
+            response = self._session.request(
+                self._endpoint(IMAGE) + path,
+                "PUT",
+                data=source,
+                headers={"Content-Type": "application/octet-stream"},
+                timeout=self._call_timeout.total_seconds() * UPLOAD_PATIENCE,
+                raise_exc=False,
+                log=False,
+            )
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            raise refusal(call, response.status_code, response.content, response.headers)
 
     def project_id(self) -> str:
         """As `Transport.project_id`."""

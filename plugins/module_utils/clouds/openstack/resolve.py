@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.c
     every,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import BootVolume, Network, Template
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid, NotFound
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision, revision_of
 
@@ -155,6 +156,12 @@ def _image(transport: Transport, template: Template, pinned: Mapping[str, str]) 
         by_name = bool(named or template.image)
         query = (("name", named or asked),) if by_name else tuple(sorted(template.image_properties.items()))
         found = list(every(transport, IMAGE, "/images", "images", query))
+    revoked = [image[marks.IMAGE_REVOKED] for image in found if image.get(marks.IMAGE_REVOKED)]
+    if revoked:
+        from ansible_collections.immutable.fleet.plugins.module_utils.model.version import load_revocation
+
+        what = f"the image {found[0]['name']} is revoked {load_revocation(revoked[0])}"
+        raise Invalid(what=f"{what}; expected another version", where=where)
     usable = [image for image in found if image.get("status") == "active"]
     if found and not usable:
         raise Invalid(what=f"the image {named or asked} is {found[0].get('status')}; expected active", where=where)

@@ -50,6 +50,8 @@ class SimulatedCloud:
         with self._session.world() as world, world.calls.around(CLOUD, "resolve"):
             instead = pinned if pinned and pinned.get("asked") == self._image else {}
             image = world.hypervisor.image(instead.get("digest", ""), instead.get("name", self._image))
+            if world.state.published:
+                world.images.refuse_revoked(image.name)
             pin = {"asked": self._image, "name": image.name, "id": image.digest, "digest": image.digest}
             return revision_of({**self._fields, "image": image.digest}, pin)
 
