@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - immutable.fleet._attributes
   - immutable.fleet._attributes.diff
+  - immutable.fleet._image
   - immutable.fleet._strategy
   - immutable.fleet._drain
   - immutable.fleet._openstack

@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - immutable.fleet._attributes
   - immutable.fleet._attributes.reads
+  - immutable.fleet._image
   - immutable.fleet._openstack
   - immutable.fleet._vsphere
   - immutable.fleet._simulated

@@ -88,7 +88,7 @@ def pool_request(params: Params) -> PoolRequest:
         reach=reach_of(params),
     )
     limits_of(pool)  # for its refusals
-    if not is_absent and params.get("simulated") and not params["simulated"]["image"]:
+    if not is_absent and params.get("simulated") and not params["simulated"]["image"] and not params.get("image"):
         raise Invalid(what="missing; expected the name of an image", where="simulated.image")
     max_scale_down = params["max_scale_down"]
     count_of(max_scale_down, 100, round_up=True, option="max_scale_down")
@@ -107,7 +107,7 @@ def info_request(params: Params) -> InfoRequest:
     provider = params.get("openstack") or params.get("vsphere") or params.get("simulated") or {}
     return InfoRequest(
         pool=Pool(name=pool_name(params["name"]), replicas=0, revision=revision_of({})),
-        is_described=any(provider.get(option) for option in ("image", "image_properties", "template")),
+        is_described=bool(params.get("image")) or any(provider.get(option) for option in ("image", "image_properties", "template")),
         user_data=params["user_data"] or "",
     )
 

@@ -59,6 +59,23 @@ KUBERNETES = Spec(
     },
 )
 
+# --- image: a version of a golden image, or a channel -------------------------------------------------------------------
+
+IMAGE = Spec(
+    {
+        "image": {
+            "type": "dict",
+            "options": {
+                "channel": _text(),
+                "name": _text(),
+                "version": _text(),
+                "signed_by": _text(),
+                "allowed_signers": {"type": "path"},
+            },
+        },
+    },
+)
+
 # --- drain, strategy, pool, run -----------------------------------------------------------------------------------------
 
 DRAIN = Spec(
@@ -226,8 +243,8 @@ PROVIDERS = ("openstack", "vsphere", "simulated")
 _PROVIDER = {"mutually_exclusive": [PROVIDERS], "required_one_of": [PROVIDERS]}
 _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
 
-NODE_POOL = POOL + STRATEGY + DRAIN + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
-NODE_POOL_INFO = INFO + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
+NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
+NODE_POOL_INFO = INFO + IMAGE + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
 NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)
 

@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data im
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Lock
 
 if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import Client as OpenStackClient
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest
@@ -40,21 +41,37 @@ class Kit:
 
 
 def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta) -> Kit:
-    """What a pool needs. Changes nothing (the cloud is being listed already); raises `Invalid` and `LibraryMissing`."""
+    """What a pool needs. Changes nothing (the cloud is being listed already).
+
+    Raises `Invalid` and `LibraryMissing`; where the pool follows a channel also what its store answers.
+    """
+    transport = None
+    if params.get("image"):
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry.image_stores import followed
+
+        found = followed(params, call_timeout)
+        params, transport = found.params, found.transport
     if params["simulated"] is not None:
         return _simulated_pool(params, pool, user_data)
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.first_look import FirstLook
 
     runtime = ThreadsRuntime()
     # The list runs while the cluster's library is imported: first things first.
-    cloud = FirstLook(_cloud(params, pool, user_data, call_timeout, runtime.now))
+    cloud = FirstLook(_cloud(params, pool, user_data, call_timeout, runtime.now, transport))
     if params["kubernetes"] is None:
         return Kit(Ports(cloud=cloud), runtime)
     return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
 
 
-def _cloud(params: Params, pool: Pool, user_data: str, call_timeout: timedelta, now: Callable[[], datetime]) -> Cloud:
-    """The adapter of the provider that was given, which makes no call yet."""
+def _cloud(
+    params: Params,
+    pool: Pool,
+    user_data: str,
+    call_timeout: timedelta,
+    now: Callable[[], datetime],
+    transport: OpenStackClient | None = None,
+) -> Cloud:
+    """The adapter of the provider that was given, which makes no call yet. `transport` is OpenStack's, where it is connected."""
     if params.get("vsphere") is not None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import options as vsphere
         from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
@@ -65,7 +82,8 @@ def _cloud(params: Params, pool: Pool, user_data: str, call_timeout: timedelta, 
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
 
-    return OpenStackCloud(pool.name, parse_options(params["openstack"], user_data), call_timeout=call_timeout, now=now)
+    options = parse_options(params["openstack"], user_data)
+    return OpenStackCloud(pool.name, options, call_timeout=call_timeout, now=now, transport=transport)
 
 
 def pool_lock(params: Params) -> tuple[Lock, Callable[[], Mapping[str, str]], datetime]:
@@ -74,7 +92,7 @@ def pool_lock(params: Params) -> tuple[Lock, Callable[[], Mapping[str, str]], da
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 
-        session = _world(params["simulated"]["world"])
+        session = world_at(params["simulated"]["world"])
         return SimulatedLock(session, params["name"]), SimulatedCluster(session, params["name"]).pools_of_nodes, session.now()
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.members import pools_of_nodes
@@ -90,7 +108,7 @@ def nodes_kit(params: Params, request: DrainRequest) -> Kit:
     if params["simulated"] is not None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
 
-        session = _world(params["simulated"]["world"])
+        session = world_at(params["simulated"]["world"])
         return Kit(Ports(cluster=SimulatedCluster(session, "")), ThreadsRuntime(session.now, session.speed), session.speed)
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.access import KubernetesAccess
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
@@ -107,7 +125,7 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
 
     options = params["simulated"]
-    session = _world(options["world"])
+    session = world_at(options["world"])
     runtime = ThreadsRuntime(session.now, session.speed)
     fields = {"flavor": options["flavor"] or "", "networks": ",".join(options["networks"] or []), "user_data": user_data}
     cloud = SimulatedCloud(session, pool.name, options["image"] or "", fields)
@@ -125,7 +143,8 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
     return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
 
 
-def _world(path: str) -> StoreSession:
+def world_at(path: str) -> StoreSession:
+    """A simulated world. Raises `Invalid`."""
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
 
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.immutable.fleet.plugins.module_utils.entry import cloud_specs, specs
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import cloud_specs, image_specs, specs
 
 FRAGMENTS = "ansible_collections.immutable.fleet.plugins.doc_fragments."
 SUBJECTS = {
@@ -17,6 +17,8 @@ SUBJECTS = {
     "_vsphere": cloud_specs.VSPHERE,
     "_simulated": cloud_specs.SIMULATED,
     "_kubernetes": specs.KUBERNETES,
+    "_image": specs.IMAGE,
+    "_image_store": image_specs.IMAGE_STORE,
     "_drain": specs.DRAIN,
     "_strategy": specs.STRATEGY,
     "_run": specs.RUN,
