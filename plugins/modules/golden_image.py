@@ -35,10 +35,16 @@ options:
     choices: [published, revoked, retained]
     default: published
   version:
-    description: Which build of the image this is, in any form that the estate likes.
+    description: Which build of the image this is, in any form that the estate likes. O(manifest) says it where it is given.
     type: str
   path:
-    description: File of the image.
+    description: File of the image. Required for O(state=published).
+    type: path
+  manifest:
+    description:
+      - File of a manifest that was written when the image was built. It takes the place of O(format), O(parent), O(git_commit) and
+        O(inputs).
+      - Its digest has to be that of O(path).
     type: path
   format:
     description: Format of the file, as C(qemu-img) calls it.
@@ -109,6 +115,14 @@ EXAMPLES = r"""
       roles: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
     sbom: build/ubuntu-24.04.cdx.json
     sign_with: ~/.ssh/bakery
+    openstack:
+      cloud: production
+
+- name: Publish it with the manifest that was written when it was built
+  immutable.fleet.golden_image:
+    name: web
+    path: /var/lib/golden-images/web/5f0c4b1d9a37/image.qcow2
+    manifest: /var/lib/golden-images/web/5f0c4b1d9a37/manifest.json
     openstack:
       cloud: production
 

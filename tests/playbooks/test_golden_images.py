@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,46 @@ def test_a_pool_follows_its_channel(bakery: Bakery) -> None:
         for each in run["info"]["versions"]
     }
     assert said == {"1": ([CHANNEL], [], False, 0), "2": ([], ["web@1"], True, 2)}
+
+
+def test_a_manifest_that_was_written_with_the_image_is_kept(bakery: Bakery) -> None:
+    """Where it comes from, and its bill of materials, which lies beside it; one of other bytes is refused."""
+    folder = bakery.site.folder
+    image, manifest = folder / "disk.raw", folder / "manifest.json"
+    image.write_text("built", encoding="utf-8")
+    (folder / "bill.json").write_text('{"packages": []}', encoding="utf-8")
+    written = {
+        "name": "web",
+        "version": "5f0c4b1d9a37",
+        "digest": "sha256:" + sha256(b"built").hexdigest(),
+        "created_at": "2026-11-21T04:10:07Z",
+        "format": "raw",
+        "git_commit": "0a1b2c3",
+        "inputs": {"role web": "sha256:1"},
+        "sbom": "bill.json",
+    }
+    manifest.write_text(json.dumps(written), encoding="utf-8")
+    wrong = folder / "wrong.json"
+    wrong.write_text(json.dumps({**written, "digest": "sha256:" + "0" * 64}), encoding="utf-8")
+    given = {"name": "web", "path": str(image), "simulated": bakery.store}
+    run = bakery.site.run(
+        [
+            bakery.site.make_world(),
+            bakery.site.task("golden_image", {**given, "manifest": str(wrong)}, register="wrong", failing=True),
+            bakery.site.task("golden_image", {**given, "manifest": str(manifest)}, register="made"),
+            bakery.site.task("golden_image", {**given, "manifest": str(manifest)}, register="again"),
+            bakery.info(register="info", package="bash"),
+        ]
+    )
+    assert run.code == 0, run.text
+    assert failures(run.results) == {"wrong": ("invalid", "path")}
+    assert (run["made"]["changed"], run["again"]["changed"]) == (True, False)
+    (version,) = run["info"]["versions"]
+    assert {name: version[name] for name in ("version", "git_commit", "inputs", "created_at")} == {
+        name: written[name] for name in ("version", "git_commit", "inputs", "created_at")
+    }
+    assert version["sbom"] == str(folder / "bill.json")
+    assert run["info"]["package"]["unknown"] == {}
 
 
 def test_check_mode_changes_nothing(bakery: Bakery) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.measure import measure
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.measure import Measure, measure
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import channels
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.image_stores import Shelf
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import exactly_one, who
@@ -25,6 +26,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.version impo
     Revocation,
     Version,
     check_manifest,
+    load_manifest,
     ref_of,
 )
 
@@ -41,6 +43,11 @@ def refuse_nonsense(params: Params) -> None:
     own = [key for key in params["properties"] if str(key).startswith(marks.PREFIX)]
     if own:
         raise Invalid(what=f"{own[0]!r} is the collection's own; expected another key", where=f"properties.{own[0]}")
+    if params["state"] == "published" and params["version"] is None and params["manifest"] is None:
+        raise Invalid(what="expected one of them, for both say which version the file is", where="version, manifest")
+    said_twice = [name for name in ("parent", "git_commit", "inputs") if params[name] and params["manifest"]]
+    if said_twice:
+        raise Invalid(what="the manifest says it already; expected one of them", where=f"manifest, {said_twice[0]}")
     if params["keep"] < channels.KEPT_PER_CHANNEL:
         raise Invalid(what=f"{params['keep']} leaves too little to go back to; expected 3 or more", where="keep")
     duration(params["min_age"], "min_age")
@@ -83,6 +90,8 @@ def _publish(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
 def _manifest(params: Params) -> Manifest:
     """Of the file as it lies there. It was made when it was written last, so that a task that runs again says the same."""
     found = measure(params["path"])
+    if params["manifest"] is not None:
+        return _completed(params, found)
     made = datetime.fromtimestamp(int(Path(params["path"]).stat().st_mtime), UTC)
     sbom = params["sbom"]
     return check_manifest(
@@ -93,7 +102,7 @@ def _manifest(params: Params) -> Manifest:
             created_at=made,
             size=found.size,
             format=params["format"],
-            hashes={name: value for name, value in found.hashes.items() if name != "sha256"},
+            hashes=_others(found),
             parent=params["parent"],
             git_commit=params["git_commit"],
             inputs={str(key): str(value) for key, value in params["inputs"].items()},
@@ -101,6 +110,28 @@ def _manifest(params: Params) -> Manifest:
             sbom_digest=measure(sbom).digest if sbom and Path(sbom).is_file() else "",
         )
     )
+
+
+def _completed(params: Params, found: Measure) -> Manifest:
+    """The manifest that whoever built the file wrote beside it, with the digests that the store will be asked for."""
+    file = Path(params["manifest"])
+    try:
+        given = load_manifest(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise Invalid(what=f"the file cannot be read: {exc}", where="manifest") from exc
+    for name, wanted in (("name", params["name"]), ("version", params["version"])):
+        if wanted is not None and getattr(given, name) != wanted:
+            raise Invalid(what=f"the manifest is of {given.ref}; expected {wanted}", where=f"manifest, {name}")
+    if given.digest != found.digest:
+        raise Invalid(what=f"the file has the digest {found.digest}; its manifest says {given.digest}", where="path")
+    beside = file.parent / given.sbom
+    sbom = str(beside.absolute()) if given.sbom and beside.is_file() else given.sbom
+    return replace(given, size=found.size, hashes=_others(found), sbom=params["sbom"] or sbom)
+
+
+def _others(found: Measure) -> dict[str, str]:
+    """All hashes but the one that is the digest."""
+    return {name: value for name, value in found.hashes.items() if name != "sha256"}
 
 
 def _revoke(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:

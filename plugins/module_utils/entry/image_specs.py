@@ -33,6 +33,7 @@ _IMAGE = Spec(
         "state": text(choices=["published", "revoked", "retained"], default="published"),
         "version": text(),
         "path": {"type": "path"},
+        "manifest": {"type": "path"},
         "format": text(choices=["qcow2", "raw", "vmdk", "vhd", "vhdx", "vdi", "iso"], default="qcow2"),
         "parent": text(default=""),
         "git_commit": text(default=""),
@@ -46,7 +47,7 @@ _IMAGE = Spec(
         "min_age": text(default="7d"),
         "in_use": {"type": "list", "elements": "str", "default": []},
     },
-    required_if=[("state", "published", ["version", "path"]), ("state", "revoked", ["version", "reason"])],
+    required_if=[("state", "published", ["path"]), ("state", "revoked", ["version", "reason"])],
 )
 
 GOLDEN_IMAGE = _IMAGE + IMAGE_STORE
