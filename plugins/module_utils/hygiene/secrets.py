@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ansible_collections.immutable.fleet.plugins.module_utils.hygiene.policy import Finding, Policy, is_like
-from ansible_collections.immutable.fleet.plugins.module_utils.hygiene.tree import Entry, Tree
+from ansible_collections.immutable.fleet.plugins.module_utils.hygiene.tree import Entry, Tree, is_own
 
 # Forms as their issuers document them.
 FORMS = {
@@ -49,7 +49,7 @@ FINDINGS_PER_FILE_MAX = 5  # a file full of them is said once
 def secrets(tree: Tree, _policy: Policy) -> Iterator[Finding]:
     """What looks like a secret in files that no package brought."""
     for entry in tree.below("/"):
-        if entry.kind != "file" or is_like(entry.path, HOST_KEYS):
+        if entry.kind != "file" or not is_own(entry.path) or is_like(entry.path, HOST_KEYS):
             continue
         if entry.path in KEY_TABLES:
             yield _finding(entry, 0, "a key table of Kerberos")

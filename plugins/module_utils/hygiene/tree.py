@@ -21,7 +21,8 @@ UNREAD_FOLDERS = (
     *("/bin/", "/boot/", "/dev/", "/lib/", "/lib32/", "/lib64/", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/"),
     *("/var/cache/", "/var/lib/apt/", "/var/lib/dpkg/", "/var/lib/rpm/"),
 )
-READ_FOLDERS = ("/usr/local/", "/usr/lib/systemd/system/", "/lib/systemd/system/", "/usr/lib/os-release")  # inside of those
+OWN_FOLDERS = ("/usr/local/",)  # inside of those, what an estate puts there
+READ_FOLDERS = (*OWN_FOLDERS, "/usr/lib/systemd/system/", "/lib/systemd/system/", "/usr/lib/os-release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ def tree_of(entries: Iterable[Entry]) -> Tree:
 def wants_text(path: str) -> bool:
     """Whether rules read what this file says; its place decides."""
     return path.startswith(READ_FOLDERS) or not path.startswith(UNREAD_FOLDERS)
+
+
+def is_own(path: str) -> bool:
+    """Whether it lies where an estate's files lie, and not only packages'."""
+    return path.startswith(OWN_FOLDERS) or not path.startswith(UNREAD_FOLDERS)
 
 
 def joined(folder: str, target: str) -> str:

@@ -25,7 +25,7 @@ CLEAN = {
     "/lib": LINK + "usr/lib",
     "/usr/lib/systemd/system/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n",
     "/usr/lib/systemd/system/systemd-timesyncd.service": "[Service]\n",
-    "/usr/lib/systemd/system/nginx.service": "[Service]\n",
+    "/usr/lib/systemd/system/nginx.service": "[Service]\nLoadCredential=passwd.hashed-password.root\n",
     "/usr/lib/systemd/system/web.socket": "[Socket]\nListenStream=8080\n",
     "/usr/share/doc/openssl/example.pem": "-----BEGIN PRIVATE KEY-----\n",
     "/var/lib/dbus/machine-id": LINK + "/etc/machine-id",
