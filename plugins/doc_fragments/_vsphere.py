@@ -130,6 +130,21 @@ options:
             description: Size in GiB.
             type: int
             required: true
+      extra_disks:
+        description: Empty disks that each machine has beside the template's, thinly provisioned, on its own datastore.
+        type: list
+        elements: dict
+        suboptions:
+          size_gb:
+            description: Size in GiB.
+            type: int
+            required: true
+          keep:
+            description:
+              - Whether the disk outlives its machine. It is independent then, so snapshots do not take it along, and is detached before the
+                VM is destroyed. Its file stays in the folder of the machine's name, for whoever wants it.
+            type: bool
+            default: false
       networks:
         description: Networks of each machine, in the order of its interfaces. The template's own where it is not given.
         type: list
@@ -161,6 +176,13 @@ options:
           guest_device:
             description: The interface's name in the guest, as in V(ens192). Required with static addresses and several interfaces.
             type: str
+      stable_addresses:
+        description:
+          - Whether each slot has a static address of its own, the first slot the first one, and its machines never another.
+          - The old machine holds it until it is gone, so it has to go first. Refused with C(max_surge) above 0, unless the strategy is
+            C(recreate).
+        type: bool
+        default: false
       advanced_settings:
         description:
           - Settings in each VM's C(extraConfig) beside the collection's own marks, as in C(disk.EnableUUID).

@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Starts, Vm
 
 if TYPE_CHECKING:  # few runs need them
     from ansible_collections.immutable.fleet.plugins.module_utils.model.access import Right
@@ -34,6 +34,7 @@ class Listing:
     """One list of a pool's VMs. `as_of`: every change before this instant is in it (for a list: when the request began).
 
     `is_full` False is a delta: `vms` holds what changed since `since`, `gone` the ids that are no more.
+    `starts` bounds the creates that are sent until the next one; those of `vms` that are being made are not among them.
     """
 
     as_of: datetime
@@ -41,6 +42,7 @@ class Listing:
     gone: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] | None = None  # None: not looked for this time
     is_full: bool = True
+    starts: Starts | None = None  # None: as many as one likes
 
 
 class Cloud(Protocol):

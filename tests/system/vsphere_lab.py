@@ -19,6 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.opt
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref, Wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
 from ansible_collections.immutable.fleet.tests.labs.vsphere.simulator import Simulator
 from ansible_collections.immutable.fleet.tests.labs.vsphere.site import IP, PASSWORD, USER, Site
 
@@ -55,6 +56,7 @@ class Recording(Client):
     def __init__(self, given: Connection) -> None:
         super().__init__(given, CALL_TIMEOUT, now)
         self.calls: list[str] = []
+        self.calls_of: list[tuple[Ref, str]] = []  # object and method, without reads
 
     def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
         self.calls.append("read")
@@ -62,6 +64,7 @@ class Recording(Client):
 
     def call(self, this: Ref, method: str, **arguments: Any) -> Any:
         self.calls.append(method)
+        self.calls_of.append((this, method))
         return super().call(this, method, **arguments)
 
     def writes(self) -> list[str]:
@@ -81,6 +84,7 @@ class LabPool:
         self.transport = Recording(parse_options({**connection(), **given}).connection)
         self.cloud = self.another(self.transport)
         self.revision: Revision = self.cloud.resolve()
+        self.listing = Listing(as_of=now())  # the newest
 
     def another(self, transport: Recording | None = None) -> VsphereCloud:
         """The same pool, as another process has it."""
@@ -107,7 +111,8 @@ class LabPool:
         )
 
     def list(self) -> tuple[Vm, ...]:
-        return self.cloud.list_vms(None, with_leftovers=True).vms
+        self.listing = self.cloud.list_vms(None, with_leftovers=True)
+        return self.listing.vms
 
     def until(self, what: str, test: Callable[[tuple[Vm, ...]], object]) -> tuple[Vm, ...]:
         """The first list that is as `test` wants it; deletions go on meanwhile, as the loop has them go on."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import recreation
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.placement import Places
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
@@ -10,12 +12,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Create
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE
-from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Starts
 
 
 def create(turn: Turn) -> None:
     """Rule 9: as many as are missing, while what exists stays under the ceiling.
 
+    No more at once than the cloud says it can begin (`Snapshot.starts`): what it would only queue is asked for when it gets there.
     After a failed create one at a time, until one is available: Nova counts its quota again when a server is built, so that of
     two that want the last place each may refuse the other, however often they are sent together.
     """
@@ -26,13 +30,35 @@ def create(turn: Turn) -> None:
     room = turn.ceiling - len(vacated.waiting)
     leaving = [machine for kind in STAYING for machine in turn.census.outdated[kind]]
     places = Places(turn.pool.failure_domains, _staying(turn), leaving, turn.snapshot.creating, vacated.free)
+    starts = _Starts(turn.snapshot.starts, turn.snapshot.creating)
     while missing > 0 and turn.existing < room:
         slot, domain, name = places.take()
+        if not starts.take(domain):
+            missing, room = missing - 1, room - 1  # its place is kept for it
+            continue
         reason = f"{turn.existing} exist < ceiling {turn.ceiling}"
         turn.actions.append(Create(slot, domain, 1 + tries, reason, name))
         turn.existing += 1
         turn.creating += 1
         missing = 0 if tries else missing - 1
+
+
+class _Starts:
+    """What is left of the cloud's leave to begin while creates are handed out; those that no list shows yet count."""
+
+    def __init__(self, given: Starts | None, creating: Iterable[Creating]) -> None:
+        self._given = given
+        self._domains = [sent.failure_domain for sent in creating]
+
+    def take(self, domain: str) -> bool:
+        """Whether one more may begin in the domain; it counts from then on."""
+        given = self._given
+        if given is not None and len(self._domains) >= given.total:
+            return False
+        if given is not None and self._domains.count(domain) >= given.by_domain.get(domain, given.total):
+            return False
+        self._domains.append(domain)
+        return True
 
 
 def _is_held_back(turn: Turn) -> bool:

@@ -42,7 +42,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating, Snapshot, Troubles
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Starts, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing
 
 
@@ -74,6 +74,7 @@ class World:
         self.held_off: dict[str, datetime] = {}  # keys whose last call failed: not before then
         self.evictions: dict[str, EvictionTry] = {}
         self.troubles = Troubles()
+        self._starts: Starts | None = None  # by the newest listing
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._deleted: set[str] = set()  # ids of VMs whose delete this run sent, and the cloud took
@@ -114,7 +115,7 @@ class World:
             there = {vm.name for vm in kept.values()}
             self._gates = {key: look for key, look in self._gates.items() if not key[1] or key[1] in there}
         self._machines.take_vms(kept, told)
-        self.listed_at = listing.as_of
+        self.listed_at, self._starts = listing.as_of, listing.starts
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
             names = {vm.name for vm in kept.values()}
@@ -272,6 +273,7 @@ class World:
             stale=self._stale(now, max_staleness),
             busy=self._busy(now),
             troubles=self.troubles,
+            starts=self._starts,
             own_node=own_node,
             settled_at=settled_at,
             is_settled=not self.calls,

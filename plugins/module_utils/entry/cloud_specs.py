@@ -128,6 +128,11 @@ VSPHERE_TEMPLATE: Options = {
         "options": {"num_cpus": {"type": "int"}, "num_cpu_cores_per_socket": {"type": "int"}, "memory_mb": {"type": "int"}},
     },
     "disks": {"type": "list", "elements": "dict", "options": {"size_gb": {"type": "int", "required": True}}},
+    "extra_disks": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"size_gb": {"type": "int", "required": True}, "keep": {"type": "bool", "default": False}},
+    },
     "networks": {
         "type": "list",
         "elements": "dict",
@@ -141,6 +146,7 @@ VSPHERE_TEMPLATE: Options = {
             "guest_device": text(),
         },
     },
+    "stable_addresses": {"type": "bool", "default": False},
     "advanced_settings": {"type": "dict"},
     "shutdown_timeout": text(default="60s"),
 }

@@ -87,7 +87,10 @@ def pool_request(params: Params) -> PoolRequest:
         placeholders=_placeholders(params["user_data"] or ""),
         reach=reach_of(params),
     )
-    limits_of(pool)  # for its refusals
+    limits = limits_of(pool)  # for its refusals, too
+    if not is_absent and limits.surge and (params.get("vsphere") or {}).get("stable_addresses"):
+        what = "a machine that is made beside the old one cannot have its address; expected max_surge 0, or type recreate"
+        raise Invalid(what=what, where="vsphere.stable_addresses, strategy.max_surge")
     if not is_absent and params.get("simulated") and not params["simulated"]["image"] and not params.get("image"):
         raise Invalid(what="missing; expected the name of an image", where="simulated.image")
     max_scale_down = params["max_scale_down"]

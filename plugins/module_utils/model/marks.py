@@ -23,6 +23,7 @@ FIELD = PREFIX + ".field."  # + name of the revision's field: what it was made o
 CREATED_AT = PREFIX + ".created_at"
 ATTEMPT = PREFIX + ".attempt"
 ADDRESSES = PREFIX + ".addresses"  # static ones that were given to the machine, by interface, with commas between
+KEPT_DISKS = PREFIX + ".kept_disks"  # extra ones that outlive the machine, by controller and unit, with commas between
 FAILURE_DOMAIN = PREFIX + ".failure_domain"  # where the cloud has no word of its own for it
 ALL = PREFIX + ".marks"  # one text with all of the above, as JSON, where each key that a list reads has its price
 

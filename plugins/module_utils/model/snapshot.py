@@ -13,7 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Look, Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class Snapshot:
     stale: Mapping[str, datetime] = field(default_factory=dict)
     busy: frozenset[str] = frozenset()
     troubles: Troubles = field(default_factory=Troubles)
+    starts: Starts | None = None  # how many creates beside those in no list yet, by the newest list; None: any number
     own_node: str = ""  # the node this run lives on goes last (FM42)
     settled_at: datetime | None = None  # after a lock was taken over: no create before then, a dead holder's may still arrive
     is_settled: bool = True  # no call in flight and no answer waiting to be seen

@@ -47,6 +47,14 @@ class Vm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Starts:
+    """How many more machines the cloud can begin to make at once, beside those it is making: in all, and in domains that have less."""
+
+    total: int
+    by_domain: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
     """Something that carries the pool's mark beside the VMs: port, volume, token. `machine` is the name it was made for."""
 

@@ -196,6 +196,28 @@ def test_a_wrong_option_is_refused_with_its_path(path: str, value: Any, where: s
     assert expected in refused.value.what
 
 
+@pytest.mark.parametrize(
+    ("strategy", "state", "refused"),
+    [
+        ({"max_surge": "1"}, "present", True),
+        ({"max_surge": "25%"}, "present", True),
+        ({"max_surge": "0", "max_unavailable": "1"}, "present", False),
+        ({"type": "recreate"}, "present", False),
+        ({"max_surge": "1"}, "absent", False),
+    ],
+)
+def test_addresses_that_stay_need_the_old_machine_to_go_first(strategy: dict[str, str], state: str, refused: bool) -> None:
+    """It holds the address until it is gone."""
+    params = {**with_option("simulated", None), "state": state, "vsphere": {"stable_addresses": True}, "kubernetes": {}}
+    params["strategy"] |= strategy
+    if not refused:
+        parse.pool_request(params)
+        return
+    with pytest.raises(Invalid, match="expected max_surge 0, or type recreate") as refusal:
+        parse.pool_request(params)
+    assert refusal.value.where == "vsphere.stable_addresses, strategy.max_surge"
+
+
 def test_a_removal_needs_no_template() -> None:
     """Who deletes a pool need not know what it was made of."""
     params = {**with_option("simulated.image", None), "state": "absent", "replicas": None}

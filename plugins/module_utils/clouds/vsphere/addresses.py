@@ -27,9 +27,13 @@ class Addresses:
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
 
+    def own(self, slot: int) -> str:
+        """The address that is the slot's by its place in the list; "" where the list is shorter."""
+        return self.given[slot] if slot < len(self.given) else ""
+
     def choose(self, slot: int, taken: Collection[str]) -> str:
         """An address for a machine of `slot` that is not `taken`, the slot's own first; "" when none is left."""
-        own = self.given[slot] if slot < len(self.given) else ""
+        own = self.own(slot)
         if own and own not in taken:
             return own
         return next((address for address in reversed(self.given) if address not in taken), "")

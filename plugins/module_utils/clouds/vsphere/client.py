@@ -310,10 +310,10 @@ class Client:
         if isinstance(value, list):
             return [self._plain(inner) for inner in value]
         if isinstance(value, self._types.ManagedObject):
-            return Ref(kind.__name__, str(value._moId))  # noqa: SLF001  # its only name
+            return Ref(kind.__name__, str(value._GetMoId()))  # noqa: SLF001  # pyvmomi writes its public methods so
         if isinstance(value, Exception):
             return self._fault(value)
         if isinstance(value, self._types.DataObject):
-            fields = {prop.name: self._plain(getattr(value, prop.name)) for prop in value._GetPropertyList()}  # noqa: SLF001  # as pyvmomi's own encoder
+            fields = {name: self._plain(inner) for name, inner in vars(value).items()}
             return {TYPE: kind.__name__, **{name: inner for name, inner in fields.items() if inner is not None and inner != []}}
         return str(value) if isinstance(value, str) else int(value) if isinstance(value, int) else value

@@ -2,33 +2,30 @@
 """The port `Cloud` on a vCenter.
 
 Calls of a machine's life: one CloneVM_Task with everything inline, and two to delete it: power off (by its guest, where that can),
-destroy. Nothing is reconfigured after. Everything else is shared: one list shows all of the pool, its tasks that are under way, and
-the disks of what is going. The unique name in its folder is the fence against a machine made twice; the instance UUID is a hint.
+destroy; one more between them where disks are to outlive it. Nothing is reconfigured after. Everything else is shared: one list shows
+all of the pool, its tasks that are under way, and the disks of what is going. The unique name in its folder is the fence against a
+machine made twice; the instance UUID is a hint.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import convert, under_way
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import convert, disks, governor, under_way, ways
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.addresses import Addresses
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client, Transport
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.governor import Lanes
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder, read_inventory
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Options, check_pool_name
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import refusal
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import (
-    GIB,
-    Resolved,
-    Store,
-    machine_gib,
-    resolve,
-    revision,
-)
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import Clone, Going
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TASK, VM, Found, Ref, Wanted, data, well_known
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.ways import Way
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
@@ -43,14 +40,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import render
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Starts, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Listing
 
 if TYPE_CHECKING:  # only a run that makes machines needs it
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 EVENTS_BEFORE = timedelta(minutes=1)  # a clone's event is older than its task
-ADDRESS_UNKNOWN_RETRY = timedelta(seconds=5)
+ADDRESS_RETRY = timedelta(seconds=5)
 KEPT_RETRY = timedelta(seconds=30)
 CLONED = "VmBeingClonedEvent"
 
@@ -87,6 +84,7 @@ class VsphereCloud:
         self._secret: list[str] = []  # names of machines whose addresses nobody tells yet
         self._others: dict[str, tuple[Ref, datetime]] = {}  # {name: (task, since)} being cloned, asked for by an earlier run
         self._has_listed = False
+        self._lanes: dict[str, governor.Lane] = {}  # what was learned of what clones share
         self._placed: dict[Ref, int] = {}  # bytes that this run put on a datastore since its space was read
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
@@ -127,7 +125,7 @@ class VsphereCloud:
         followed = (*own, *(task for task, _since in others.values()))
         wanted = [Wanted(kind=VM, paths=convert.VM_PATHS, within=folder)]
         wanted.append(Wanted(kind=TASK, paths=under_way.TASK_PATHS, objects=tuple(sorted(followed))))
-        wanted.append(Wanted(kind=VM, paths=(convert.DEVICES,), objects=tuple(Ref(VM, key) for key in sorted(goings))))
+        wanted.append(Wanted(kind=VM, paths=(disks.DEVICES,), objects=tuple(Ref(VM, key) for key in sorted(goings))))
         if is_unsure:
             wanted.append(Wanted(kind=TASK, paths=under_way.RECENT_PATHS, objects=(well_known("taskManager"),), along="recentTask"))
         read = self._transport.read(*wanted)
@@ -136,7 +134,7 @@ class VsphereCloud:
         if is_unsure:
             others = {**others, **self._found_under_way(tasks, own, folder)}
         vms = self._take(machines, tasks, others, as_of)
-        return Listing(as_of=as_of, vms=tuple(vms), leftovers=() if with_leftovers else None)
+        return Listing(as_of=as_of, vms=tuple(vms), leftovers=() if with_leftovers else None, starts=self._starts(clones.values(), tasks))
 
     def create(self, machine: NewMachine) -> None:
         """As `Cloud.create`. One call; that vCenter failed to do what it took on is told by a list."""
@@ -148,13 +146,13 @@ class VsphereCloud:
         user_data = render(self._template.user_data, machine.values)
         with self._lock:
             addresses = self._choose_addresses(machine)
-            store = self._choose_store(machine, resolved)
+            way = self._choose_way(machine, resolved)
             arguments = convert.clone_arguments(
-                machine, self._pool, self._template, resolved, store=store, addresses=addresses, user_data=user_data
+                machine, self._pool, self._template, resolved, way=way, addresses=addresses, user_data=user_data
             )
-            self._clones[machine.name] = Clone(machine=machine, sent_at=self._now(), addresses=addresses)
+            self._clones[machine.name] = Clone(machine=machine, sent_at=self._now(), addresses=addresses, lanes=way.lanes)
         try:
-            task = self._transport.call(resolved.template, "CloneVM_Task", **arguments)
+            task = self._transport.call(way.source.template, "CloneVM_Task", **arguments)
         except Transient:
             raise
         except PortError as exc:
@@ -251,6 +249,16 @@ class VsphereCloud:
             self._has_listed = True
             return [self._told(vm, as_of) for vm in (*told.vms, *half)]
 
+    def _starts(self, clones: Iterable[Clone], tasks: Mapping[Ref, Found]) -> Starts | None:
+        """How many clones may begin until the next list; `clones` are those that there were before this one."""
+        with self._lock:
+            resolved = next(reversed(self._resolved.values()), None)
+            if resolved is None:
+                return None
+            seen = governor.see(under_way.pace_of(clones, tasks))
+            self._lanes |= {name: governor.adapt(self._lanes.get(name, governor.Lane()), each) for name, each in seen.items()}
+            return ways.starts(resolved, self._lanes, self._under_way())
+
     def _told(self, vm: Vm, now: datetime) -> Vm:
         going = self._goings.get(vm.id)
         if going is None:
@@ -276,27 +284,31 @@ class VsphereCloud:
             return ()
         if self._secret:
             what = f"{self._secret[0]} is being cloned, and which address it was given is not known until vCenter shows it whole"
-            raise Throttled(what=what, where=f"machine {machine.name}", after=ADDRESS_UNKNOWN_RETRY)
-        taken = {*self._taken, *(address for clone in self._clones.values() for address in clone.addresses)}
-        chosen = []
+            raise Throttled(what=what, where=f"machine {machine.name}", after=ADDRESS_RETRY)
+        holders = {address: clone.machine.name for clone in self._clones.values() for address in clone.addresses} | self._taken
+        chosen: list[str] = []
         for index, network in enumerate(networks):
-            given = network.addresses
-            address = given.choose(machine.slot, taken) if given is not None else ""
-            if given is not None and not address:
-                where = f"vsphere.networks[{index}].addresses"
-                raise Exhausted(what=f"all {len(given.given)} addresses are given to machines; expected more of them", where=where)
-            taken.add(address)
-            chosen.append(address)
+            given, where = network.addresses, f"vsphere.networks[{index}].addresses"
+            if given is None:
+                chosen.append("")
+            elif self._template.stable_addresses:
+                chosen.append(_own_address(given, machine, holders, where))
+            else:
+                chosen.append(given.choose(machine.slot, {*holders, *chosen}))
+                if not chosen[-1]:
+                    raise Exhausted(what=f"all {len(given.given)} addresses are given to machines; expected more of them", where=where)
         return tuple(chosen)
 
-    def _choose_store(self, machine: NewMachine, resolved: Resolved) -> Store | None:
-        """The datastore with most space left; what this run put there since it was read is counted."""
-        stores = resolved.sites[machine.failure_domain].stores
-        if not stores:
-            return None
-        best = max(stores, key=lambda store: (store.free - self._placed.get(store.ref, 0), store.name))
-        self._placed[best.ref] = self._placed.get(best.ref, 0) + max(1, machine_gib(self._template, resolved) * GIB)
-        return best
+    def _choose_way(self, machine: NewMachine, resolved: Resolved) -> Way:
+        """Counts what this run put on a datastore since its space was read, and clones that no list shows yet."""
+        way = ways.choose(resolved, machine.failure_domain, self._lanes, self._under_way(), self._placed)
+        if way.store is not None:
+            size = max(1, machine_gib(self._template, resolved) * disks.GIB)
+            self._placed[way.store.ref] = self._placed.get(way.store.ref, 0) + size
+        return way
+
+    def _under_way(self) -> list[Lanes]:
+        return [clone.lanes for clone in self._clones.values() if not clone.is_made and not clone.has_failed]
 
     # Deletes ------------------------------------------------------------------------------------------------------------------
     def _call_off(self, clone: Clone, *, has_failed: bool) -> None:
@@ -313,8 +325,8 @@ class VsphereCloud:
             self._clones[clone.machine.name] = replace(clone, is_cancelled=True)
 
     def _go_on(self, ref: Ref, going: Going, found: Found) -> None:
-        if not found or (found.get("runtime.powerState") != convert.ON and convert.DEVICES not in found):
-            found = self._transport.read(Wanted(kind=VM, paths=(*convert.VM_PATHS, convert.DEVICES), objects=(ref,))).get(ref, {})
+        if not found or (found.get("runtime.powerState") != convert.ON and disks.DEVICES not in found):
+            found = self._transport.read(Wanted(kind=VM, paths=(*convert.VM_PATHS, disks.DEVICES), objects=(ref,))).get(ref, {})
             if not found:
                 return
         now = self._now()
@@ -330,10 +342,24 @@ class VsphereCloud:
                 step = under_way.POWER_OFF
         if step == under_way.WAIT:
             return
-        method = "PowerOffVM_Task" if step == under_way.POWER_OFF else "Destroy_Task"
-        task: Any = self._transport.call(ref, method)
+        if step == under_way.DETACH:
+            spec = disks.detached(disks.kept_disks(found, under_way.kept_of(found)))
+            task: Any = self._transport.call(ref, "ReconfigVM_Task", spec=spec)
+        else:
+            task = self._transport.call(ref, "PowerOffVM_Task" if step == under_way.POWER_OFF else "Destroy_Task")
         self._remember(ref, replace(going, task=task))
 
     def _remember(self, ref: Ref, going: Going) -> None:
         with self._lock:
             self._goings[ref.id] = going
+
+
+def _own_address(given: Addresses, machine: NewMachine, holders: Mapping[str, str], where: str) -> str:
+    """The slot's own. Raises `Exhausted` where there are fewer, `Throttled` until whoever holds it is gone."""
+    own = given.own(machine.slot)
+    if not own:
+        raise Exhausted(what=f"{len(given.given)} addresses, and none is that of slot {machine.slot}; expected more of them", where=where)
+    if own in holders:
+        what = f"{own}, which is that of slot {machine.slot}, is held by {holders[own]} until it is gone"
+        raise Throttled(what=what, where=f"machine {machine.name}", after=ADDRESS_RETRY)
+    return own

@@ -16,9 +16,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import disks
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Network, Template
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import GIB, KIB, Nic, Resolved, Site, Store
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Data, Found, Ref, data
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Nic, Resolved, Site
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import Source
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Data, Found, Ref, data
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.ways import Way
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks, vm
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_instant
@@ -38,7 +41,6 @@ VM_PATHS = (
     "guest.toolsRunningStatus",
     "guest.ipAddress",
 )
-DEVICES = "config.hardware.device"
 
 ON = "poweredOn"
 TOOLS_RUN = "guestToolsRunning"
@@ -114,33 +116,21 @@ def marks_of(found: Found) -> dict[str, str]:
     return {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
 
 
-def foreign_disks(devices: Sequence[Data]) -> list[str]:
-    """Disks that are not the machine's own and must outlive it: independent ones, and first-class disks as CSI attaches them."""
-    found = []
-    for device in devices:
-        backing: Mapping[str, Any] = device.get("backing") or {}
-        if str(device.get(TYPE, "")).endswith(".VirtualDisk") and (
-            str(backing.get("diskMode", "")).startswith("independent") or "vDiskId" in device
-        ):
-            label = (device.get("deviceInfo") or {}).get("label", f"disk {device.get('key')}")
-            found.append(f"{label} {backing.get('fileName', '')}".strip())
-    return found
-
-
 def clone_arguments(
-    machine: NewMachine, pool: str, template: Template, resolved: Resolved, *, store: Store | None, addresses: Sequence[str], user_data: str
+    machine: NewMachine, pool: str, template: Template, resolved: Resolved, *, way: Way, addresses: Sequence[str], user_data: str
 ) -> dict[str, Any]:
     """The arguments of CloneVM_Task, everything inline. Raises `Invalid` when the user data is too long for guestinfo."""
-    site = resolved.sites[machine.failure_domain]
+    site, source, store = resolved.sites[machine.failure_domain], way.source, way.store
     location = data(
         "vim.vm.RelocateSpec",
         pool=site.pool,
         datastore=store.ref if store else None,
-        diskMoveType="createNewChildDiskBacking" if resolved.snapshot else None,
+        diskMoveType="createNewChildDiskBacking" if source.snapshot else None,
     )
+    changes, kept = [*disks.grown(template, source), *disks.added(template, source)], disks.kept_places(template, source)
     extra = {
         **template.advanced_settings,
-        marks.ALL: json.dumps(marks_for(machine, pool, addresses), sort_keys=True, separators=(",", ":")),
+        marks.ALL: json.dumps(marks_for(machine, pool, addresses, kept), sort_keys=True, separators=(",", ":")),
         **_guestinfo(machine, template, addresses, user_data),
     }
     config = data(
@@ -151,9 +141,9 @@ def clone_arguments(
         numCoresPerSocket=template.cores_per_socket or None,
         memoryMB=template.memory_mib or None,
         extraConfig=[data("vim.option.OptionValue", key=key, value=value) for key, value in extra.items()],
-        deviceChange=[*_grown(template, resolved), *_cards(template, resolved, site)] or None,
+        deviceChange=[*changes, *_cards(template, source, site)] or None,
     )
-    spec = data("vim.vm.CloneSpec", location=location, powerOn=True, template=False, snapshot=resolved.snapshot, config=config)
+    spec = data("vim.vm.CloneSpec", location=location, powerOn=True, template=False, snapshot=source.snapshot, config=config)
     return {"folder": resolved.folder, "name": machine.name, "spec": spec}
 
 
@@ -168,7 +158,7 @@ def annotation(machine: NewMachine, pool: str) -> str:
     return "\n".join((f"Machine {machine.slot} of pool {pool}, made by immutable.fleet", *lines))
 
 
-def marks_for(machine: NewMachine, pool: str, addresses: Sequence[str]) -> dict[str, str]:
+def marks_for(machine: NewMachine, pool: str, addresses: Sequence[str], kept_disks: Sequence[str] = ()) -> dict[str, str]:
     """All marks of a new machine."""
     found = {
         marks.POOL: pool,
@@ -178,6 +168,7 @@ def marks_for(machine: NewMachine, pool: str, addresses: Sequence[str]) -> dict[
         marks.ATTEMPT: str(machine.attempt),
         marks.FAILURE_DOMAIN: machine.failure_domain,
         marks.ADDRESSES: ",".join(addresses),
+        marks.KEPT_DISKS: ",".join(kept_disks),
         **{marks.FIELD + name: value for name, value in machine.fields.items()},
     }
     return {key: value for key, value in found.items() if value}
@@ -201,22 +192,12 @@ def _addresses(found: Found, given: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address for address in known if address))
 
 
-def _grown(template: Template, resolved: Resolved) -> list[Data]:
-    """Edits of the template's disks that are to be larger, in the order of its disks."""
-    found: list[Data] = []
-    for size, disk in zip(template.disks_gib, resolved.disks, strict=False):
-        if size * GIB > disk.get("capacityInKB", 0) * KIB:
-            larger = {key: value for key, value in disk.items() if key != "capacityInBytes"} | {"capacityInKB": size * GIB // KIB}
-            found.append(data("vim.vm.device.VirtualDeviceSpec", operation="edit", device=larger))
-    return found
-
-
-def _cards(template: Template, resolved: Resolved, site: Site) -> list[Data]:
+def _cards(template: Template, source: Source, site: Site) -> list[Data]:
     """The template's cards put on the networks asked for; one more for each further network, none for those beyond."""
     if template.networks is None:
         return []
     changes: list[Data] = []
-    cards = resolved.cards
+    cards = source.cards
     for index, _network in enumerate(template.networks):
         nic = site.nics[index] if site.nics else None
         if index < len(cards):

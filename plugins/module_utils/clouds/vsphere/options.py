@@ -51,6 +51,14 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraDisk:
+    """A disk beside the template's. `is_kept`: it outlives its machine."""
+
+    size_gib: int
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where machines of a failure domain go, as asked for. `networks` are names by interface; () takes the template's own."""
 
@@ -76,7 +84,9 @@ class Template:
     cores_per_socket: int = 0
     memory_mib: int = 0
     disks_gib: tuple[int, ...] = ()
+    extra_disks: tuple[ExtraDisk, ...] = ()
     networks: tuple[Network, ...] | None = None
+    stable_addresses: bool = False  # a slot has its own address, and never another
     advanced_settings: Mapping[str, str] = field(default_factory=dict)
     user_data: str = ""
 
@@ -122,8 +132,10 @@ def parse_options(given: Mapping[str, Any], user_data: str = "") -> Options:
         cpus=_count(hardware, "num_cpus"),
         cores_per_socket=_count(hardware, "num_cpu_cores_per_socket"),
         memory_mib=_count(hardware, "memory_mb"),
-        disks_gib=tuple(_size(disk, index) for index, disk in enumerate(given.get("disks") or ())),
+        disks_gib=tuple(_size(disk, f"vsphere.disks[{index}]") for index, disk in enumerate(given.get("disks") or ())),
+        extra_disks=tuple(_extra_disk(disk, index) for index, disk in enumerate(given.get("extra_disks") or ())),
         networks=None if networks is None else tuple(_network(entry, index) for index, entry in enumerate(networks)),
+        stable_addresses=bool(given.get("stable_addresses")),
         advanced_settings=_settings(given.get("advanced_settings") or {}),
         user_data=user_data,
     )
@@ -212,11 +224,15 @@ def _count(given: Mapping[str, Any], name: str) -> int:
     return count
 
 
-def _size(given: Mapping[str, Any], index: int) -> int:
+def _size(given: Mapping[str, Any], where: str) -> int:
     size = given.get("size_gb")
     if not isinstance(size, int) or size < 1:
-        raise Invalid(what=f"{size!r} is no size; expected 1 or more GiB", where=f"vsphere.disks[{index}].size_gb")
+        raise Invalid(what=f"{size!r} is no size; expected 1 or more GiB", where=f"{where}.size_gb")
     return size
+
+
+def _extra_disk(given: Mapping[str, Any], index: int) -> ExtraDisk:
+    return ExtraDisk(size_gib=_size(given, f"vsphere.extra_disks[{index}]"), is_kept=bool(given.get("keep")))
 
 
 def _network(given: Mapping[str, Any], index: int) -> Network:
@@ -246,6 +262,9 @@ def _check(template: Template) -> None:
         what = f"{template.cpus} CPUs make no whole sockets of {template.cores_per_socket}"
         raise Invalid(what=f"{what}; expected a divisor of num_cpus", where="vsphere.hardware.num_cpu_cores_per_socket")
     given = template.networks or ()
+    if template.stable_addresses and not any(network.addresses for network in given):
+        what = "no interface has addresses to be kept; expected vsphere.networks[].addresses with it"
+        raise Invalid(what=what, where="vsphere.stable_addresses")
     for index, network in enumerate(given):
         if len(given) > 1 and network.addresses and not network.guest_device:
             what = "missing; expected the interface's name in the guest (ens192), as there is more than one"

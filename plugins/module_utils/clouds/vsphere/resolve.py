@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The template with every name resolved to an id, and the revision that follows.
 
-Promises: reads only; names, the template, and the details of what was found, a call or two each; a name that means nothing, or two
+Promises: reads only; names, the template, and the details of what was found, a call or three each; a name that means nothing, or two
 things, is `Invalid` with the option's path, what was expected and what was found. A name that moves later changes nothing here.
 """
 
@@ -14,8 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder, find_template
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import GIB, KIB, free_places
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Place, Template
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import (
+    TEMPLATE_PATHS,
+    Source,
+    check_template,
+    copies_wanted,
+    digest_of,
+    find_source,
+    read_replicas,
+    source_of,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import (
     CLUSTER,
     DATASTORE,
@@ -24,29 +35,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.val
     PORT_GROUP,
     STORAGE_POD,
     SWITCH,
-    TYPE,
     VM,
-    Data,
     Found,
     Ref,
     Wanted,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision, revision_of
 
-GIB = 1 << 30
-KIB = 1 << 10
-TEMPLATE_PATHS = (
-    "name",
-    "config.template",
-    "config.uuid",
-    "config.annotation",
-    "config.hardware",
-    "config.extraConfig",
-    "snapshot.rootSnapshotList",
-    "parent",
-)
 DATASTORE_PATHS = ("name", "summary.freeSpace", "summary.capacity", "summary.accessible", "summary.maintenanceMode")
 PORT_GROUP_PATHS = ("key", "config.distributedVirtualSwitch")
 CLUSTER_PATHS = ("resourcePool", "datastore", "network")
@@ -81,39 +77,28 @@ class Site:
     cluster_name: str = ""
     stores: tuple[Store, ...] = ()
     nics: tuple[Nic, ...] = ()
+    visible: tuple[Ref, ...] = ()  # datastores that the cluster's hosts see, where a cluster is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """Ids of all that a clone names. `devices` are the template's disks and network cards, as vCenter describes them.
+    """Ids of all that a clone names. `network_ids` are by interface, under "" those of all domains but the ones that have others."""
 
-    `network_ids` are by interface, under "" those of all domains but the ones that have others.
-    """
-
-    template: Ref
-    template_name: str
+    source: Source
+    replicas: tuple[Source, ...] = ()
     digest: str
     version: str
     cpus: int
     memory_mib: int
-    devices: tuple[Data, ...]
-    snapshot: Ref | None
     folder: Ref
     folder_path: str
     sites: Mapping[str, Site] = field(default_factory=dict)
     network_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def disks(self) -> tuple[Data, ...]:
-        """The template's disks, in the order of their controllers and units."""
-        found = [device for device in self.devices if device[TYPE].endswith(".VirtualDisk")]
-        return tuple(sorted(found, key=lambda disk: (disk.get("controllerKey", 0), disk.get("unitNumber", 0))))
-
-    @property
-    def cards(self) -> tuple[Data, ...]:
-        """The template's network cards, in the order in which guests number them."""
-        found = [device for device in self.devices if "macAddress" in device or "addressType" in device]
-        return tuple(sorted(found, key=lambda card: card.get("unitNumber", card["key"])))
+    def sources(self) -> tuple[Source, ...]:
+        """What a machine may be cloned from, the template that was asked for first."""
+        return (self.source, *self.replicas)
 
 
 def resolve(
@@ -124,30 +109,30 @@ def resolve(
     `domains` are the pool's; None where nothing will be made, and only what machines are made of is of interest.
     """
     folder = find_folder(inventory, template.datacenter, template.folder)
-    ref = _template(transport, inventory, template, pinned)
+    ref = find_source(transport, inventory, template, pinned)
     places = {domain: template.place_of(domain) for domain in domains or ("",)} if domains is not None else {}
     home = inventory.datacenter(template.datacenter)
     wanted = _Lookup(inventory, home, template)
     asked = {domain: wanted.refs_of(place, domain) for domain, place in places.items()}
     details = transport.read(*_details(ref, asked))
-    switches = {each["config.distributedVirtualSwitch"] for each in details.values() if "config.distributedVirtualSwitch" in each}
-    uuids = transport.read(Wanted(kind=SWITCH, paths=("uuid",), objects=tuple(sorted(switches)))) if switches else {}
     found = details.get(ref, {})
-    _check_template(found, ref, template, pinned)
-    digest, version = digest_of(found)
+    check_template(found, ref, template, pinned)
+    source, (digest, version) = source_of(ref, found, template), digest_of(found)
+    switches = {each["config.distributedVirtualSwitch"] for each in details.values() if "config.distributedVirtualSwitch" in each}
+    more = [Wanted(kind=SWITCH, paths=("uuid",), objects=tuple(sorted(switches)))] if switches else []
+    more += copies_wanted(found) if domains is not None else []
+    read = transport.read(*more) if more else {}
     hardware: Mapping[str, Any] = found.get("config.hardware") or {}
     resolved = Resolved(
-        template=ref,
-        template_name=str(found.get("name", ref.id)),
+        source=source,
+        replicas=read_replicas(transport, read, ref, digest, template),
         digest=digest,
         version=version,
         cpus=template.cpus or hardware.get("numCPU", 1),
         memory_mib=template.memory_mib or hardware.get("memoryMB", 1),
-        devices=tuple(hardware.get("device") or ()),
-        snapshot=_snapshot(found, template),
         folder=folder,
         folder_path=inventory.path(folder),
-        sites={domain: _site(inventory, refs, details, uuids) for domain, refs in asked.items()},
+        sites={domain: _site(inventory, refs, details, read) for domain, refs in asked.items()},
         network_ids=wanted.network_ids(),
     )
     _check_disks(resolved, template)
@@ -163,32 +148,26 @@ def revision(template: Template, resolved: Resolved) -> Revision:
     hardware = {"cpus": template.cpus, "cores_per_socket": template.cores_per_socket, "memory": template.memory_mib}
     fields = {
         "image": resolved.digest,
-        "linked_clone": (template.snapshot or "true") if resolved.snapshot else None,  # what is in it, the digest says
+        "linked_clone": (template.snapshot or "true") if resolved.source.snapshot else None,  # what is in it, the digest says
         "hardware": _compact({name: value for name, value in hardware.items() if value}),
         "disks": _compact(list(template.disks_gib)),
+        "extra_disks": _compact([[disk.size_gib, "kept" if disk.is_kept else "deleted"] for disk in template.extra_disks]),
         "networks": _say_networks(template, resolved),
         "advanced_settings": _compact(dict(sorted(template.advanced_settings.items()))),
         "user_data": "sha256:" + hashlib.sha256(template.user_data.encode()).hexdigest() if template.user_data else None,
     }
-    image = {"asked": template.template, "id": resolved.template.id, "digest": resolved.digest}
+    image = {"asked": template.template, "id": resolved.source.template.id, "digest": resolved.digest}
     return revision_of(fields, image)
-
-
-def digest_of(found: Found) -> tuple[str, str]:
-    """`(digest, version)` of a template: its marks in extraConfig, else in its annotation; without a digest its UUID stands for it."""
-    texts = {each["key"]: str(each.get("value", "")) for each in found.get("config.extraConfig") or () if "key" in each}
-    noted = marks.noted(str(found.get("config.annotation") or ""))
-    digest = texts.get(marks.IMAGE_DIGEST) or noted.get(marks.IMAGE_DIGEST) or f"uuid:{found.get('config.uuid', '')}"
-    return digest, texts.get(marks.IMAGE_VERSION) or noted.get(marks.IMAGE_VERSION, "")
 
 
 def machine_gib(template: Template, resolved: Resolved) -> int:
     """What a machine's disks may grow to. A linked clone's is not counted: it holds what it changes, which nobody knows."""
-    if resolved.snapshot is not None:
-        return 0
-    sizes = [-(-disk.get("capacityInKB", 0) * KIB // GIB) for disk in resolved.disks]
+    extra = sum(disk.size_gib for disk in template.extra_disks)
+    if resolved.source.snapshot is not None:
+        return extra
+    sizes: list[int] = [-(-disk.get("capacityInKB", 0) * KIB // GIB) for disk in resolved.source.disks]
     sizes[: len(template.disks_gib)] = template.disks_gib
-    return sum(sizes)
+    return sum(sizes) + extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,52 +243,6 @@ def _details(template: Ref, asked: Mapping[str, _Refs]) -> list[Wanted]:
     ]
 
 
-def _template(transport: Transport, inventory: Inventory, template: Template, pinned: Mapping[str, str]) -> Ref:
-    where, asked = "vsphere.template", template.template
-    if not asked:
-        raise Invalid(what="missing; expected the name, path or UUID of a template", where=where)
-    instead = pinned if pinned.get("asked") == asked else {}
-    if instead.get("id"):
-        return Ref(VM, instead["id"])
-    named = instead.get("name") or asked
-    found = find_template(transport, inventory, template.datacenter, named)
-    if not found:
-        raise Invalid(what=f"there is no template {named!r}", where=where)
-    if len(found) > 1:
-        ids = ", ".join(sorted(ref.id for ref in found))
-        raise Invalid(what=f"{named!r} means {len(found)} templates: {ids}; expected one, its path or its UUID", where=where)
-    return found[0]
-
-
-def _check_template(found: Found, ref: Ref, template: Template, pinned: Mapping[str, str]) -> None:
-    asked = template.template
-    if not found:
-        is_pinned = pinned.get("asked") == asked and pinned.get("id") == ref.id
-        why = f"which this rollout pinned for {asked}, is gone" if is_pinned else "does not exist"
-        raise Invalid(what=f"the template {ref.id}, {why}", where="vsphere.template")
-    if not found.get("config.template"):
-        what = f"{found.get('name', asked)} is a VM; expected a template, which nobody can start and change"
-        raise Invalid(what=what, where="vsphere.template")
-
-
-def _snapshot(found: Found, template: Template) -> Ref | None:
-    """The snapshot that linked clones are made from; one that is missing is refused: without it vCenter would copy the disk."""
-    if not template.linked_clone:
-        return None
-    every = _snapshots(found.get("snapshot.rootSnapshotList") or ())
-    alike = [each for each in every if template.snapshot in ("", each.get("name"))]
-    if len(alike) != 1:
-        names = ", ".join(sorted(str(each.get("name")) for each in every)) or "none"
-        asked = f"{len(alike)} snapshots {template.snapshot!r}" if template.snapshot else f"{len(alike)} snapshots to choose from"
-        raise Invalid(what=f"the template has {asked}; expected one for a linked clone of it; there are {names}", where="vsphere.snapshot")
-    snapshot: Ref = alike[0]["snapshot"]
-    return snapshot
-
-
-def _snapshots(trees: Sequence[Data]) -> list[Data]:
-    return [each for tree in trees for each in (tree, *_snapshots(tree.get("childSnapshotList") or ()))]
-
-
 def _site(inventory: Inventory, refs: _Refs, details: Mapping[Ref, Found], uuids: Mapping[Ref, Found]) -> Site:
     cluster = details.get(refs.cluster, {}) if refs.cluster else {}
     pool = refs.pool or cluster.get("resourcePool")
@@ -345,12 +278,17 @@ def _site(inventory: Inventory, refs: _Refs, details: Mapping[Ref, Found], uuids
         cluster_name=inventory.name(refs.cluster) if refs.cluster else "",
         stores=tuple(stores),
         nics=tuple(nics),
+        visible=tuple(cluster.get("datastore") or ()),
     )
 
 
 def _check_disks(resolved: Resolved, template: Template) -> None:
     """Raise `Invalid` where no machine could ever be made: a disk can grow, and there is none to grow beyond the template's."""
-    disks = resolved.disks
+    disks = resolved.source.disks
+    places = len(list(free_places(resolved.source)))
+    if len(template.extra_disks) > places:
+        what = f"{len(template.extra_disks)} disks, and the controller of the template's first disk has {places} units left"
+        raise Invalid(what=f"{what}; expected no more of them", where="vsphere.extra_disks")
     if len(template.disks_gib) > len(disks):
         what = f"{len(template.disks_gib)} sizes, and the template has {len(disks)} disks; expected no more sizes than disks"
         raise Invalid(what=what, where="vsphere.disks")

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import GIB
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Template
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import DATASTORE_PATHS, GIB, Resolved, machine_gib
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import DATASTORE_PATHS, Resolved, machine_gib
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import DATASTORE, Ref, Wanted, well_known
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import ANSWER, Resource, Room
@@ -56,8 +57,11 @@ def needed_privileges(template: Template, resolved: Resolved) -> dict[Ref, tuple
     on_folder += [f"{_HARDWARE}.CPUCount"] if template.cpus or template.cores_per_socket else []
     on_folder += [f"{_HARDWARE}.Memory"] if template.memory_mib else []
     on_folder += [f"{_HARDWARE}.DiskExtend"] if template.disks_gib else []
+    on_folder += [f"{_HARDWARE}.AddNewDisk"] if template.extra_disks else []
+    on_folder += [f"{_HARDWARE}.RemoveDisk"] if any(disk.is_kept for disk in template.extra_disks) else []
     on_folder += [f"{_HARDWARE}.EditDevice", f"{_HARDWARE}.AddRemoveDevice"] if template.networks is not None else []
-    found = {resolved.template: ON_TEMPLATE, resolved.folder: tuple(on_folder)}
+    found: dict[Ref, tuple[str, ...]] = {source.template: ON_TEMPLATE for source in resolved.sources}
+    found[resolved.folder] = tuple(on_folder)
     for site in resolved.sites.values():
         found[site.pool] = ON_POOL
         found |= {store.ref: ON_DATASTORE for store in site.stores}
@@ -85,7 +89,8 @@ def _check_privileges(transport: Transport, template: Template, resolved: Resolv
 
 def _say(ref: Ref, resolved: Resolved) -> str:
     """The object as people know it."""
-    names = {resolved.template: f"the template {resolved.template_name}", resolved.folder: f"the folder {resolved.folder_path}"}
+    names = {source.template: f"the template {source.name}" for source in resolved.sources}
+    names[resolved.folder] = f"the folder {resolved.folder_path}"
     for site in resolved.sites.values():
         names[site.pool] = f"the resource pool {site.pool_name}" + (f" of {site.cluster_name}" if site.cluster_name else "")
         names |= {store.ref: f"the datastore {store.name}" for store in site.stores}

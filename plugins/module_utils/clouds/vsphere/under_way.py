@@ -7,7 +7,8 @@ This memory may be lost with the run: what it failed to make is then simply not 
 event that vCenter writes for each clone, which has the name, and the task that runs on the same template since that moment.
 
 A machine goes in steps, and each call of `delete` takes one: its guest is asked to shut down, it is powered off where the guest cannot
-or does not, and it is destroyed. A step is decided from what the newest list showed, so a repeated or lost call does no harm.
+or does not, disks that are to outlive it are taken off, and it is destroyed. A step is decided from what the newest list showed, so
+a repeated or lost call does no harm.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.convert import (
-    DEVICES,
     ON,
     TOOLS_RUN,
-    foreign_disks,
+    marks_of,
     vm_under_way,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import foreign_disks, kept_disks
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.governor import Lanes
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import refusal, words
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Data, Found, Ref
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
@@ -31,13 +33,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine, Vm
 
-TASK_PATHS = ("info.state", "info.error")
+TASK_PATHS = ("info.state", "info.error", "info.startTime", "info.completeTime")
 RECENT_PATHS = ("info.state", "info.descriptionId", "info.entity", "info.queueTime")
 CLONING = "VirtualMachine.clone"  # how the descriptionId of such a task begins
 RUNNING = ("queued", "running")
 SAME_MOMENT = timedelta(seconds=5)  # between a clone's event and its task, by one clock
 
-SHUT_DOWN, POWER_OFF, DESTROY, WAIT, KEEP = "shut down", "power off", "destroy", "wait", "keep"
+SHUT_DOWN, POWER_OFF, DETACH, DESTROY = "shut down", "power off", "detach", "destroy"
+WAIT, KEEP = "wait", "keep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +50,11 @@ class Clone:
     machine: NewMachine
     sent_at: datetime
     addresses: tuple[str, ...] = ()
+    lanes: Lanes = ()
     task: Ref | None = None
     is_cancelled: bool = False
     is_made: bool = False  # its task had ended well by the last list, which did not show it yet
+    has_failed: bool = False  # its task did, and it is told until its delete is asked for
 
     @property
     def id(self) -> str:
@@ -90,6 +95,17 @@ def tell_clones(clones: Iterable[Clone], vms: Iterable[Vm], tasks: Mapping[Ref, 
     return Told(vms=tuple(by_name.values()), clones=kept)
 
 
+def pace_of(clones: Iterable[Clone], tasks: Mapping[Ref, Found]) -> list[tuple[Lanes, str, timedelta | None]]:
+    """What the governor wants to know of clones: each one's lanes, its task's state, and how long it took. An end is told once."""
+    told = []
+    for clone in clones:
+        task: Found = tasks.get(clone.task, {}) if clone.task is not None else {}
+        began, ended = task.get("info.startTime"), task.get("info.completeTime")
+        if not clone.is_made and not clone.is_cancelled:
+            told.append((clone.lanes, str(task.get("info.state", "")), ended - began if began and ended else None))
+    return told
+
+
 def _tell(clone: Clone, seen: Vm | None, task: Found, *, is_late: bool) -> tuple[Vm | None, Clone | None]:
     """`(as it is told, what stays remembered)`; a task that vCenter forgot says nothing."""
     state = str(task.get("info.state", ""))
@@ -112,10 +128,10 @@ def _tell(clone: Clone, seen: Vm | None, task: Found, *, is_late: bool) -> tuple
 
 def _tell_failed(clone: Clone, seen: Vm | None, why: str) -> tuple[Vm | None, Clone | None]:
     if seen is not None:
-        return replace(seen, status=vm_states.ERROR, fault=why), clone
+        return replace(seen, status=vm_states.ERROR, fault=why), replace(clone, has_failed=True)
     if clone.is_cancelled:
         return None, None
-    return vm_under_way(clone.machine, clone.id, vm_states.ERROR, why), clone
+    return vm_under_way(clone.machine, clone.id, vm_states.ERROR, why), replace(clone, has_failed=True)
 
 
 def clones_of_others(tasks: Mapping[Ref, Found], own: Iterable[Ref]) -> dict[Ref, Found]:
@@ -155,7 +171,10 @@ def next_step(going: Going, found: Found, *, now: datetime, shutdown_timeout: ti
     if going.task is not None:
         return WAIT
     if found.get("runtime.powerState") != ON:
-        return KEEP if foreign_disks(found.get(DEVICES) or ()) else DESTROY
+        own = kept_of(found)
+        if foreign_disks(found, own):
+            return KEEP
+        return DETACH if kept_disks(found, own) else DESTROY
     if going.shut_down_at is not None:
         return WAIT if now < going.shut_down_at + shutdown_timeout else POWER_OFF
     can_shut_down = shutdown_timeout > timedelta(0) and found.get("guest.toolsRunningStatus") == TOOLS_RUN
@@ -172,9 +191,14 @@ def tell_going(vm: Vm, going: Going, step: str, found: Found) -> Vm:
     return replace(vm, status=vm_states.DELETING, delete_again=step != WAIT, fault=fault)
 
 
+def kept_of(found: Found) -> str:
+    """Places of the disks that were declared to outlive the machine, by its marks."""
+    return marks_of(found).get(marks.KEPT_DISKS, "")
+
+
 def kept_for(found: Found) -> str:
     """Why a VM is not destroyed, and what to do."""
-    disks = ", ".join(foreign_disks(found.get(DEVICES) or ()))
+    disks = ", ".join(foreign_disks(found, kept_of(found)))
     return f"disks that must outlive the machine are attached: {disks}; detach them, they would be destroyed with it"
 
 

@@ -5,6 +5,7 @@ package main
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -93,6 +94,8 @@ func (l *lab) slot(ctx *simulator.Context, t *simulator.Task, cfg settings, loc 
 	state(types.TaskInfoStateQueued)
 	select {
 	case <-w.ready:
+		now := time.Now()
+		ctx.WithLock(t, func() { t.Info.StartTime = &now }) // the time in the queue is none of the work's
 		state(types.TaskInfoStateRunning)
 		return done, true
 	case <-cancelled:

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import convert
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import DEVICES
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -26,7 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Throttled,
     Transient,
 )
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Starts, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import (
     DISK,
@@ -67,7 +68,7 @@ def seen(name: str = MACHINE.name, addresses: tuple[str, ...] = (), **facts: Any
         convert.MARKS_PATH: {"value": json.dumps(convert.marks_for(MACHINE, "web", addresses))},
         "runtime.powerState": "poweredOn",
         "runtime.connectionState": "connected",
-        convert.DEVICES: [DISK],
+        DEVICES: [DISK],
         **facts,
     }
 
@@ -198,7 +199,7 @@ def test_a_vm_with_a_disk_of_somebody_else_is_not_destroyed() -> None:
     """Off already: its disks are read first. The refusal says what to do."""
     transport = FakeTransport()
     transport.world[VM] = seen(
-        **{"runtime.powerState": "poweredOff", convert.DEVICES: [data("x.VirtualDisk", vDiskId={}, deviceInfo={"label": "Hard disk 2"})]}
+        **{"runtime.powerState": "poweredOff", DEVICES: [data("x.VirtualDisk", vDiskId={}, deviceInfo={"label": "Hard disk 2"})]}
     )
     cloud = cloud_on(transport)
     with pytest.raises(Throttled, match="Hard disk 2; detach"):
@@ -311,3 +312,63 @@ def test_room_that_cannot_be_read_is_unknown() -> None:
     room = cloud_on(transport).room()
     assert ["privileges" in sentence for sentence in room.unknown] == [True]
     assert room.fits == 2
+
+
+def test_a_list_says_how_many_clones_may_begin() -> None:
+    """Sixteen at first, without those under way; a queue that is too long is cut. Before anything is resolved nobody knows."""
+    transport = FakeTransport(CloneVM_Task=[Ref("vim.Task", f"task-{number}") for number in range(16)])
+    fresh = VsphereCloud("web", parse_options(GIVEN), call_timeout=timedelta(seconds=20), now=lambda: NOW, transport=transport)
+    assert fresh.list_vms(None, with_leftovers=False).starts is None
+    cloud = cloud_on(transport)
+    assert cloud.list_vms(None, with_leftovers=False).starts == Starts(total=16)
+    for slot in range(16):
+        cloud.create(replace(MACHINE, name=f"web-{slot}-aaaaa", slot=slot))
+        transport.world[Ref("vim.Task", f"task-{slot}")] = {"info.state": "queued" if slot > 3 else "running"}
+    assert cloud.list_vms(None, with_leftovers=False).starts == Starts(total=0)
+    for slot in range(12):
+        task = {"info.state": "success", "info.startTime": NOW, "info.completeTime": NOW + timedelta(seconds=2)}
+        transport.world[Ref("vim.Task", f"task-{slot}")] = task
+    assert cloud.list_vms(None, with_leftovers=False).starts == Starts(total=4), "8 may be under way now, and 4 are"
+
+
+def test_a_clone_that_failed_is_under_way_no_more() -> None:
+    transport = FakeTransport(CloneVM_Task=TASK)
+    cloud = cloud_on(transport)
+    cloud.create(MACHINE)
+    transport.world[TASK] = {"info.state": "error", "info.error": fault("NoDiskSpace")}
+    assert cloud.list_vms(None, with_leftovers=False).starts == Starts(total=16)
+
+
+def test_a_stable_address_is_the_slots_own_and_waited_for() -> None:
+    """Also when others are free; who holds it is said. A slot that has none of its own is refused."""
+    transport = FakeTransport(CloneVM_Task=[TASK] * 2)
+    transport.world[VM] = seen("web-0-old00", ("10.0.0.10",))
+    cloud = cloud_on(transport, networks=[STATIC], stable_addresses=True)
+    with pytest.raises(Throttled, match=r"10\.0\.0\.10, which is that of slot 0, is held by web-0-old00 until it is gone"):
+        cloud.create(MACHINE)
+    cloud.create(replace(MACHINE, name="web-1-bbbbb", slot=1))
+    assert '"immutable.fleet.addresses":"10.0.0.11"' in str(transport.arguments[-1])
+    del transport.world[VM]
+    listed(cloud)
+    cloud.create(MACHINE)
+    assert '"immutable.fleet.addresses":"10.0.0.10"' in str(transport.arguments[-1])
+    with pytest.raises(Exhausted, match="none is that of slot 2"):
+        cloud.create(replace(MACHINE, name="web-2-ccccc", slot=2))
+
+
+def test_a_disk_that_outlives_its_machine_is_detached_first() -> None:
+    """Between power off and destroy; its file stays where it is."""
+    transport = FakeTransport(ReconfigVM_Task=TASK, Destroy_Task=TASK)
+    kept = data("vim.vm.device.VirtualDisk", controllerKey=1000, unitNumber=1, backing={"diskMode": "independent_persistent"})
+    marks = json.dumps(convert.marks_for(MACHINE, "web", (), ("1000:1",)))
+    off = {"runtime.powerState": "poweredOff", convert.MARKS_PATH: {"value": marks}}
+    transport.world[VM] = seen(**off, **{DEVICES: [DISK, kept]})
+    cloud = cloud_on(transport)
+    cloud.delete(listed(cloud)[0])
+    (change,) = transport.arguments[-1]["spec"]["deviceChange"]
+    assert (change["operation"], change["device"], "fileOperation" in change) == ("remove", kept, False)
+    transport.world[TASK], transport.world[VM] = {"info.state": "success"}, seen(**off)
+    (vm,) = listed(cloud)
+    assert vm.delete_again
+    cloud.delete(vm)
+    assert transport.calls[-1] == "Destroy_Task vm-30"

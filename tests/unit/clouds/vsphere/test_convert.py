@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inv
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import resolve
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Ref, data
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.ways import Way
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import DS_A, GIVEN, MACHINE, NOW, PG, FakeTransport
@@ -40,8 +41,8 @@ def cloned(machine: Any = MACHINE, user_data: str = "", addresses: tuple[str, ..
     """The specification of a clone."""
     transport, template = FakeTransport(), parse_options({**GIVEN, **given}, user_data).template
     resolved = resolve(transport, read_inventory(transport), template, (), {})
-    store = resolved.sites[""].stores[0]
-    arguments = convert.clone_arguments(machine, "web", template, resolved, store=store, addresses=addresses, user_data=user_data)
+    way = Way(source=resolved.source, store=resolved.sites[""].stores[0])
+    arguments = convert.clone_arguments(machine, "web", template, resolved, way=way, addresses=addresses, user_data=user_data)
     spec: dict[str, Any] = arguments["spec"]
     return spec
 
@@ -134,13 +135,6 @@ def test_a_linked_clone_names_its_snapshot() -> None:
     assert (spec["snapshot"].id, spec["location"]["diskMoveType"]) == ("snapshot-21", "createNewChildDiskBacking")
 
 
-def test_a_disk_grows_in_the_same_call() -> None:
-    """Its size is said once: vCenter refuses two that differ."""
-    (change,) = cloned(disks=[{"size_gb": 20}])["config"]["deviceChange"]
-    assert (change["operation"], change["device"]["key"], change["device"]["capacityInKB"]) == ("edit", 2000, 20 << 20)
-    assert "capacityInBytes" not in change["device"]
-
-
 @pytest.mark.parametrize(
     ("networks", "expected"),
     [
@@ -195,16 +189,6 @@ def test_user_data_that_guestinfo_does_not_take_is_refused(monkeypatch: pytest.M
     monkeypatch.setattr(convert, "GUESTINFO_MAX", 8)
     with pytest.raises(Invalid, match="guestinfo takes 8"):
         cloned(user_data="long")
-
-
-def test_disks_that_outlive_a_machine_are_known() -> None:
-    """Independent ones, and first-class disks as CSI attaches them."""
-    own = data("vim.vm.device.VirtualDisk", key=1, backing={"diskMode": "persistent"})
-    independent = data("vim.vm.device.VirtualDisk", key=2, backing={"diskMode": "independent_persistent", "fileName": "[ds] a.vmdk"})
-    first_class = data(
-        "vim.vm.device.VirtualDisk", key=3, backing={"diskMode": "persistent"}, vDiskId={"id": "x"}, deviceInfo={"label": "D3"}
-    )
-    assert convert.foreign_disks([own, independent, first_class]) == ["disk 2 [ds] a.vmdk", "D3"]
 
 
 def test_a_machines_marks_do_not_change_with_its_slot() -> None:

@@ -26,6 +26,7 @@ STATIC = {"name": "pg", "addresses": ["10.0.0.10-10.0.0.12", "10.0.0.20"], "pref
         ({"snapshot": "base"}, "vsphere.snapshot", "linked_clone"),
         ({"linked_clone": True, "disks": [{"size_gb": 9}]}, "vsphere.disks", "cannot grow"),
         ({"disks": [{"size_gb": 0}]}, "vsphere.disks[0].size_gb", "1 or more"),
+        ({"extra_disks": [{"size_gb": 9}, {"size_gb": 0}]}, "vsphere.extra_disks[1].size_gb", "1 or more"),
         ({"hardware": {"num_cpus": 0}}, "vsphere.hardware.num_cpus", "1 or more"),
         ({"hardware": {"memory_mb": 1023}}, "vsphere.hardware.memory_mb", "multiple of 4"),
         ({"hardware": {"num_cpus": 3, "num_cpu_cores_per_socket": 2}}, "vsphere.hardware.num_cpu_cores_per_socket", "divisor"),
@@ -44,6 +45,7 @@ STATIC = {"name": "pg", "addresses": ["10.0.0.10-10.0.0.12", "10.0.0.20"], "pref
         ({"networks": [{**STATIC, "gateway": "10.0.1.1"}]}, "vsphere.networks[0].gateway", "same network"),
         ({"networks": [{**STATIC, "gateway": "10.0.0.20"}]}, "vsphere.networks[0].gateway", "left out"),
         ({"networks": [{"name": "pg", "gateway": "10.0.0.1"}]}, "vsphere.networks[0].addresses", "without addresses"),
+        ({"networks": [{"name": "pg"}], "stable_addresses": True}, "vsphere.stable_addresses", "no interface has addresses"),
     ],
 )
 def test_what_can_be_seen_to_be_wrong_is_refused_with_its_path(given: dict[str, Any], where: str, what: str) -> None:

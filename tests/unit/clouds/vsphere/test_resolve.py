@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import read_inventory
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import DIGEST_PATH
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import (
@@ -43,7 +44,7 @@ def resolved(
 
 def test_a_template_in_ids() -> None:
     found = resolved()
-    assert (found.template, found.digest, found.version, found.folder) == (GOLDEN, "sha256:ab", "7", FLEET)
+    assert (found.source.template, found.digest, found.version, found.folder) == (GOLDEN, "sha256:ab", "7", FLEET)
     assert (found.sites[""].pool, [store.ref for store in found.sites[""].stores]) == (POOL_A, [DS_A])
 
 
@@ -71,16 +72,16 @@ def test_a_resource_pool_by_name_or_path(asked: str) -> None:
 )
 def test_a_template_by_id_path_or_uuid(asked: str, answers: dict[str, Any], expected: Ref) -> None:
     answers = {name: [answer] if isinstance(answer, list) else answer for name, answer in answers.items()}
-    assert resolved({"template": asked}, **answers).template == expected
+    assert resolved({"template": asked}, **answers).source.template == expected
 
 
 def test_FM37_a_pinned_template_is_taken_by_its_id() -> None:
     """Whatever the name means by now; a pin of something else is passed over."""
     world = {TWIN: {**TEMPLATE, "name": "older"}}
     pin = {"asked": "golden", "id": "vm-21", "digest": "x"}
-    assert resolved(pinned=pin, world=world).template == TWIN
-    assert resolved(pinned={**pin, "asked": "other"}, world=world).template == GOLDEN
-    assert resolved(pinned={"asked": "golden", "name": "older"}, world=world).template == TWIN
+    assert resolved(pinned=pin, world=world).source.template == TWIN
+    assert resolved(pinned={**pin, "asked": "other"}, world=world).source.template == GOLDEN
+    assert resolved(pinned={"asked": "golden", "name": "older"}, world=world).source.template == TWIN
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,7 @@ def test_FM37_a_pinned_template_is_taken_by_its_id() -> None:
             id="no snapshot at all is no full copy",
         ),
         pytest.param({"disks": [{"size_gb": 3}]}, {}, "vsphere.disks[0].size_gb", "cannot shrink", id="a disk that would shrink"),
+        pytest.param({"extra_disks": [{"size_gb": 1}] * 14}, {}, "vsphere.extra_disks", "13 units left", id="more disks than fit"),
         pytest.param({"disks": [{"size_gb": 9}] * 2}, {}, "vsphere.disks", "1 disks", id="more sizes than disks"),
     ],
 )
@@ -157,6 +159,7 @@ def test_defaults_are_no_fields() -> None:
     [
         ({"hardware": {"num_cpus": 4}}, "hardware"),
         ({"disks": [{"size_gb": 9}]}, "disks"),
+        ({"extra_disks": [{"size_gb": 9}]}, "extra_disks"),
         ({"networks": [{"name": "pg-nodes"}]}, "networks"),
         ({"linked_clone": True}, "linked_clone"),
         ({"advanced_settings": {"a": 1}}, "advanced_settings"),
@@ -185,6 +188,36 @@ def test_a_template_without_a_digest_counts_by_its_uuid() -> None:
     assert found.digest == "uuid:4230aaaa-0000-0000-0000-000000000001"
 
 
-@pytest.mark.parametrize(("given", "gib"), [({}, 4), ({"disks": [{"size_gb": 9}]}, 9), ({"linked_clone": True}, 0)])
+@pytest.mark.parametrize(
+    ("given", "gib"),
+    [({}, 4), ({"disks": [{"size_gb": 9}]}, 9), ({"linked_clone": True}, 0), ({"linked_clone": True, "extra_disks": [{"size_gb": 5}]}, 5)],
+)
 def test_what_a_machines_disks_may_take(given: dict[str, Any], gib: int) -> None:
     assert machine_gib(parse_options({**GIVEN, **given}).template, resolved(given)) == gib
+
+
+HOME, ELSEWHERE = Ref("vim.Folder", "group-v30"), Ref("vim.Folder", "group-v31")
+HOST = Ref("vim.HostSystem", "host-40")
+LAID = {**TEMPLATE, "parent": HOME, "datastore": [DS_A]}
+COPY = {**LAID, "name": "golden-b", "datastore": [DS_B], "runtime.host": HOST}
+
+
+@pytest.mark.parametrize(
+    ("given", "original", "copy", "expected"),
+    [
+        pytest.param({}, LAID, COPY, ["golden-b"], id="the same digest, in the template's folder"),
+        pytest.param(
+            {}, LAID, {**COPY, "config.annotation": "", DIGEST_PATH: {"value": "sha256:ab"}}, ["golden-b"], id="in its extraConfig"
+        ),
+        pytest.param({}, LAID, {**COPY, "config.annotation": ""}, [], id="no digest"),
+        pytest.param({}, LAID, {**COPY, "config.template": False}, [], id="a VM"),
+        pytest.param({}, LAID, {**COPY, "parent": ELSEWHERE}, [], id="in another folder"),
+        pytest.param({}, {**LAID, "config.annotation": ""}, {**COPY, "config.annotation": ""}, [], id="without a digest nothing is alike"),
+        pytest.param({"linked_clone": True}, LAID, COPY, ["golden-b"], id="with the snapshot of linked clones"),
+        pytest.param({"linked_clone": True}, LAID, {**COPY, "snapshot.rootSnapshotList": []}, [], id="without it"),
+    ],
+)
+def test_replicas_of_a_template(given: dict[str, Any], original: dict[str, Any], copy: dict[str, Any], expected: list[str]) -> None:
+    found = resolved(given, world={GOLDEN: original, TWIN: copy})
+    assert [source.name for source in found.replicas] == expected
+    assert [source.host for source in found.replicas] == [HOST for _name in expected]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import under_way
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.convert import DEVICES, vm_under_way
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.convert import MARKS_PATH, vm_under_way
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import DEVICES
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import Clone, Going, next_step, tell_going
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -23,6 +24,7 @@ WHOLE = replace(vm_under_way(MACHINE, "vm-30", vm_states.RUNNING), provider_id="
 NAMED = Vm(id="vm-30", name=MACHINE.name, status=vm_states.BUILDING, created_at=NOW, proofs=1)
 OFF, ON = {"runtime.powerState": "poweredOff", DEVICES: [DISK]}, {"runtime.powerState": "poweredOn"}
 WITH_TOOLS = {**ON, "guest.toolsRunningStatus": "guestToolsRunning"}
+KEPT = data("x.VirtualDisk", controllerKey=1000, unitNumber=1, backing={"diskMode": "independent_persistent"})
 FAILED = {"info.state": "error", "info.error": fault("NoDiskSpace", datastore="ds-a")}
 
 
@@ -128,6 +130,11 @@ def test_a_clone_of_this_run_is_no_other_runs() -> None:
         pytest.param(
             Going(), {**OFF, DEVICES: [data("x.VirtualDisk", backing={"diskMode": "independent_persistent"})]}, "keep", id="independent"
         ),
+        pytest.param(
+            Going(), {**OFF, DEVICES: [DISK, KEPT], MARKS_PATH: '{"immutable.fleet.kept_disks":"1000:1"}'}, "detach", id="one to be kept"
+        ),
+        pytest.param(Going(), {**OFF, DEVICES: [DISK], MARKS_PATH: '{"immutable.fleet.kept_disks":"1000:1"}'}, "destroy", id="detached"),
+        pytest.param(Going(), {**OFF, DEVICES: [DISK, KEPT]}, "keep", id="FM25 one to be kept, and the marks were stripped"),
     ],
 )
 def test_a_machine_goes_by_the_step_that_its_facts_allow(going: Going, facts: dict[str, Any], expected: str) -> None:
