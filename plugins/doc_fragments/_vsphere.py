@@ -81,6 +81,11 @@ options:
       datastore_cluster:
         description: Name of the datastore cluster. A machine goes to that datastore of it which has most space.
         type: str
+      host_group:
+        description:
+          - Name of a group of hosts of the cluster that machines go to. The clone names a host of it, and a rule of DRS, which is not
+            mandatory, keeps them there. DRS chooses among all hosts where it is not given.
+        type: str
       failure_domains:
         description:
           - Where machines of each of the pool's failure domains go. What a domain does not say is taken from the options beside this one.
@@ -103,6 +108,9 @@ options:
             type: str
           datastore_cluster:
             description: Name of the datastore cluster.
+            type: str
+          host_group:
+            description: Name of a group of hosts of the cluster.
             type: str
           networks:
             description: Names of the networks, one for each of O(vsphere.networks), where they are others in this domain.
@@ -176,6 +184,13 @@ options:
           guest_device:
             description: The interface's name in the guest, as in V(ens192). Required with static addresses and several interfaces.
             type: str
+      anti_affinity:
+        description:
+          - Whether rules of DRS keep the pool's machines on different hosts of their cluster. A cluster has a rule for each so many
+            machines as it has hosts. They are put in order within a minute, and before a run ends.
+          - Rules that were made stay when this is turned off. With it, they are removed with the pool's machines.
+        type: bool
+        default: false
       stable_addresses:
         description:
           - Whether each slot has a static address of its own, the first slot the first one, and its machines never another.

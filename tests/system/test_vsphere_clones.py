@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.governor import BEGIN
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TASK, VM, Ref, Wanted, data
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import CLUSTER, TASK, VM, Ref, Wanted, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Throttled
@@ -144,3 +144,68 @@ def ended(made: LabPool, task: Ref) -> dict[str, Any]:
         if info["info.state"] == "success":
             return dict(info.get("info.result") or {})
         time.sleep(0.05)
+
+
+def test_machines_are_kept_apart_by_rules_that_follow_them(simulator: Simulator) -> None:
+    """Four on a cluster of two hosts: two rules. A machine that is replaced leaves its rule, and the next one of its slot joins it."""
+    with pool(simulator, anti_affinity=True) as made:
+        expected = {f"immutable.fleet {made.name} 1": [0, 1], f"immutable.fleet {made.name} 2": [2, 3]}
+        for slot in range(4):
+            made.cloud.create(made.machine(slot))
+        made.until_all(vm_states.RUNNING, 4)
+        made.until("two rules", lambda vms: kept_apart(made, vms) == expected)
+        assert made.transport.calls.count("ReconfigureComputeResource_Task") == 1
+        (old,) = [vm for vm in made.list() if vm.slot == 2]
+        made.cloud.delete(old)
+        made.until("slot 2 is gone", lambda vms: len(vms) == 3)
+        made.cloud.create(made.machine(2))
+        made.until("two rules again", lambda vms: kept_apart(made, vms) == expected)
+        removed(made)
+        made.until("no rule", lambda vms: not kept_apart(made, vms))
+
+
+def test_a_failure_domain_may_be_a_group_of_hosts(simulator: Simulator) -> None:
+    """Machines are cloned to its host, though the cluster has another one, and kept there by a VM group and a rule."""
+    with pool(simulator) as made:
+        cluster = cluster_of(made)
+        (host, *_others) = made.transport.read(Wanted(kind=CLUSTER, paths=("host",), objects=(cluster,)))[cluster]["host"]
+        rack = data("vim.cluster.GroupSpec", operation="add", info=data("vim.cluster.HostGroup", name="rack-1", host=[host]))
+        spec = data("vim.cluster.ConfigSpecEx", groupSpec=[rack])
+        ended(made, made.transport.call(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True))
+    domains = [{"name": "west", "cluster": "fd-a", "host_group": "rack-1"}]
+    with pool(simulator, failure_domains=domains, domains=("west",)) as made:
+        for slot in range(3):
+            made.cloud.create(made.machine(slot))
+        made.until_all(vm_states.RUNNING, 3)
+        assert len({vm["host"] for vm in made.truth().values()}) == 1
+        name = f"immutable.fleet {made.name} on rack-1"
+        made.until("its group", lambda vms: in_groups(made, vms) == {name: [0, 1, 2]})
+        removed(made)
+        made.until("no group", lambda vms: not in_groups(made, vms))
+
+
+def kept_apart(made: LabPool, vms: tuple[Vm, ...]) -> dict[str, list[int]]:
+    """`{rule: slots}` as vCenter has them."""
+    return put_in_order(made, vms, "rule")
+
+
+def in_groups(made: LabPool, vms: tuple[Vm, ...]) -> dict[str, list[int]]:
+    """`{VM group: slots}` as vCenter has them."""
+    return put_in_order(made, vms, "group")
+
+
+def put_in_order(made: LabPool, vms: tuple[Vm, ...], what: str) -> dict[str, list[int]]:
+    """What the newest list found out of order is cleared, as the loop does."""
+    slots = {vm.id: vm.slot or 0 for vm in vms}
+    for leftover in made.listing.leftovers or ():
+        made.cloud.clear(leftover)
+    cluster = cluster_of(made)
+    found = made.transport.read(Wanted(kind=CLUSTER, paths=("configurationEx",), objects=(cluster,)))[cluster]["configurationEx"]
+    ours = [each for each in found.get(what) or () if made.name in each["name"]]
+    return {each["name"]: sorted(slots.get(vm.id, -1) for vm in each.get("vm") or ()) for each in ours}
+
+
+def cluster_of(made: LabPool) -> Ref:
+    (site,) = made.cloud._resolved[made.revision.id].sites.values()
+    assert site.cluster is not None
+    return site.cluster

@@ -20,7 +20,8 @@ def clear(snapshot: Snapshot, unlisted: Collection[str], awaited: Collection[str
         owner = snapshot.machines.get(leftover.machine)
         joined = leftover.kind == "token" and owner is not None and owner.was_ready
         if (leftover.machine not in alive and leftover.machine not in awaited) or joined:
-            why = "its machine has joined" if joined else f"belongs to no machine ({leftover.machine} is gone)"
+            gone = f"belongs to no machine ({leftover.machine} is gone)" if leftover.machine else leftover.name
+            why = "its machine has joined" if joined else gone
             actions.append(Clear(leftover, why))
     actions += [DeleteNode(node, "its VM is gone") for node in snapshot.nodes.values() if node.name not in unlisted]
     return actions

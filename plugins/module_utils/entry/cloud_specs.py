@@ -109,7 +109,13 @@ VSPHERE_CONNECTION: Options = {
     "proxy_port": {"type": "int", "default": 8080, "fallback": (env_fallback, ["VMWARE_PROXY_PORT"])},
 }
 
-_VSPHERE_PLACE: Options = {"cluster": text(), "resource_pool": text(), "datastore": text(), "datastore_cluster": text()}
+_VSPHERE_PLACE: Options = {
+    "cluster": text(),
+    "resource_pool": text(),
+    "datastore": text(),
+    "datastore_cluster": text(),
+    "host_group": text(),
+}
 
 VSPHERE_TEMPLATE: Options = {
     "template": text(),
@@ -146,6 +152,7 @@ VSPHERE_TEMPLATE: Options = {
             "guest_device": text(),
         },
     },
+    "anti_affinity": {"type": "bool", "default": False},
     "stable_addresses": {"type": "bool", "default": False},
     "advanced_settings": {"type": "dict"},
     "shutdown_timeout": text(default="60s"),

@@ -56,7 +56,10 @@ class Starts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """Something that carries the pool's mark beside the VMs: port, volume, token. `machine` is the name it was made for."""
+    """Something that carries the pool's mark beside the VMs: port, volume, token. `machine` is the name it was made for.
+
+    "" is the pool as a whole: an arrangement for it that is out of date, such as a rule which lacks a machine; `name` says which.
+    """
 
     kind: str
     id: str

@@ -142,6 +142,11 @@ def leftover(kind: str, owner: str) -> Leftover:
             id="Node whose kubelet lives: the cloud's list must be wrong",
         ),
         pytest.param(
+            snapshot(*slots(NEW_A), leftovers=(replace(leftover("rule", ""), name="a rule lacks m0"),)),
+            ["clear rule-1: a rule lacks m0"],
+            id="what is the pool's as a whole, and out of date",
+        ),
+        pytest.param(
             snapshot(*slots(NEW_A), leftovers=(leftover("port", "m9"),), settled_at=later(9)),
             [],
             id="not while a dead holder's create may arrive",

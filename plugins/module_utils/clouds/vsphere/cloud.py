@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import convert, disks, governor, under_way, ways
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.addresses import Addresses
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.apart import KIND, POOL_PATH, Apart
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client, Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.governor import Lanes
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder, read_inventory
@@ -85,6 +86,7 @@ class VsphereCloud:
         self._others: dict[str, tuple[Ref, datetime]] = {}  # {name: (task, since)} being cloned, asked for by an earlier run
         self._has_listed = False
         self._lanes: dict[str, governor.Lane] = {}  # what was learned of what clones share
+        self._apart = Apart.wanted_by(pool, options.template)
         self._placed: dict[Ref, int] = {}  # bytes that this run put on a datastore since its space was read
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
@@ -114,7 +116,7 @@ class VsphereCloud:
     def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
         """As `Cloud.list_vms`. One call for a thousand VMs, tasks and disks of those under way included; always a full list.
 
-        A machine's clone leaves nothing beside the VM, so there are no leftovers.
+        A machine's clone leaves nothing beside the VM: the only leftovers are rules that lack a machine, or have none.
         """
         del since
         as_of, folder = self._now(), self._folder_of_vms()
@@ -123,7 +125,9 @@ class VsphereCloud:
             is_unsure = not self._has_listed or any(clone.task is None for clone in clones.values())
         own = [task for task in (*(clone.task for clone in clones.values()), *(going.task for going in goings.values())) if task]
         followed = (*own, *(task for task, _since in others.values()))
-        wanted = [Wanted(kind=VM, paths=convert.VM_PATHS, within=folder)]
+        apart = self._apart if with_leftovers else None
+        paths = convert.VM_PATHS if apart is None else (*convert.VM_PATHS, POOL_PATH)
+        wanted = [Wanted(kind=VM, paths=paths, within=folder), *(apart.wanted(self._names(), self._home()) if apart is not None else ())]
         wanted.append(Wanted(kind=TASK, paths=under_way.TASK_PATHS, objects=tuple(sorted(followed))))
         wanted.append(Wanted(kind=VM, paths=(disks.DEVICES,), objects=tuple(Ref(VM, key) for key in sorted(goings))))
         if is_unsure:
@@ -134,7 +138,8 @@ class VsphereCloud:
         if is_unsure:
             others = {**others, **self._found_under_way(tasks, own, folder)}
         vms = self._take(machines, tasks, others, as_of)
-        return Listing(as_of=as_of, vms=tuple(vms), leftovers=() if with_leftovers else None, starts=self._starts(clones.values(), tasks))
+        leftovers = apart.leftovers(read, self._names(), vms, as_of) if apart is not None else () if with_leftovers else None
+        return Listing(as_of=as_of, vms=tuple(vms), leftovers=leftovers, starts=self._starts(clones.values(), tasks))
 
     def create(self, machine: NewMachine) -> None:
         """As `Cloud.create`. One call; that vCenter failed to do what it took on is told by a list."""
@@ -185,7 +190,10 @@ class VsphereCloud:
                 return
 
     def clear(self, leftover: Leftover) -> None:
-        """As `Cloud.clear`: nothing here leaves any."""
+        """As `Cloud.clear`: rules are put in order, one call for all machines of a cluster. Nothing else is ever left."""
+        if self._apart is not None and leftover.kind == KIND:
+            self._apart.clear(leftover, self._transport)
+            return
         raise InvariantViolated(what=f"a leftover {leftover.kind} is none of this cloud's", where=leftover.name)
 
     def close(self) -> None:
@@ -199,6 +207,9 @@ class VsphereCloud:
             if self._inventory is None:
                 self._inventory = read_inventory(self._transport)
             return self._inventory
+
+    def _home(self) -> Ref | None:
+        return self._names().datacenter(self._template.datacenter)
 
     def _folder_of_vms(self) -> Ref:
         if self._folder is None:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import disks
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.hosts import host_for
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Network, Template
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Nic, Resolved, Site
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import Source
@@ -124,6 +125,7 @@ def clone_arguments(
     location = data(
         "vim.vm.RelocateSpec",
         pool=site.pool,
+        host=host_for(machine, site.hosts, len(resolved.sites)),
         datastore=store.ref if store else None,
         diskMoveType="createNewChildDiskBacking" if source.snapshot else None,
     )

@@ -65,6 +65,10 @@ class Inventory:
         alike = _ALIKE.get(kind, (kind,))
         return [ref for ref in self._names if ref.kind in alike and (within is None or within in self._above(ref))]
 
+    def cluster_of(self, ref: Ref | None) -> Ref | None:
+        """The cluster that a resource pool lies in."""
+        return next((each for each in self._above(ref) if each.kind in _ALIKE[CLUSTER]), None) if ref is not None else None
+
     def name(self, ref: Ref) -> str:
         """As vCenter shows it."""
         return str(self._names.get(ref, {}).get("name", ref.id))

@@ -66,6 +66,7 @@ class Place:
     resource_pool: str = ""
     datastore: str = ""
     datastore_cluster: str = ""
+    host_group: str = ""
     networks: tuple[str, ...] = ()
 
 
@@ -86,6 +87,7 @@ class Template:
     disks_gib: tuple[int, ...] = ()
     extra_disks: tuple[ExtraDisk, ...] = ()
     networks: tuple[Network, ...] | None = None
+    anti_affinity: bool = False  # rules of DRS keep its machines on different hosts
     stable_addresses: bool = False  # a slot has its own address, and never another
     advanced_settings: Mapping[str, str] = field(default_factory=dict)
     user_data: str = ""
@@ -102,6 +104,7 @@ class Template:
             resource_pool=place.resource_pool,
             datastore=place.datastore,
             datastore_cluster=place.datastore_cluster,
+            host_group=place.host_group,
             networks=place.networks,
         )
 
@@ -135,6 +138,7 @@ def parse_options(given: Mapping[str, Any], user_data: str = "") -> Options:
         disks_gib=tuple(_size(disk, f"vsphere.disks[{index}]") for index, disk in enumerate(given.get("disks") or ())),
         extra_disks=tuple(_extra_disk(disk, index) for index, disk in enumerate(given.get("extra_disks") or ())),
         networks=None if networks is None else tuple(_network(entry, index) for index, entry in enumerate(networks)),
+        anti_affinity=bool(given.get("anti_affinity")),
         stable_addresses=bool(given.get("stable_addresses")),
         advanced_settings=_settings(given.get("advanced_settings") or {}),
         user_data=user_data,
@@ -190,6 +194,7 @@ def _place(given: Mapping[str, Any], networks: Sequence[str], where: str) -> Pla
         resource_pool=given.get("resource_pool") or "",
         datastore=given.get("datastore") or "",
         datastore_cluster=given.get("datastore_cluster") or "",
+        host_group=given.get("host_group") or "",
         networks=tuple(networks),
     )
 
@@ -205,7 +210,9 @@ def _failure_domains(given: Sequence[Mapping[str, Any]], common: Mapping[str, An
         if networks and len(networks) != len(common.get("networks") or ()):
             what = f"{len(networks)} networks for {len(common.get('networks') or ())} interfaces; expected one for each of vsphere.networks"
             raise Invalid(what=what, where=f"{where}.networks")
-        merged = {key: domain.get(key) or common.get(key) for key in ("cluster", "resource_pool", "datastore", "datastore_cluster")}
+        merged = {
+            key: domain.get(key) or common.get(key) for key in ("cluster", "resource_pool", "datastore", "datastore_cluster", "host_group")
+        }
         if domain.get("datastore") or domain.get("datastore_cluster"):
             merged["datastore"], merged["datastore_cluster"] = domain.get("datastore"), domain.get("datastore_cluster")
         found[name] = _place(merged, networks, where)

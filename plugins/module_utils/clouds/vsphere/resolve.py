@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import GIB, KIB, free_places
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.hosts import hosts_of, hosts_wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Place, Template
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import (
@@ -73,10 +74,12 @@ class Site:
     """Where machines of one failure domain go. `stores` are what may be taken; () leaves it to the template's. `nics` as `networks`."""
 
     pool: Ref
+    cluster: Ref | None = None
     pool_name: str = ""
     cluster_name: str = ""
     stores: tuple[Store, ...] = ()
     nics: tuple[Nic, ...] = ()
+    hosts: tuple[Ref, ...] = ()  # of its host group, those in service when it was resolved; () leaves the host to DRS
     visible: tuple[Ref, ...] = ()  # datastores that the cluster's hosts see, where a cluster is named
 
 
@@ -114,13 +117,14 @@ def resolve(
     home = inventory.datacenter(template.datacenter)
     wanted = _Lookup(inventory, home, template)
     asked = {domain: wanted.refs_of(place, domain) for domain, place in places.items()}
-    details = transport.read(*_details(ref, asked))
+    details = transport.read(*_details(ref, asked, places))
     found = details.get(ref, {})
     check_template(found, ref, template, pinned)
     source, (digest, version) = source_of(ref, found, template), digest_of(found)
     switches = {each["config.distributedVirtualSwitch"] for each in details.values() if "config.distributedVirtualSwitch" in each}
     more = [Wanted(kind=SWITCH, paths=("uuid",), objects=tuple(sorted(switches)))] if switches else []
     more += copies_wanted(found) if domains is not None else []
+    more += hosts_wanted(details, places.values())
     read = transport.read(*more) if more else {}
     hardware: Mapping[str, Any] = found.get("config.hardware") or {}
     resolved = Resolved(
@@ -132,7 +136,7 @@ def resolve(
         memory_mib=template.memory_mib or hardware.get("memoryMB", 1),
         folder=folder,
         folder_path=inventory.path(folder),
-        sites={domain: _site(inventory, refs, details, read) for domain, refs in asked.items()},
+        sites={domain: _site(inventory, refs, details, read, wanted.group_of(domain)) for domain, refs in asked.items()},
         network_ids=wanted.network_ids(),
     )
     _check_disks(resolved, template)
@@ -195,6 +199,8 @@ class _Lookup:
         pool = None
         if place.resource_pool:
             pool = inventory.only(inventory.of_kind(POOL, cluster or self._home), POOL, place.resource_pool, of["resource_pool"])
+        if place.host_group and cluster is None:
+            cluster = inventory.cluster_of(pool)
         stores: tuple[Ref, ...] = ()
         if place.datastore:
             stores = (self._only(DATASTORE, place.datastore, of["datastore"]),)
@@ -217,13 +223,17 @@ class _Lookup:
             for domain, each in names.items()
         }
 
+    def group_of(self, domain: str) -> tuple[str, str]:
+        """`(name of its host group, its option)`."""
+        return self._template.place_of(domain).host_group, self._where(domain)["host_group"]
+
     def _only(self, kind: str, asked: str, where: str) -> Ref:
         return self._inventory.only(self._inventory.of_kind(kind, self._home), kind, asked, where)
 
     def _where(self, domain: str) -> dict[str, str]:
         """`{option: its path}`: a domain that is not described stands in failure_domains with its cluster's name."""
         names = list(self._template.failure_domains)
-        options = ("cluster", "resource_pool", "datastore", "datastore_cluster", "networks")
+        options = ("cluster", "resource_pool", "datastore", "datastore_cluster", "host_group", "networks")
         at = f"vsphere.failure_domains[{names.index(domain)}]" if domain in names else "vsphere"
         where = {option: f"{at}.{option}" for option in options}
         if domain and domain not in names:
@@ -231,19 +241,21 @@ class _Lookup:
         return where
 
 
-def _details(template: Ref, asked: Mapping[str, _Refs]) -> list[Wanted]:
+def _details(template: Ref, asked: Mapping[str, _Refs], places: Mapping[str, Place]) -> list[Wanted]:
     clusters = {refs.cluster for refs in asked.values() if refs.cluster is not None}
+    grouped = {refs.cluster for domain, refs in asked.items() if refs.cluster is not None and places[domain].host_group}
     stores = {store for refs in asked.values() for store in refs.stores}
     groups = {ref for refs in asked.values() for ref in refs.networks if ref.kind == PORT_GROUP}
     return [
         Wanted(kind=VM, paths=TEMPLATE_PATHS, objects=(template,)),
         Wanted(kind=CLUSTER, paths=CLUSTER_PATHS, objects=tuple(sorted(clusters))),
+        Wanted(kind=CLUSTER, paths=("configurationEx",), objects=tuple(sorted(grouped))),
         Wanted(kind=DATASTORE, paths=DATASTORE_PATHS, objects=tuple(sorted(stores))),
         Wanted(kind=PORT_GROUP, paths=PORT_GROUP_PATHS, objects=tuple(sorted(groups))),
     ]
 
 
-def _site(inventory: Inventory, refs: _Refs, details: Mapping[Ref, Found], uuids: Mapping[Ref, Found]) -> Site:
+def _site(inventory: Inventory, refs: _Refs, details: Mapping[Ref, Found], uuids: Mapping[Ref, Found], host_group: tuple[str, str]) -> Site:
     cluster = details.get(refs.cluster, {}) if refs.cluster else {}
     pool = refs.pool or cluster.get("resourcePool")
     if pool is None:
@@ -274,10 +286,12 @@ def _site(inventory: Inventory, refs: _Refs, details: Mapping[Ref, Found], uuids
         nics.append(Nic(network=ref, name=name, port_group=group.get("key", ""), switch_uuid=switch.get("uuid", "")))
     return Site(
         pool=pool,
+        cluster=refs.cluster or inventory.cluster_of(pool),
         pool_name=inventory.name(pool),
         cluster_name=inventory.name(refs.cluster) if refs.cluster else "",
         stores=tuple(stores),
         nics=tuple(nics),
+        hosts=hosts_of(cluster, uuids, *host_group),
         visible=tuple(cluster.get("datastore") or ()),
     )
 

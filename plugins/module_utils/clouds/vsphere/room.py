@@ -30,6 +30,7 @@ ON_FOLDER = (
 )
 ON_POOL = ("Resource.AssignVMToPool",)
 ON_DATASTORE = ("Datastore.AllocateSpace",)
+ON_CLUSTER = ("Host.Inventory.EditCluster",)
 ON_NETWORK = ("Network.Assign",)
 _HARDWARE = "VirtualMachine.Config"
 
@@ -66,6 +67,8 @@ def needed_privileges(template: Template, resolved: Resolved) -> dict[Ref, tuple
         found[site.pool] = ON_POOL
         found |= {store.ref: ON_DATASTORE for store in site.stores}
         found |= {nic.network: ON_NETWORK for nic in site.nics}
+        if (template.anti_affinity or site.hosts) and site.cluster is not None:
+            found[site.cluster] = ON_CLUSTER
     return found
 
 
@@ -94,6 +97,7 @@ def _say(ref: Ref, resolved: Resolved) -> str:
     for site in resolved.sites.values():
         names[site.pool] = f"the resource pool {site.pool_name}" + (f" of {site.cluster_name}" if site.cluster_name else "")
         names |= {store.ref: f"the datastore {store.name}" for store in site.stores}
+        names |= {site.cluster: f"the cluster {site.cluster_name or site.cluster.id}"} if site.cluster is not None else {}
         names |= {nic.network: f"the network {nic.name}" for nic in site.nics}
     return names.get(ref, str(ref))
 

@@ -3,22 +3,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.hosts import host_for
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import read_inventory
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import DIGEST_PATH
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import (
+    CLUSTER_A,
     DS_A,
     DS_B,
     FLEET,
     GIVEN,
     GOLDEN,
+    MACHINE,
     PG,
     POOL_A,
     POOL_B,
@@ -221,3 +225,36 @@ def test_replicas_of_a_template(given: dict[str, Any], original: dict[str, Any],
     found = resolved(given, world={GOLDEN: original, TWIN: copy})
     assert [source.name for source in found.replicas] == expected
     assert [source.host for source in found.replicas] == [HOST for _name in expected]
+
+
+RACK = data("vim.cluster.HostGroup", name="rack-1", host=[HOST, Ref("vim.HostSystem", "host-41")])
+IN_SERVICE = {"runtime.connectionState": "connected", "runtime.inMaintenanceMode": False}
+
+
+def racked(**facts: Any) -> dict[Ref, dict[str, Any]]:
+    """A cluster with a group of two hosts, of which the first is so."""
+    first, second = RACK["host"]
+    cluster = {**WORLD[CLUSTER_A], "configurationEx": {"group": [RACK]}}
+    return {CLUSTER_A: cluster, first: {**IN_SERVICE, **facts}, second: dict(IN_SERVICE)}
+
+
+def test_hosts_of_a_group_are_those_in_service() -> None:
+    """Each is taken in turn, by slots; after a failed try the next one."""
+    assert resolved({"host_group": "rack-1"}, world=racked()).sites[""].hosts == tuple(RACK["host"])
+    for facts in ({"runtime.connectionState": "disconnected"}, {"runtime.inMaintenanceMode": True}):
+        (only,) = resolved({"host_group": "rack-1"}, world=racked(**facts)).sites[""].hosts
+        assert only == RACK["host"][1]
+    turns = [
+        (replace(MACHINE, slot=slot, attempt=attempt), domains) for slot, attempt, domains in ((0, 1, 1), (1, 1, 1), (2, 1, 2), (0, 2, 1))
+    ]
+    assert [RACK["host"].index(host_for(machine, RACK["host"], domains)) for machine, domains in turns] == [0, 1, 1, 1]
+    assert host_for(MACHINE, (), 1) is None
+
+
+def test_a_host_group_that_is_not_there_or_not_in_service_is_refused() -> None:
+    with pytest.raises(Invalid, match="there is no host group 'rack-9' in the cluster; there are rack-1") as refusal:
+        resolved({"failure_domains": [{"name": "a", "cluster": "fd-a", "host_group": "rack-9"}]}, ("a",), world=racked())
+    assert refusal.value.where == "vsphere.failure_domains[0].host_group"
+    dark = {host: {} for host in RACK["host"]}
+    with pytest.raises(Invalid, match="no host of the group rack-1 can be used now"):
+        resolved({"host_group": "rack-1"}, world={**racked(), **dark})
