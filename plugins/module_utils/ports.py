@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # few runs need them
     from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Member, MemberChange
     from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue, Promotion
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Answer, ServiceProbe
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
     from ansible_collections.immutable.fleet.plugins.module_utils.model.version import Manifest, Revocation, Version
 
@@ -299,4 +300,15 @@ class Probe(Protocol):
 
         That includes one that cannot be run or reached, or takes longer than the call timeout. Repeatable: asked until it
         passes, at the most every 10 s, and again after a run was killed.
+        """
+
+
+class Prober(Protocol):
+    """Whoever asks a machine's service whether it answers."""
+
+    def probe(self, probe: ServiceProbe, vm: Vm) -> Answer:
+        """`(passed, what was said)`: one question, bounded by `probe.timeout`. Repeatable; asked once an interval for each machine.
+
+        A service that does not answer, or not as expected, has not passed. None of `passed`: nobody could be asked (a command that
+        cannot be run, no address yet), which says nothing about the machine. What was said is for a person: one line, no secrets.
         """

@@ -97,7 +97,7 @@ def node(name: str = "m1", revision: str = NEW, **more: Any) -> Node:
 def machine(name: str = "m1", revision: str = NEW, kind: str = AVAILABLE, **more: Any) -> Machine:
     """A machine of this kind (a class, or JOINED, YOUNG, HELD). `more` is for its VM or node, whoever has such a field."""
     of_vm, of_node = dict(KINDS[kind][0]), dict(KINDS[kind][1]) if KINDS[kind][1] is not None else None
-    overlay = {key: more.pop(key) for key in ("choosing", "deleting", "setting_aside", "emptied_at") if key in more}
+    overlay = {key: more.pop(key) for key in ("choosing", "deleting", "setting_aside", "emptied_at", "health") if key in more}
     for key, value in more.items():
         if key in Vm.__dataclass_fields__:
             of_vm[key] = value

@@ -41,8 +41,10 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     if vm.status == vm_states.ERROR:
         return FAILED, None
 
-    ready, since = _readiness(machine)
+    ready, since = _readiness(machine, pool)
     if not ready:
+        if machine.was_ready and pool.probes and (machine.health is None or machine.health.healthy is None):
+            return NOT_READY, None  # nobody knows, which is neither available nor failed: an answer will tell
         since = max(since, vm.created_at)
         gives_up = since + strategy.startup_timeout
         if now >= gives_up:
@@ -54,12 +56,26 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
 
 
-def _readiness(machine: Machine) -> tuple[bool, datetime]:
+def _readiness(machine: Machine, pool: Pool) -> tuple[bool, datetime]:
     """Whether it is ready now, and since when that is so; one that never was ready is not since its creation."""
     node, vm = machine.node, machine.vm
     if node is None or not machine.was_ready:
         return False, vm.created_at
-    return node.ready is True, node.ready_since or node.created_at
+    ready, since = node.ready is True, node.ready_since or node.created_at
+    if not ready or not pool.probes:
+        return ready, since
+    is_well, found_at = _wellness(machine, was_well=node.was_ready)
+    return is_well, since if found_at is None else max(since, found_at)
+
+
+def _wellness(machine: Machine, *, was_well: bool) -> tuple[bool, datetime | None]:
+    """What its probes say, and since when; None: since before this run, for all that it has answered to this run was good."""
+    health = machine.health
+    if health is None:
+        return False, None
+    if was_well and health.is_untarnished:
+        return True, None
+    return health.healthy is True, health.since
 
 
 class Census:

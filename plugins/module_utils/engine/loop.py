@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.course impo
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.journal import Journal
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.polling import Polling
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.serving import Serving
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import Teller
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
@@ -89,6 +90,7 @@ class _Loop:
             has_cluster=ports.cluster is not None,
         )
         self._polling = Polling(pushes=False)
+        self._serving = Serving(ports, job.pool, runtime, self._world)
         self._teller = Teller(reporter, job.pool)
         self._journal = Journal(self._world, self._teller, self._began_at)
         self._course = Course(job, ports.cloud, runtime, self._teller.retargeted)
@@ -173,6 +175,7 @@ class _Loop:
             due = self._list_due(now)
             if due is not None and due <= now:
                 self._list(now)
+        self._serving.turn(now)
         self._world.settle()
         if self._keeper is not None:
             self._record = self._keeper.record
@@ -210,7 +213,7 @@ class _Loop:
 
     def _next_look(self, now: datetime) -> datetime | None:
         due = self._list_due(now) if self._ports.cloud is not None else None
-        return _first(due, now + STOP_LOOK if self._stop is not None else None)
+        return _first(due, self._serving.next_due(), now + STOP_LOOK if self._stop is not None else None)
 
     # Decide ---------------------------------------------------------------------------------------------------------------
     def _decide(self, now: datetime) -> Decision:

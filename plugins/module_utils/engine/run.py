@@ -15,7 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Cloud, Cluster, Lock, Probe
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Cloud, Cluster, Lock, Probe, Prober
 
 STEERING_LOOK = timedelta(seconds=4)
 
@@ -68,6 +68,7 @@ class Ports:
     lock: Lock | None = None
     access: Access | None = None  # None: nothing is ever denied there
     probes: Mapping[str, Probe] = field(default_factory=dict)  # by "gate", "before_drain", "before_delete"; a rehearsal has none
+    prober: Prober | None = None  # None: the services of machines are not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.machines im
     Machines,
     Overlay,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.services import Services
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
@@ -85,8 +86,14 @@ class World:
         self._looks: dict[str, Look] = {}
         self._gates: dict[tuple[str, str], GateLook] = {}
         self._tries_most = TRIES_KEPT
+        self.services = Services()
 
     # Facts come in ----------------------------------------------------------------------------------------------------
+    @property
+    def vms(self) -> Mapping[str, Vm]:
+        """All VMs of the newest listing, by id."""
+        return self._vms
+
     @property
     def has_facts(self) -> bool:
         """Whether every source has spoken once."""
@@ -251,7 +258,8 @@ class World:
     ) -> Snapshot:
         """The world at `now`, unchanged machines being the same objects as in the snapshot before. O(machines)."""
         view = self.view
-        machines, half_owned = self._machines.join(self._overlay(), now)
+        joined, half_owned = self._machines.join(self._overlay(), now)
+        machines = self.services.dress(joined)
         tokens = view.tokens if view is not None else ()
         nodes = view.nodes if view is not None else {}
         if self.has_cloud:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,17 +24,18 @@ def gate(given: Mapping[str, Any], path: str, known: AbstractSet[str]) -> Gate:
         raise Invalid(what="expected exactly one of them", where=f"{path}.command, {path}.url")
     if url is not None:
         return Gate(url=_url(url, f"{path}.url", known))
-    return Gate(command=_command(command, f"{path}.command"))
+    return Gate(command=program(command, f"{path}.command"))
 
 
-def _command(words: list[str], path: str) -> tuple[str, ...]:
+def program(words: Sequence[str], path: str) -> tuple[str, ...]:
+    """A program of this host with its arguments. Raises `Invalid`."""
     if not words or not words[0]:
         raise Invalid(what="empty; expected a program and its arguments", where=path)
-    program = words[0]
-    if "/" in program and not program.startswith("/"):
-        raise Invalid(what=f"{program!r} depends on where the module runs; expected a name or an absolute path", where=path)
-    if shutil.which(program) is None:
-        what = f"{program!r} is not there, or not executable; expected a program of the host that the module runs on"
+    name = words[0]
+    if "/" in name and not name.startswith("/"):
+        raise Invalid(what=f"{name!r} depends on where the module runs; expected a name or an absolute path", where=path)
+    if shutil.which(name) is None:
+        what = f"{name!r} is not there, or not executable; expected a program of the host that the module runs on"
         raise Invalid(what=what, where=path)
     return tuple(words)
 

@@ -14,7 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import told_of
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest, PoolRequest
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, probes_of
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit, prober_of, probes_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, FleetError, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
@@ -146,6 +146,8 @@ def run(
     ports = kit.ports
     if job.pool is not None:
         ports = replace(ports, probes=probes_of(job.pool.strategy, settings.call_timeout, face.redact))
+        if job.pool.probes and ports.prober is None:
+            ports = replace(ports, prober=prober_of(job.pool, face.redact))
     checked = with_preflight(job, ports, kit.runtime, waits=settings.wait)
     asked = job.pool.revision.id if job.pool is not None else ""
     result = loop.run(checked, ports, kit.runtime, face.reporter, settings, face.stops)

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
@@ -24,6 +24,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders, refuse_unknown
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import ServiceProbe
 
 Params = Mapping[str, Any]
 
@@ -86,6 +89,7 @@ def pool_request(params: Params) -> PoolRequest:
         annotations=_labels(params["annotations"], "annotations", check_value=False),
         placeholders=_placeholders(params["user_data"] or ""),
         reach=reach_of(params),
+        probes=_probes(params["health"]["probes"]),
     )
     limits = limits_of(pool)  # for its refusals, too
     if not is_absent and limits.surge and (params.get("vsphere") or {}).get("stable_addresses"):
@@ -282,6 +286,14 @@ def _gates(params: Params) -> dict[str, Any]:
         for name, each in asked.items()
         if each is not None
     }
+
+
+def _probes(given: list[Params]) -> tuple[ServiceProbe, ...]:
+    if not given:
+        return ()
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry.probes import probes_of
+
+    return probes_of(given)
 
 
 def _replicas(params: Params) -> int:

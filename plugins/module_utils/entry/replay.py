@@ -25,6 +25,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.revision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Reporter
+from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.quiet import QuietSession
@@ -82,6 +83,7 @@ def replay(
         cluster=cluster if seen.view is not None else None,
         lock=SimulatedLock(session, pool) if seen.lock is not None else None,
         access=access,
+        prober=SimulatedProber(session) if job.pool is not None and job.pool.probes else None,
     )
     runtime = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout, pace=pace_of(len(world.state.hosts)))
     watched = _FirstLook(job if real_room is None and access is None else with_preflight(job, rehearsed, runtime))

@@ -108,6 +108,33 @@ DRAIN = Spec(
     },
 )
 
+_PROBE: Options = {
+    "type": _text(required=True, choices=["tcp", "http", "https", "tls", "command"]),
+    "port": {"type": "int"},
+    "path": _text(),
+    "host": _text(),
+    "status": _texts(),
+    "body": _text(),
+    "validate_certs": {"type": "bool"},
+    "ca_cert": {"type": "path"},
+    "expires_in": _text(),
+    "command": _texts(),
+    "interval": _text(default="10s"),
+    "timeout": _text(default="5s"),
+    "consecutive_ok": {"type": "int", "default": 3},
+    "consecutive_failed": {"type": "int", "default": 3},
+}
+
+HEALTH = Spec(
+    {
+        "health": {
+            "type": "dict",
+            "apply_defaults": True,
+            "options": {"probes": {"type": "list", "elements": "dict", "default": [], "options": _PROBE}},
+        },
+    },
+)
+
 _SCHEDULE: Options = {"cron": _text(), "duration": _text(), "timezone": _text(default="UTC")}
 _GATE: Options = {"command": _texts(), "url": _text()}
 
@@ -243,7 +270,7 @@ PROVIDERS = ("openstack", "vsphere", "simulated")
 _PROVIDER = {"mutually_exclusive": [PROVIDERS], "required_one_of": [PROVIDERS]}
 _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
 
-NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
+NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + HEALTH + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
 NODE_POOL_INFO = INFO + IMAGE + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
 NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
-    from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe
+    from ansible_collections.immutable.fleet.plugins.module_utils.ports import Probe, Prober
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
 Params = Mapping[str, Any]
@@ -134,13 +134,29 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 
         ports = Ports(cloud=cloud, cluster=SimulatedCluster(session, pool.name), lock=SimulatedLock(session, pool.name))
-        return Kit(ports, runtime, session.speed)
+        return Kit(replace(ports, prober=_simulated_prober(session, pool)), runtime, session.speed)
     if session.speed != 1.0:
         raise Invalid(
             what=f"the world's clock runs {session.speed:g} times as fast as the cluster's; expected a world of speed 1",
             where="simulated.world",
         )
-    return Kit(replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud), runtime)
+    ports = replace(_kubernetes(params, pool, user_data, runtime.now), cloud=cloud)
+    return Kit(replace(ports, prober=_simulated_prober(session, pool)), runtime)
+
+
+def _simulated_prober(session: StoreSession, pool: Pool) -> Prober | None:
+    if not pool.probes:
+        return None
+    from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
+
+    return SimulatedProber(session)
+
+
+def prober_of(pool: Pool, redact: Callable[[str], str]) -> Prober:
+    """Who asks the services of real machines. `redact` takes secrets out of what they say."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.probes.service import ServiceProber
+
+    return ServiceProber(pool.name, redact)
 
 
 def world_at(path: str) -> StoreSession:

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
+
+if TYPE_CHECKING:  # few pools have probes
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,8 @@ class Machine:
 
     Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `setting_aside` a quarantine
     in flight, so it uses up a place among the quarantined and still exists; `deleting` a delete in flight, so it still
-    exists and gets no second one. `emptied_at` is since when this run has seen no pod on it.
+    exists and gets no second one. `emptied_at` is since when this run has seen no pod on it. `health` is what its probes came to,
+    None before the first answer and where there are none.
     """
 
     name: str
@@ -28,6 +33,7 @@ class Machine:
     setting_aside: bool = False
     deleting: bool = False
     emptied_at: datetime | None = None
+    health: Health | None = None
 
     @property
     def chosen(self) -> Note | None:

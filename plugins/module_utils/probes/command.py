@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A gate that is a command: 0 passes."""
+"""A gate, or a probe of a machine's service, that is a command: 0 passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,28 +33,33 @@ class CommandProbe:
     def ask(self, question: Question) -> tuple[bool, str]:
         """See ports.Probe."""
         values = question.values()
-        environment = {**os.environ, **{name: values[key] for name, key in VARIABLES.items()}}
-        try:
-            process = subprocess.Popen(  # noqa: S603  # the command is the user's own
-                self._command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return False, f"{self._name} cannot be run: {error.strerror}"
-        code, output = _outcome(process, time.monotonic() + self._timeout.total_seconds())
-        if code == 0:
-            return True, last_line(output, self._redact)
-        ending = f"took longer than {say_duration(self._timeout)}" if code is None else f"ended with {code}"
-        said = last_line(output, self._redact)
-        return False, f"{self._name} {ending}" + (f": {said}" if said else "")
+        given = {name: values[key] for name, key in VARIABLES.items()}
+        passed, what = answer_of(self._command, given, self._timeout, self._redact)
+        return passed is True, what
 
-    @property
-    def _name(self) -> str:
-        return self._redact(Path(self._command[0]).name)
+
+def answer_of(
+    command: Sequence[str], given: Mapping[str, str], timeout: timedelta, redact: Callable[[str], str]
+) -> tuple[bool | None, str]:
+    """Whether `command` ended with 0, and what it said; None: it cannot be run here. `given` is added to the environment."""
+    name = redact(Path(command[0]).name)
+    try:
+        process = subprocess.Popen(  # noqa: S603  # the command is the user's own
+            command,
+            env={**os.environ, **given},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return None, f"{name} cannot be run: {error.strerror}"
+    code, output = _outcome(process, time.monotonic() + timeout.total_seconds())
+    said = last_line(output, redact)
+    if code == 0:
+        return True, said
+    ending = f"took longer than {say_duration(timeout)}" if code is None else f"ended with {code}"
+    return False, f"{name} {ending}" + (f": {said}" if said else "")
 
 
 def _outcome(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | None, bytes]:

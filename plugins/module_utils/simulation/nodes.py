@@ -36,16 +36,30 @@ class Nodes:
     # The machine's side.
 
     def boot(self, host: Host, since: timedelta = _AT_ONCE) -> None:
-        """A VM runs, for so long already: its kubelet will join, unless its image is bad."""
-        if not host.joins or not self._state.settings.has_cluster:
+        """A VM runs, for so long already: its kubelet will join, or its service come up, unless its image is bad."""
+        if not host.joins:
             return
         takes = remaining(self._state.profile.ready, since, self._state.chance)
+        if not self._state.settings.has_cluster:
+            host.answers_from = self._state.now + takes
+            self._state.hosts.touch(host.vm.id)
+            return
         self._state.plan(takes * JOINS_AT, JOIN, host.vm.id)
         self._state.plan(takes, READY, host.vm.id)
 
     def halt(self, host: Host) -> None:
         """A VM no longer runs: its kubelet is silent from now, which is noticed later."""
         self._state.plan(self._state.profile.silence.draw(self._state.chance), SILENT, host.node)
+
+    def answers(self, vm_id: str) -> bool:
+        """Whether the service of a VM answers: it has booted, it runs, and no fault makes a balancer's checks of it fail."""
+        host = self._state.hosts.get(vm_id)
+        if host is None or not host.runs or any(row.is_sick for row in self._state.backend_members.values() if row.host == vm_id):
+            return False
+        if not self._state.settings.has_cluster:
+            return host.answers_from is not None and host.answers_from <= self._state.now
+        member = self._state.members.get(host.node)
+        return member is not None and member.ready is True
 
     def join(self, vm_id: str) -> None:
         """Event: the kubelet registers its Node. One that exists already is taken over, as kubelets do."""

@@ -120,6 +120,7 @@ class Host:
     port: str = ""
     doomed: str = ""  # goes to ERROR with these words when its building ends
     node: str = ""  # name of its Node, once it has joined
+    answers_from: datetime | None = None  # where there is no cluster: when its service has come up
 
 
 @dataclass(slots=True)

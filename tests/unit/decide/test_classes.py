@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
+from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health, ServiceProbe
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.tests.unit.builders import (
     HELD,
@@ -64,6 +65,33 @@ LIMITS = {"min_ready": timedelta(seconds=30), "startup_timeout": timedelta(secon
 def test_first_class_that_fits_and_when_it_ends_by_time(subject: Machine, kind: str, until: datetime | None) -> None:
     """Each class is derived from facts overlaid with what was sent; a timer is told with it."""
     assert classify(subject, pool(**LIMITS), NOW) == (kind, until)
+
+
+WELL, ILL, UNKNOWN = (Health(healthy=healthy, since=ago(10)) for healthy in (True, False, None))
+GOOD_SO_FAR = Health(healthy=None, since=ago(10), is_untarnished=True)
+
+
+@pytest.mark.parametrize(
+    ("subject", "kind", "until"),
+    [
+        pytest.param(machine("m1"), NOT_READY, None, id="nobody has answered yet: not available, and never failed for that"),
+        pytest.param(machine("m1", health=UNKNOWN), NOT_READY, None, id="nor where the answers say nothing"),
+        pytest.param(machine("m1", health=GOOD_SO_FAR), AVAILABLE, None, id="it was well before this run, and all it said was good"),
+        pytest.param(machine("m1", was_ready=False, health=GOOD_SO_FAR), NOT_READY, None, id="a new one has to say it more than once"),
+        pytest.param(machine("m1", health=WELL), BOOTING, later(20), id="well for less than min_ready"),
+        pytest.param(machine("m1", health=Health(healthy=True, since=ago(30))), AVAILABLE, None, id="well for min_ready"),
+        pytest.param(machine("m1", health=ILL), NOT_READY, later(590), id="its node is ready, and its service is not"),
+        pytest.param(machine("m1", health=Health(healthy=False, since=ago(600))), FAILED, None, id="for startup_timeout"),
+        pytest.param(machine("m1", NEW, BOOTING, health=WELL), BOOTING, later(540), id="its service is, and its node is not there yet"),
+        pytest.param(machine("m1", NEW, NOT_READY, health=WELL), NOT_READY, later(540), id="its service is, and its node is not"),
+        pytest.param(machine("m1", NEW, GOING, health=ILL), GOING, None, id="one that is going has only one way"),
+    ],
+)
+def test_where_there_are_probes_a_machine_is_available_only_while_they_find_it_well(
+    subject: Machine, kind: str, until: datetime | None
+) -> None:
+    """Unknown is neither available nor failed."""
+    assert classify(subject, pool(probes=(ServiceProbe(kind="tcp", port=80),), **LIMITS), NOW) == (kind, until)
 
 
 def test_census_keeps_outdated_apart_and_knows_the_next_timer() -> None:

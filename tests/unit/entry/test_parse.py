@@ -61,6 +61,7 @@ POOL: dict[str, Any] = {
         "hooks": None,
     },
     "drain": DRAIN,
+    "health": {"probes": []},
     "simulated": {"world": "world.sqlite", "image": "v1", "flavor": None, "networks": None},
     "openstack": None,
     "kubernetes": None,

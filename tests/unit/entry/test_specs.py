@@ -20,6 +20,7 @@ SUBJECTS = {
     "_image": specs.IMAGE,
     "_image_store": image_specs.IMAGE_STORE,
     "_drain": specs.DRAIN,
+    "_health": specs.HEALTH,
     "_strategy": specs.STRATEGY,
     "_run": specs.RUN,
 }

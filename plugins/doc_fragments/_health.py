@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, immutable.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How it is known that a machine is well."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Twin of entry/specs.py, HEALTH."""
+
+    DOCUMENTATION = r"""
+options:
+  health:
+    description: How it is known that a machine is well, beyond what its node says.
+    type: dict
+    suboptions:
+      probes:
+        description:
+          - What is asked of each running machine, from the host that the module runs on, at the machine's first address. A machine is
+            available only while all of them find it well.
+          - One that was well before the run, as its node or its balancer says, counts as such from the first good answer on.
+          - What cannot be asked (a command that is not there, a machine without an address) is unknown. Such a machine is not available,
+            and not replaced for that either.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          type:
+            description:
+              - V(tcp) takes a connection. V(http) and V(https) answer a GET with O(health.probes[].status) and
+                O(health.probes[].body); a redirect is not followed. V(tls) shows a certificate that is trusted.
+              - V(command) is a program of the host that the module runs on, which ends with 0. It finds C(FLEET_POOL), C(FLEET_MACHINE)
+                and C(FLEET_ADDRESS) in its environment.
+            type: str
+            required: true
+            choices: [tcp, http, https, tls, command]
+          port:
+            description: Port of the machine. Required for all types but V(command).
+            type: int
+          path:
+            description: What is asked for. V(/) where it is not given.
+            type: str
+          host:
+            description:
+              - Name that is asked for, as C(Host) and as the server's name in TLS. Where it is given, a certificate has to be made out
+                to it; where it is not, the address is asked for and the name in a certificate is not compared.
+            type: str
+          status:
+            description: Statuses that are good, as V(200) or V(200-299), which is the default.
+            type: list
+            elements: str
+          body:
+            description: A text that has to stand in the first 64 KiB of the answer.
+            type: str
+          validate_certs:
+            description: Whether a certificate has to be trusted. V(true) where it is not given.
+            type: bool
+          ca_cert:
+            description: File with the certificates to trust, instead of those of the system.
+            type: path
+          expires_in:
+            description: How long a certificate has to be valid yet, as V(7d).
+            type: str
+          command:
+            description: Program and arguments. Not a shell's line.
+            type: list
+            elements: str
+          interval:
+            description: Time between two questions. Until the first verdict a machine is asked every 2 seconds at least.
+            type: str
+            default: 10s
+          timeout:
+            description: How long an answer may take, as a whole.
+            type: str
+            default: 5s
+          consecutive_ok:
+            description: So many good answers in a row make a machine healthy.
+            type: int
+            default: 3
+          consecutive_failed:
+            description: So many bad answers in a row make it unhealthy.
+            type: int
+            default: 3
+"""
