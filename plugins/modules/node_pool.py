@@ -377,12 +377,15 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, faces, jobs, parse, specs, wiring
+    from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, parse, specs, wiring
 
     module = specs.NODE_POOL.create_module()
     with faces.reporting(module, specs.NODE_POOL) as face:
         request = parse.pool_request(module.params)
         kit = wiring.pool_kit(module.params, request.pool, request.user_data, request.settings.call_timeout)
+        # The cloud is being listed by now, and need not wait for the rest of the engine to be loaded.
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, jobs
+
         seen = jobs.seen_lock(kit.ports)
         job = jobs.pool_job(request, kit.ports, seen, kit.runtime.now())
         result = jobs.run(job, kit, request.settings, face, check=module.check_mode, seen=seen)

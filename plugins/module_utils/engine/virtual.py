@@ -18,6 +18,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 GATHER = timedelta(milliseconds=50)  # as with threads
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
+ONE_WAY = timedelta(milliseconds=100)  # check mode's: half a call
+
 Done = Callable[[object, "Exception | None"], None]
 
 
@@ -47,7 +49,7 @@ class Network(Protocol):
 class Steady:
     """A network on which every call takes the same time and nothing is lost: check mode's."""
 
-    def __init__(self, one_way: timedelta = timedelta(milliseconds=100)) -> None:
+    def __init__(self, one_way: timedelta = ONE_WAY) -> None:
         self._one_way = one_way
 
     def send_delay(self) -> timedelta:

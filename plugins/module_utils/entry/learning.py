@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import match
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import GATHER, ONE_WAY
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
@@ -41,6 +42,9 @@ MAD_TO_SIGMA = 1.4826  # for a normal distribution
 SIGMA_LEAST = 0.4  # else machines that are all alike would make outliers of a slow rack: less than 4 times the median stays
 SHORTEST_SECONDS = 0.5  # stamps are whole seconds: 0 may be anything up to a second, and has no logarithm
 CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between the controller that wrote a mark and this one
+# From a call that is sent to the next one that its effect allows a replay takes this longer than the effect itself: the way to the
+# server, the gathering of changes, and a look or a list. What was noted of real runs has such time in it already.
+OF_ITS_OWN = (ONE_WAY + GATHER + 2 * ONE_WAY).total_seconds()
 AS_LONG_AS_GRACE = timedelta(days=1).total_seconds()  # a pod ends with its grace period if not sooner
 
 
@@ -61,11 +65,11 @@ class Learned:
         has_join = bool(self.boots)
         # A cloud that does not tell when building ended: then its part is in the boot, and none of it is counted twice.
         create = default.create if not has_join else constant(0)
-        emptied = self.samples[EMPTY]
+        emptied, deleted = _without_calls(self.samples[EMPTY]), _without_calls(self.samples[DELETE])
         return Profile(
             create=_spread(self.samples[CREATE], create, chance),
             ready=_spread(self.boots, default.ready, chance),
-            delete=_spread(self.samples[DELETE], default.delete, chance),
+            delete=_spread(deleted, default.delete, chance),
             pod_stop=_spread(emptied, constant(AS_LONG_AS_GRACE), chance),
             detach=constant(0) if emptied else default.detach,  # it is part of what was learned
         )
@@ -128,6 +132,11 @@ def typical(values: Sequence[float], limit: float = math.inf) -> tuple[float, ..
     middle = statistics.median(logs)
     sigma = max(SIGMA_LEAST, MAD_TO_SIGMA * statistics.median(abs(each - middle) for each in logs))
     return tuple(value for value, each in zip(possible, logs, strict=True) if abs(each - middle) <= FAR * sigma)
+
+
+def _without_calls(noted: Sequence[float]) -> list[float]:
+    """The durations of the effects alone: a replay adds its own calls to them."""
+    return [max(0.0, value - OF_ITS_OWN) for value in noted]
 
 
 def _spread(values: Sequence[float], default: Spread, chance: Chance | None) -> Spread:

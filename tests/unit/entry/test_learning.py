@@ -112,7 +112,8 @@ def test_typical(values: list[float], kept: tuple[float, ...]) -> None:
 def test_notes_of_earlier_runs_teach_drains_and_deletes() -> None:
     """The detach of volumes is part of what was measured, so it is not added again."""
     profile = learned(past=Past(empty=(4.0,) * 6, delete=(15.0,) * 6)).profile()
-    assert (profile.pod_stop.draw(Chance(0)), profile.delete.draw(Chance(0)), profile.detach) == (seconds(4), seconds(15), constant(0))
+    drawn = (profile.pod_stop.draw(Chance(0)), profile.delete.draw(Chance(0)))  # less the calls that a replay adds
+    assert (drawn, profile.detach) == ((seconds(3.65), seconds(14.65)), constant(0))
 
 
 def test_replays_differ_by_what_few_machines_leave_open() -> None:
