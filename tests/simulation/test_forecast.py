@@ -12,12 +12,17 @@ import statistics
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
+
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.past import past_of
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, Forecast, forecast
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import replay
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, Forecast, forecast, learned_from
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen, observe
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread, lognormal
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 
@@ -87,3 +92,30 @@ def test_the_median_is_close_to_the_fact() -> None:
     outcomes = [outcome(seed, notes=True) for seed in range(SEEDS)]
     errors = [abs(each.error) for each in outcomes]
     assert (statistics.median(errors) <= 0.08, sum(error <= CLOSE for error in errors) >= SEEDS * 3 / 4) == (True, True), errors
+
+
+IN_BEATS = timedelta(seconds=10)  # as long as a delete, a third of what a drain takes
+LARGE, DRAWN = 40, 24
+
+
+def took(seen: Seen, pool: Pool, beat: timedelta | None, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds that a roll takes, the mean of many draws."""
+    monkeypatch.setattr(replay, "beats_of", lambda seen, _pool, seed: Beats(seen.at, beat, seed) if beat is not None else None)
+    learned = learned_from(seen, pool, Past())
+    rolls = [replay.replay(Rollout(pool), seen, RunSettings(holder="check"), learned, seed).result for seed in range(DRAWN)]
+    assert [each.failure for each in rolls] == [None] * DRAWN
+    return statistics.mean(each.duration.total_seconds() for each in rolls)
+
+
+def test_told_in_beats_a_roll_takes_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large pools are: here a small one is, and is as long as told exactly, but for a hundredth."""
+    profile = Profile(create=lognormal(90, 0.4), ready=lognormal(35, 0.4))
+    estate = Estate(seed=1, profile=profile).domains("az1", "az2")
+    strategy = Strategy(max_surge=LARGE // 5)
+    estate.run(estate.pool(LARGE, strategy=strategy))
+    estate.workload("cart", LARGE * 2, max_unavailable="25%")
+    estate.runtime.play_until(estate.runtime.now() + timedelta(hours=3))
+    estate.image = "v2"
+    pool = estate.pool(LARGE, strategy=strategy)
+    seen = observe(estate.ports(), estate.runtime)
+    assert took(seen, pool, IN_BEATS, monkeypatch) == pytest.approx(took(seen, pool, None, monkeypatch), rel=0.01)

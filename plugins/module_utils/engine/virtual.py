@@ -16,6 +16,7 @@ from typing import Protocol
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import PortError, Transient
 
 GATHER = timedelta(milliseconds=50)  # as with threads
+FOLLOWS_UP = timedelta(milliseconds=200)  # a call there and back: what is sent in a beat's turn is answered in that beat
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 ONE_WAY = timedelta(milliseconds=100)  # check mode's: half a call
@@ -68,8 +69,8 @@ class Steady:
 class VirtualRuntime:
     """Virtual time over a `life`.
 
-    `call_timeout` is when the caller of a lost call gives up. `pace` is the least time between two turns: a replay of a large pool
-    would take too long if it turned for each change.
+    `call_timeout` is when the caller of a lost call gives up. `next_beat` is given where the life's events fall on beats: between two of
+    them the loop is woken by what the life does and by its own clock, but not by answers, nor by what its calls change.
     """
 
     def __init__(
@@ -80,19 +81,20 @@ class VirtualRuntime:
         network: Network | None = None,
         seed: int = 0,
         call_timeout: timedelta = timedelta(seconds=20),
-        pace: timedelta = timedelta(0),
+        next_beat: Callable[[datetime], datetime] | None = None,
     ) -> None:
         self._life = life
         self._now = now
         self._network: Network = network or Steady()
         self._random = random.Random(seed)
         self._call_timeout = call_timeout
-        self._pace = pace
-        self._turned_at = now
+        self._next_beat = next_beat
+        self._awake_until = next_beat(now) if next_beat is not None else now  # the first calls of a run each need the one before
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = 0
         self._run = 0  # whose answers are still wanted
         self._woken = False
+        self._has_answers = False
 
     def now(self) -> datetime:
         """Virtual now."""
@@ -132,24 +134,28 @@ class VirtualRuntime:
         self._woken = True
 
     def wait(self, until: datetime | None) -> None:
-        """Play events until one wakes the loop, or `until`; with a pace, not before the next turn is due."""
-        self._wait(until)
-        if self._pace:
-            self.play_until(max(self._now, self._turned_at + self._pace))
-            self._turned_at = self._now
-
-    def _wait(self, until: datetime | None) -> None:
-        while not self._woken:
-            due = self._next_due()
+        """Play events until one wakes the loop, or `until`."""
+        began_at, rests_until = self._now, self._rests_until()
+        while not self._woken and not (self._has_answers and self._now >= rests_until):
+            due = _first(self._next_due(), rests_until if self._has_answers else None)
             if due is None or (until is not None and due > until):
                 if until is not None:
                     self._jump(until)
-                return
+                break
             self._play(due)
-        gather_until = self._now + GATHER if until is None else min(self._now + GATHER, max(until, self._now))
-        while (due := self._next_due()) is not None and due <= gather_until:
-            self._play(due)
-        self._woken = False
+        else:
+            gather_until = self._now + GATHER if until is None else min(self._now + GATHER, max(until, self._now))
+            while (due := self._next_due()) is not None and due <= gather_until:
+                self._play(due)
+        self._woken = self._has_answers = False
+        if rests_until > began_at or self._now - began_at > FOLLOWS_UP:
+            self._awake_until = self._now + FOLLOWS_UP
+
+    def _rests_until(self) -> datetime:
+        """Until when answers wait; now where they don't."""
+        if self._next_beat is None or self._now < self._awake_until:
+            return self._now
+        return self._next_beat(self._now)
 
     def fresh_suffix(self, length: int) -> str:
         """From the seed."""
@@ -160,7 +166,7 @@ class VirtualRuntime:
         while (due := self._next_due()) is not None and due <= instant:
             self._play(due)
         self._jump(instant)
-        self._woken = False
+        self._woken = self._has_answers = False
 
     def crash(self) -> None:
         """The process dies: calls that were sent still have their effect, their answers reach nobody."""
@@ -172,21 +178,26 @@ class VirtualRuntime:
 
     def _answer(self, run: int, done: Done, result: object, error: Exception | None) -> None:
         if run == self._run:
-            self._woken = True
+            self._has_answers = True
             done(result, error)
 
     def _next_due(self) -> datetime | None:
-        own = self._events[0][0] if self._events else None
-        its = self._life.next_due()
-        if own is None or its is None:
-            return own or its
-        return min(own, its)
+        return _first(self._events[0][0] if self._events else None, self._life.next_due())
 
     def _play(self, due: datetime) -> None:
         self._jump(due)
+        is_woken = self._woken
         while self._events and self._events[0][0] <= due:
             heapq.heappop(self._events)[2]()
+        its = self._life.next_due()
+        self._life.advance(self._now)  # what calls have changed is told now
+        if self._next_beat is not None and (its is None or its > self._now):
+            self._woken = is_woken  # it is no news for whoever sent them, and will have their answers
 
     def _jump(self, instant: datetime) -> None:
         self._now = max(self._now, instant)
         self._life.advance(self._now)
+
+
+def _first(one: datetime | None, other: datetime | None) -> datetime | None:
+    return one or other if one is None or other is None else min(one, other)

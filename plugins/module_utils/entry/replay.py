@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.room import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.quiet import QuietSession
@@ -33,7 +35,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session
 
 Resolver = Callable[["Mapping[str, str] | None"], Revision]  # as Cloud.resolve
 
-PACE_OF_THOUSAND = timedelta(seconds=2)
+BEAT_OF_THOUSAND = timedelta(seconds=10)
+LONGEST_BEAT = timedelta(seconds=10)
+UNCONTESTED = timedelta(days=1)  # nobody else is after a rehearsal's lock, so it need not be renewed
+LEAST_MACHINES = 100  # of a pool whose replays are told in beats
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ def replay(
     chance = Chance(seed)
     pool = job.pool.name if job.pool is not None else ""
     profile = learned.profile(chance)
+    beats = beats_of(seen, job.pool, seed)
     world = world_of(
         seen.listing.vms if seen.listing is not None else (),
         seen.view,
@@ -73,6 +79,7 @@ def replay(
         pool=pool,
         leftovers=(seen.listing.leftovers or ()) if seen.listing is not None else (),
         lock=seen.lock,
+        beats=beats,
     )
     if learned.samples[EMPTY]:
         empty_alike(world, profile.pod_stop)
@@ -85,18 +92,24 @@ def replay(
         access=access,
         prober=SimulatedProber(session) if job.pool is not None and job.pool.probes else None,
     )
-    runtime = VirtualRuntime(world, seen.at, call_timeout=settings.call_timeout, pace=pace_of(len(world.state.hosts)))
+    next_beat = beats.after if beats is not None else None
+    runtime = VirtualRuntime(session, seen.at, call_timeout=settings.call_timeout, next_beat=next_beat)
     watched = _FirstLook(job if real_room is None and access is None else with_preflight(job, rehearsed, runtime))
-    result = loop.run(watched, rehearsed, runtime, reporter, replace(settings, wait=True, steering_look=None))
+    result = loop.run(watched, rehearsed, runtime, reporter, replace(settings, wait=True, steering_look=None, lock_ttl=UNCONTESTED))
     return Replay(result, watched.machines, cluster.evicted)
 
 
-def pace_of(machines: int) -> timedelta:
-    """The least time between two turns: a turn costs what the pool is large, and a large pool has many.
+def beats_of(seen: Seen, pool: Pool | None, seed: int) -> Beats | None:
+    """What the events of a replay fall on; None: on any instant.
 
-    2 s at 1,000 machines: a replacement of 200 s, some six steps one after the other, is told 4% too long.
+    A turn costs what the pool is large, and a large pool has many: with a beat in 10 ms a machine a roll takes about as many turns
+    whatever its size. `min_ready` is a whole number of beats where it is longer than one, so that it ends on one.
     """
-    return PACE_OF_THOUSAND * machines / 1000
+    machines = max(len(seen.listing.vms), pool.replicas) if seen.listing is not None and pool is not None else 0
+    if pool is None or machines < LEAST_MACHINES:
+        return None
+    step, min_ready = min(BEAT_OF_THOUSAND * machines / 1000, LONGEST_BEAT), pool.strategy.min_ready
+    return Beats(seen.at, min_ready / math.ceil(min_ready / step) if min_ready > step else step, seed)
 
 
 def dips(first: Mapping[str, Machine], last: Mapping[str, Machine], steps: Iterable[Step], pool: Pool, now: datetime) -> dict[str, Dip]:

@@ -158,7 +158,7 @@ class Balancers:
             return
         if wish == DRAINING and row.state == SERVING:
             spread, chance = state.profile.session, state.chance
-            row.ends = tuple(sorted(state.now + spread.draw(chance) for _session in range(self._sessions(row))))
+            row.ends = tuple(sorted(state.due_after(spread.draw(chance)) for _session in range(self._sessions(row))))
             if row.ends:
                 state.plan(row.ends[-1] - state.now, SESSIONS_OVER, row.id)
         elif wish == SERVING:

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread, remaining
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.hypervisor import BUILT, VM_GONE
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.nodes import READY
@@ -50,9 +51,11 @@ def world_of(
     pool: str,
     leftovers: Iterable[Leftover] = (),
     lock: LockFact | None = None,
+    beats: Beats | None = None,
 ) -> World:
-    """The world as observed. `view` None: a pool of plain VMs, whose machines join nothing."""
+    """The world as observed. `view` None: a pool of plain VMs, whose machines join nothing. `beats`: what its events fall on."""
     world = World(now, seed, profile)
+    world.state.beats = beats
     world.state.serial = FIRST_SERIAL
     world.state.settings.any_image = True
     world.state.settings.has_cluster = view is not None

@@ -219,11 +219,10 @@ class Pods:
             self._finish(uid, row)
             return
         stop = self._stop_of(row)
-        end = None if stop is None else self._state.now + min(stop, limit)
-        if end is not None and (row.gone_at is None or end < row.gone_at):
-            row.gone_at = end
+        takes = None if stop is None else min(stop, limit)
+        if takes is not None and (row.gone_at is None or self._state.now + takes < row.gone_at):
+            row.gone_at = self._state.plan(takes, POD_GONE, uid)
             self._state.pods.touch(uid)
-            self._state.plan(end - self._state.now, POD_GONE, uid)
 
     def node_is_silent(self, node: str) -> None:
         """The kubelet's silence was noticed: none of its pods is ready."""
@@ -282,9 +281,8 @@ class Pods:
 
     def _spend(self, uid: str, row: PodRow) -> None:
         """The budget was charged before the delete met the wrong UID (FM50)."""
-        row.spent_until = self._state.now + SPENT_FOR
+        row.spent_until = self._state.plan(SPENT_FOR, SPENT_OVER, uid)
         self._state.pods.touch(uid)
-        self._state.plan(SPENT_FOR, SPENT_OVER, uid)
         self._budgets.recount(row)
 
     def _stop_of(self, row: PodRow) -> timedelta | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance, Profile
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import (
     Backend,
@@ -50,6 +51,7 @@ class State:
         self.chance = Chance(seed)
         self.profile = profile or Profile()
         self.settings = Settings()
+        self.beats: Beats | None = None  # what instants events fall on; None: on any
         self.images: Table[Image] = Table()  # by digest
         self.published: Table[Published] = Table()
         self.promoted: Table[Promoted] = Table()  # by "image/channel/number"
@@ -108,10 +110,15 @@ class State:
         self.serial += 1
         return self.serial
 
+    def due_after(self, delay: timedelta) -> datetime:
+        """When an event is due that takes `delay` from now."""
+        due = self.now + delay
+        return due if self.beats is None else self.beats.moved(due, self.now)
+
     def plan(self, delay: timedelta, kind: str, key: str) -> datetime:
         """Put an event on the agenda; when it is due."""
         number = self.next_serial()
-        due = self.now + delay
+        due = self.due_after(delay)
         self.agenda.put(str(number), Due(due, kind, key))
         heapq.heappush(self._heap, (due, number))
         return due

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Steady, VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, PortError, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 from ansible_collections.immutable.fleet.tests.unit.builders import NOW, later
 
@@ -118,6 +119,58 @@ def test_a_wake_ends_the_wait_before_time_moves() -> None:
     runtime.wake()
     runtime.wait(later(3600))
     assert runtime.now() < later(1)
+
+
+def in_beats() -> Diary:
+    """A beat each ten seconds; the last one is over for longer than an answer takes."""
+    beats = Beats(NOW, timedelta(seconds=10), 0)
+    book = Diary(VirtualRuntime(World(NOW), NOW, network=Fated(), next_beat=beats.after))
+    for seconds in (10, 10.1, 10.2):
+        book.runtime.wait(later(seconds))
+    return book
+
+
+def test_between_beats_an_answer_waits() -> None:
+    """What it allows is sent with what the next beat brings."""
+    book = in_beats()
+    book.runtime.submit(book.effect, book.done)
+    book.runtime.wait(None)
+    assert (book.lines[-1], book.runtime.now()) == ((12.2, "answer result"), later(20))
+
+
+def test_between_beats_the_loop_keeps_its_own_time() -> None:
+    """A deadline, or a machine that has been ready for long enough, is not late."""
+    book = in_beats()
+    book.runtime.submit(book.effect, book.done)
+    book.runtime.wait(later(15))
+    assert book.runtime.now() == later(15)
+
+
+def test_between_beats_what_the_world_does_wakes() -> None:
+    """It has events there only where they are too short to be moved."""
+    book = in_beats()
+    book.runtime.wake()
+    book.runtime.wait(None)
+    assert book.runtime.now() == later(10.2)
+
+
+def test_between_beats_what_a_call_changes_is_no_news() -> None:
+    """The world tells it as it tells everything; whoever sent the call knows."""
+    book = in_beats()
+    book.runtime.submit(book.runtime.wake, book.done)
+    book.runtime.wait(None)
+    assert book.runtime.now() == later(20)
+
+
+def test_an_answer_that_follows_at_once_is_heard() -> None:
+    """A chain of two calls takes one beat, not two."""
+    beats = Beats(NOW, timedelta(seconds=10), 0)
+    runtime = VirtualRuntime(World(NOW), NOW, network=Steady(), next_beat=beats.after)
+    for seconds in (10, 20):
+        runtime.wait(later(seconds))
+    runtime.submit(lambda: None, lambda _result, _error: None)
+    runtime.wait(None)
+    assert runtime.now() < later(21)
 
 
 def test_names_come_from_the_seed() -> None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import timedelta
+
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.quiet import QuietSession
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 from ansible_collections.immutable.fleet.tests.unit.simulation.worlds import after, cordon, create, node, world
@@ -17,60 +20,82 @@ def shop(order: int = 0) -> World:
     return after(it, 120)
 
 
-def told(it: World) -> list[str]:
-    heard: list[str] = []
-    QuietSession(it).watch(heard.append)
-    return heard
+@dataclass
+class Listener:
+    """Somebody who watches, and what he was told since he last looked."""
+
+    world: World
+    heard: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.session = QuietSession(self.world)
+        self.session.watch(self.heard.append)
+
+    def told(self, seconds: float = 0) -> list[str]:
+        """What is told now, and in the next `seconds`."""
+        self.session.advance(self.world.now + timedelta(seconds=seconds))
+        heard, self.heard[:] = list(self.heard), []
+        return heard
 
 
-def empty(it: World, name: str) -> None:
-    cordon(it, name)
-    for pod in node(it, name).pods:
+def stop(it: World, name: str, pods: int) -> None:
+    """Let so many pods of a node end."""
+    for pod in node(it, name).pods[:pods]:
         it.pods.terminate(pod.uid, it.state.pods[pod.uid], None)
 
 
 def test_one_pod_less_on_a_node_that_is_not_empty_yet() -> None:
     it = shop()
     cordon(it, "web-0-aaaaa")
-    heard = told(it)
-    first = node(it, "web-0-aaaaa").pods[0]
-    it.pods.terminate(first.uid, it.state.pods[first.uid], None)
-    assert heard == []
+    listener = Listener(it)
+    stop(it, "web-0-aaaaa", 1)
+    assert listener.told() == []
 
 
 def test_the_last_pod_gone_is_told() -> None:
     it = shop()
-    heard = told(it)
-    empty(it, "web-0-aaaaa")
-    heard.clear()
-    after(it, 20)
-    assert (node(it, "web-0-aaaaa").pods, "cluster" in heard) == ((), True)
+    cordon(it, "web-0-aaaaa")
+    listener = Listener(it)
+    stop(it, "web-0-aaaaa", 2)
+    assert (listener.told(), listener.told(20), node(it, "web-0-aaaaa").pods) == ([], ["cluster"], ())
+
+
+def test_a_node_that_is_written_to_is_told() -> None:
+    it = shop()
+    listener = Listener(it)
+    cordon(it, "web-0-aaaaa")
+    assert (listener.told(), listener.told()) == (["cluster"], [])
 
 
 def test_a_budget_that_opens_again_is_told() -> None:
     """Pods may wait for it; one that was never closed lets nobody wait."""
     it = shop()
     cordon(it, "web-0-aaaaa")
-    heard = told(it)
+    listener = Listener(it)
     it.pods.evict(node(it, "web-0-aaaaa").pods[0], None)
-    assert heard == []
-    after(it, 5.5)
-    assert heard == ["cluster"]
+    assert (listener.told(), listener.told(5.5)) == ([], ["cluster"])
 
 
 def test_a_machine_under_way_is_told() -> None:
     it = shop()
-    heard = told(it)
+    listener = Listener(it)
     create(it, "web-2-ccccc")
-    after(it, 120)
-    assert (heard.count("vms") >= 2, heard.count("cluster") >= 2) == (True, True)
+    assert (listener.told(), listener.told(25), listener.told(100)) == (["vms"], ["vms"], ["cluster"])
 
 
 def test_groups_of_pods_that_leave_one_after_the_other() -> None:
     """Each pod that goes may be the last of its group: all of them are told, where a workload has an order."""
     it = shop(order=1)
     cordon(it, "web-0-aaaaa")
-    heard = told(it)
-    first = node(it, "web-0-aaaaa").pods[0]
-    it.pods.terminate(first.uid, it.state.pods[first.uid], None)
-    assert "cluster" in heard
+    listener = Listener(it)
+    stop(it, "web-0-aaaaa", 1)
+    assert listener.told() == ["cluster"]
+
+
+def test_all_who_watch_are_told() -> None:
+    """The adapters of cloud and cluster watch one session, and what matters is known by comparison with what was told before."""
+    it = shop()
+    listener, other = Listener(it), []
+    listener.session.watch(other.append)
+    cordon(it, "web-0-aaaaa")
+    assert listener.told() == other == ["cluster"]
