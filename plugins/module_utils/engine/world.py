@@ -9,6 +9,7 @@ definite refusal takes it away at once. So the floor and the ceiling hold while 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class World:
         self._starts: Starts | None = None  # by the newest listing
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
+        self._names: Counter[str] = Counter()  # of `_vms`: a cloud may give one name twice
         self._deleted: set[str] = set()  # ids of VMs whose delete this run sent, and the cloud took
         self._ended: set[str] = set()  # names of VMs that were deleted, and are in no list any more
         self._leftovers: tuple[Leftover, ...] = ()
@@ -113,22 +115,30 @@ class World:
         for vm in listing.vms:
             old = before.get(vm.id)
             kept[vm.id] = old if old == vm and old is not None else vm
-        gone = [before[key] for key in before.keys() - kept.keys()]
-        self._ended.update(vm.name for vm in gone if vm.status == vm_states.DELETING or vm.id in self._deleted)
-        if self._ended:  # a name may have two VMs, or be given again
-            self._ended.difference_update(vm.name for vm in kept.values())
         self._vms = kept
+        self._take_names(before, before.keys() | kept.keys() if told is None else told)
         if self._gates:  # a machine that is made again under the same name is asked about anew
-            there = {vm.name for vm in kept.values()}
-            self._gates = {key: look for key, look in self._gates.items() if not key[1] or key[1] in there}
+            self._gates = {key: look for key, look in self._gates.items() if not key[1] or key[1] in self._names}
         self._machines.take_vms(kept, told)
         self.listed_at, self._starts = listing.as_of, listing.starts
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
-            names = {vm.name for vm in kept.values()}
-            found = tuple(leftover for leftover in listing.leftovers if leftover.machine not in names)
+            found = tuple(leftover for leftover in listing.leftovers if leftover.machine not in self._names)
             self._leftovers = self._without_cleared(found)
             self.full_at = listing.as_of
+
+    def _take_names(self, before: Mapping[str, Vm], told: AbstractSet[str]) -> None:
+        """Which names there are, and which had a VM that was deleted and is gone. O(told)."""
+        pairs = [(old, vm) for key in told if (old := before.get(key)) is not (vm := self._vms.get(key))]
+        self._names.update(vm.name for _old, vm in pairs if vm is not None)
+        self._names.subtract(old.name for old, _vm in pairs if old is not None)
+        for old, vm in pairs:
+            if old is not None and not self._names[old.name]:
+                del self._names[old.name]
+            if old is not None and vm is None and (old.status == vm_states.DELETING or old.id in self._deleted):
+                self._ended.add(old.name)
+        # A name may have two VMs, or be given again.
+        self._ended.difference_update([vm.name for pair in pairs for vm in pair if vm is not None and vm.name in self._names])
 
     def _without_cleared(self, leftovers: tuple[Leftover, ...]) -> tuple[Leftover, ...]:
         return tuple(leftover for leftover in leftovers if leftover.id not in self._cleared)
@@ -142,8 +152,7 @@ class World:
     def knows(self, name: str) -> bool:
         """Whether a VM, a node or a create in flight has this name."""
         sent = any(call.name == name for call in self.calls.values())
-        seen = any(vm.name == name for vm in self._vms.values())
-        return sent or seen or (self.view is not None and name in self.view.nodes)
+        return sent or name in self._names or (self.view is not None and name in self.view.nodes)
 
     def owner_of(self, node: str) -> str:
         """The machine that a node of this name belongs to, or belonged to; a name that is no node's, as it is."""
@@ -192,16 +201,14 @@ class World:
 
     def settle(self) -> None:
         """Drop every call whose effect is seen, or that the facts have outlived."""
-        creates = any(isinstance(sent.action, Create) for sent in self.calls.values())
-        names = {vm.name for vm in self._vms.values()} if creates else set()
-        for key in [key for key, sent in self.calls.items() if self._is_settled(sent, names)]:
+        for key in [key for key, sent in self.calls.items() if self._is_settled(sent)]:
             del self.calls[key]
 
-    def _is_settled(self, sent: Sent, vm_names: AbstractSet[str]) -> bool:
+    def _is_settled(self, sent: Sent) -> bool:
         action = sent.action
         if isinstance(action, LookAt | AskGate):
             return sent.answered_at is not None
-        if self._is_seen(sent, vm_names):
+        if self._is_seen(sent):
             return True
         if sent.answered_at is None:
             return False
@@ -209,12 +216,12 @@ class World:
         heard = self._as_of(action)
         return heard is not None and heard > speaks_from
 
-    def _is_seen(self, sent: Sent, vm_names: AbstractSet[str]) -> bool:
+    def _is_seen(self, sent: Sent) -> bool:
         """Whether the facts show the effect already."""
         action = sent.action
         nodes = self.view.nodes if self.view else {}
         if isinstance(action, Create):
-            return sent.name in vm_names
+            return sent.name in self._names
         if isinstance(action, Delete):  # by id: two VMs may have one name
             vm = self._vms.get(action.machine.vm.id)
             return vm is None or (vm.status == vm_states.DELETING and not vm.delete_again)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -212,6 +213,33 @@ def test_a_node_that_joins_after_its_vm_was_deleted_is_ours() -> None:
     heard(world, ago(5), nodes=[node("web-0-aaaaa.example.com", pool="")])
     heard(world, ago(2), nodes=[node("web-0-aaaaa.example.com", pool="")])
     assert (list(seen(world).nodes), seen(world).deleted) == (["web-0-aaaaa.example.com"], {"web-0-aaaaa.example.com"})
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_names_kept_from_list_to_list_are_those_of_all_lists(number: int) -> None:
+    """Lists and deltas in any order, names that two VMs have, VMs that are renamed, deleted, or gone without that."""
+    dice = random.Random(number)
+    names = [f"web-{number}-aaaaa" for number in range(3)]
+    nodes = [node(name=name, provider_id="", system_uuid="", created_at=ago(3600)) for name in names]
+    world = heard(known(), ago(29), (), nodes)
+    there: dict[str, Vm] = {}
+    ended: set[str] = set()
+    for second in range(40):
+        before, there = there, dict(there)
+        changed = dice.sample("abcde", dice.randint(0, 3))
+        for key in changed:
+            status = dice.choice([vm_states.RUNNING, vm_states.DELETING])
+            there[key] = vm(id=key, name=dice.choice(names), status=status, created_at=NOW, provider_id=f"simulated:///{key}")
+            if dice.random() < 0.4:
+                del there[key]
+        gone = [before[key] for key in before.keys() - there.keys()]
+        ended |= {each.name for each in gone if each.status == vm_states.DELETING}
+        ended -= {each.name for each in there.values()}
+        is_full = dice.random() < 0.3
+        told = there.values() if is_full else [there[key] for key in changed if key in there]
+        left = () if is_full else tuple(key for key in changed if key not in there)
+        world.take_listing(Listing(as_of=later(second), vms=tuple(told), gone=left, is_full=is_full))
+        assert seen(world, later(second)).deleted == ended
 
 
 def test_views_only_move_forward() -> None:
