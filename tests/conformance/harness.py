@@ -2,7 +2,7 @@
 """What the conformance suite needs of an adapter's surroundings: one small protocol per port.
 
 A harness makes the outside world do what a real one does by itself: pods that run, a quota that is spent, time that
-passes. `can_...` says what it is able to; the suite skips what it is not, and nothing else.
+passes. `can_...` says what a balancer is able to, and so what a test expects of it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,6 @@ class Waiting(Protocol):
 class CloudHarness(Waiting, Protocol):
     """Clouds for pools that no one else uses."""
 
-    can_lose_replies: bool
-    can_exhaust: bool  # and leave room for just so many
-    can_leave_ports: bool
-
     def cloud(self, pool: str = "one") -> Cloud:
         """A fresh adapter, as a fresh process has it; the same `pool` names the same pool."""
 
@@ -52,7 +48,7 @@ class CloudHarness(Waiting, Protocol):
         """So many more machines than exist now fit the quota."""
 
     def leave_port(self, machine: NewMachine) -> None:
-        """The next create of `machine` dies after its port was made, and gets `Transient`."""
+        """The next create of `machine` dies after its port was made, and gets `Transient`. Of CLOUDS_OF_PARTS only."""
 
 
 class ClusterHarness(Waiting, Protocol):

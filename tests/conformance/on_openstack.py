@@ -28,10 +28,6 @@ CALLS = {"create": "POST compute /servers", "delete": "DELETE compute /servers/"
 class OpenStack:
     """Pools with names that no one else uses; a test's "one" is the same pool for all its adapters."""
 
-    can_lose_replies = True
-    can_exhaust = True
-    can_leave_ports = True
-
     def __init__(self, _folder: Path) -> None:
         self._environment = pytest.MonkeyPatch()
         use_or_skip(self._environment)

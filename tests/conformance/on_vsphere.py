@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Transient
@@ -41,10 +39,6 @@ class Vsphere:
     cloned is tested in tests/system/test_vsphere_cloud.py, where clones take seconds.
     """
 
-    can_lose_replies = True
-    can_exhaust = True
-    can_leave_ports = True  # see leave_port
-
     def __init__(self, _folder: Path) -> None:
         self._lab = use_or_skip()
         self._run = secrets.token_hex(3)
@@ -72,10 +66,6 @@ class Vsphere:
     def lose_reply(self, verb: str) -> None:
         for method in CALLS[verb]:
             self._lab.rule("drop", method, count=1)
-
-    def leave_port(self, machine: NewMachine) -> None:
-        del machine
-        pytest.xfail("one call makes all of a machine: there is nothing that it could leave behind beside the VM")
 
     def exhaust(self) -> None:
         self._refuse(after=0)

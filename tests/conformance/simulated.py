@@ -88,9 +88,6 @@ class InFile:
 class Simulated:
     """All five harnesses; a test uses one of them."""
 
-    can_lose_replies = True
-    can_exhaust = True
-    can_leave_ports = True
     can_hold_names = True
     can_count_sessions = True
     can_be_busy = True

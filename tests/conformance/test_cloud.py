@@ -9,6 +9,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
+from ansible_collections.immutable.fleet.tests.conformance.adapters import CLOUDS_OF_PARTS
 from ansible_collections.immutable.fleet.tests.conformance.harness import CloudHarness
 
 
@@ -137,8 +138,6 @@ def test_a_building_machine_can_be_deleted(clouds: CloudHarness) -> None:
 
 
 def test_FM26_a_create_without_an_answer_is_found_by_its_name(clouds: CloudHarness) -> None:
-    if not clouds.can_lose_replies:
-        pytest.skip("this harness cannot lose replies")
     cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
     cloud.resolve()
     clouds.lose_reply("create")
@@ -148,8 +147,6 @@ def test_FM26_a_create_without_an_answer_is_found_by_its_name(clouds: CloudHarne
 
 
 def test_a_delete_without_an_answer_may_be_repeated(clouds: CloudHarness) -> None:
-    if not clouds.can_lose_replies:
-        pytest.skip("this harness cannot lose replies")
     cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
     cloud.resolve()
     cloud.create(machine)
@@ -163,8 +160,6 @@ def test_a_delete_without_an_answer_may_be_repeated(clouds: CloudHarness) -> Non
 
 def test_FM22_a_refused_create_leaves_nothing(clouds: CloudHarness) -> None:
     """Neither a VM nor what would have been made for it; the refusal names what is short."""
-    if not clouds.can_exhaust:
-        pytest.skip("this harness cannot spend a quota")
     cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
     cloud.resolve()
     clouds.exhaust()
@@ -177,8 +172,6 @@ def test_FM22_a_refused_create_leaves_nothing(clouds: CloudHarness) -> None:
 
 def test_FM27_room_is_what_the_creates_find(clouds: CloudHarness) -> None:
     """As many machines fit as are then made; the one after them is refused for what room names, with whose limit it is."""
-    if not clouds.can_exhaust:
-        pytest.skip("this harness cannot leave room for just one")
     cloud, machine, another = clouds.cloud(), clouds.new_machine("one-3-aaaaa"), clouds.new_machine("one-4-bbbbb")
     cloud.resolve()
     clouds.leave_room(1)
@@ -199,10 +192,9 @@ def test_room_shows_what_has_an_end_only(clouds: CloudHarness) -> None:
         assert (resource.limit >= 0, resource.used >= 0, resource.each > 0, bool(resource.name), bool(resource.where)) == (True,) * 5
 
 
+@pytest.mark.parametrize("clouds", CLOUDS_OF_PARTS, indirect=True)
 def test_FM22_what_a_dying_create_left_is_listed_and_can_be_cleared(clouds: CloudHarness) -> None:
     """With the machine's name; clearing it twice is success."""
-    if not clouds.can_leave_ports:
-        pytest.skip("this harness cannot kill a create half-way")
     cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
     cloud.resolve()
     clouds.leave_port(machine)

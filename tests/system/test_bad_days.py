@@ -17,7 +17,7 @@ from ansible_collections.immutable.fleet.tests.system import openstack_lab
 from ansible_collections.immutable.fleet.tests.system.estate import Estate, estate
 from ansible_collections.immutable.fleet.tests.system.playbook import Event
 
-pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = openstack_lab.MARKS
 
 REPLICAS = 3
 OUTAGE_SECONDS = 8.0  # of the API server

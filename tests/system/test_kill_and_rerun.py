@@ -13,7 +13,7 @@ from ansible_collections.immutable.fleet.tests.system import openstack_lab
 from ansible_collections.immutable.fleet.tests.system.estate import Estate, estate
 from ansible_collections.immutable.fleet.tests.system.playbook import Event, alive
 
-pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = openstack_lab.MARKS
 
 REPLICAS, PODS = 3, 12
 LOCK = {"lock_ttl": "10s", "call_timeout": "4s"}

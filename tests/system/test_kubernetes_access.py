@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.cloud import SimulatedCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.access import KubernetesAccess
@@ -56,7 +57,6 @@ def path_of(raw: Json) -> str:
 @contextmanager
 def token_of(kube: Kube, site: Site, name: str = FULL, without: tuple[tuple[str, str], ...] = ()) -> Iterator[str]:
     """Of an account with the documented permissions and no others; `without` are (resource, verb) that it lacks."""
-    yaml = pytest.importorskip("yaml")
     objects: list[Json] = yaml.safe_load(MANIFEST.read_text().replace(FULL, name))["items"]
     try:
         for raw in objects:

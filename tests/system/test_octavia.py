@@ -14,9 +14,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.c
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import DRAINING, REMOVED, SERVING, MemberChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid, Throttled
 from ansible_collections.immutable.fleet.tests.conformance.on_octavia import Shop
-from ansible_collections.immutable.fleet.tests.system.openstack_lab import Recording, now
+from ansible_collections.immutable.fleet.tests.system.openstack_lab import MARKS, Recording, now
 
-pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

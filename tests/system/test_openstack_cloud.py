@@ -26,6 +26,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 )
 from ansible_collections.immutable.fleet.tests.system.openstack_lab import (
     CALL_TIMEOUT,
+    MARKS,
     NO_NETWORK,
     TEMPLATE,
     client,
@@ -34,10 +35,7 @@ from ansible_collections.immutable.fleet.tests.system.openstack_lab import (
     use_or_skip,
 )
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.filterwarnings(r"ignore:::openstack\..*"),  # the SDK warns itself of its own deprecations
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module", autouse=True)

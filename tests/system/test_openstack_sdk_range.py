@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.immutable.fleet.tests.system.openstack_lab import use_or_skip
+from ansible_collections.immutable.fleet.tests.system.openstack_lab import MARKS, use_or_skip
 
-pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = MARKS
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = "openstacksdk==1.0.*"

@@ -15,7 +15,7 @@ from ansible_collections.immutable.fleet.tests.system.audit import Ledger, delet
 from ansible_collections.immutable.fleet.tests.system.estate import KEY, Estate, estate
 from ansible_collections.immutable.fleet.tests.system.sampler import Sampler
 
-pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = [*openstack_lab.MARKS, pytest.mark.story]
 
 REPLICAS, SURGE, PODS_PER_NODE = 6, 2, 30
 MIN_READY = timedelta(seconds=1)

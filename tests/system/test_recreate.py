@@ -12,7 +12,7 @@ from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Kube
 from ansible_collections.immutable.fleet.tests.system import openstack_lab
 from ansible_collections.immutable.fleet.tests.system.estate import Estate, estate
 
-pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = openstack_lab.MARKS
 
 REPLICAS = 3
 RECREATE = {"type": "recreate", "min_ready": "1s", "max_unavailable": 2}

@@ -19,7 +19,7 @@ from ansible_collections.immutable.fleet.tests.system.audit import Ledger
 from ansible_collections.immutable.fleet.tests.system.estate import Estate
 from ansible_collections.immutable.fleet.tests.system.playbook import Playbooks, Running
 
-pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = openstack_lab.MARKS
 
 DOUBLE = "golden-double"
 CROWD = 4  # machines wanted at once where the quota is two

@@ -34,8 +34,7 @@ def now() -> datetime:
 
 
 def use_or_skip() -> Simulator:
-    """The lab's control side, if it is up and the SDK is installed; nothing is left in it of tests before."""
-    pytest.importorskip("pyVmomi")
+    """The lab's control side, if it is up; nothing is left in it of tests before."""
     simulator = Simulator()
     try:
         simulator.reset()

@@ -29,9 +29,10 @@ V2 = {"asked": "stable", "id": "2", "digest": "sha512:v2"}
 UNDER_WAY = PoolRecord(pinned=V2, current=V1)
 REFUSED = PoolRecord(current=V1, given_up=V2, refused={"r": Refusal(at=ago(60), what="1 lost", image="stable")})
 DONE = PoolRecord(current=V2, previous=V1)
+UNTOUCHED = Steering()
 
 
-def after(state: str, before: Steering = Steering(), record: PoolRecord = DONE, **more: Any) -> Steering:  # noqa: B008
+def after(state: str, before: Steering = UNTOUCHED, record: PoolRecord = DONE, **more: Any) -> Steering:
     """The steering after ana's wish."""
     return steered(LockFact(record=record, steering=before), Wish(pool="web", state=state, asked=ANA, **more))
 

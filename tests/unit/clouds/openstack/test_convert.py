@@ -32,13 +32,14 @@ MACHINE = NewMachine(
     created_at=datetime(2026, 11, 21, 8, 0, tzinfo=UTC),
 )
 RESOLVED = Resolved(image_id="i1", image_digest="sha512:ab", flavor_id="f1", nics=())
+PLAIN = Template()
 
 
 def vm(recorded: str, /, pool: str = "rec", skew: timedelta = NO_SKEW, **changes: Any) -> Vm | None:
     return convert.vm_of({**SERVERS[recorded], **changes}, pool, skew)
 
 
-def server(template: Template = Template(), resolved: Resolved = RESOLVED, **given: Any) -> dict[str, Any]:  # noqa: B008
+def server(template: Template = PLAIN, resolved: Resolved = RESOLVED, **given: Any) -> dict[str, Any]:
     given = {"port_ids": [], "group_id": "", "user_data": "", **given}
     return convert.server_request(MACHINE, "web", template, resolved, **given)
 

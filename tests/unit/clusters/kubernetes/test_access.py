@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.access import KubernetesAccess
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import NAMESPACE_DEFAULT
@@ -71,7 +72,6 @@ def test_a_run_asks_for_what_it_takes(options: Json, removes: bool, expected: li
 
 def test_the_documented_role_is_exactly_what_a_run_can_take() -> None:
     """No right too few, and none too many."""
-    yaml = pytest.importorskip("yaml")
     given = {
         Right(verb=verb, group=group, resource=resource, namespace=role["metadata"].get("namespace", ""))
         for role in yaml.safe_load(MANIFEST.read_text())["items"]

@@ -18,8 +18,6 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client, Connection
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, Transient
 
-pytest.importorskip("kubernetes")
-
 SECRET = "s3cr3t-t0k3n"
 KUBECONFIG: dict[str, Any] = {
     "apiVersion": "v1",
@@ -54,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
-    def answer(self) -> None:
+    def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         status, answer = self.server.answers[self.path.partition("?")[0]]
@@ -72,7 +70,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_GET = do_PATCH = answer  # noqa: N815 - the names are http.server's
+    def do_PATCH(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_words: object) -> None:
         """Say nothing."""
