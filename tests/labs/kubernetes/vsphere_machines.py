@@ -42,7 +42,7 @@ class VSphereMachines:
             httpConnectionTimeout=TIMEOUT_SECONDS,
         )
         content, collector = self.instance.content, vmodl.query.PropertyCollector
-        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)  # noqa: FBT003
+        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], recursive=True)
         traversal = collector.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)
         self.collector = content.propertyCollector
         self.filter = collector.FilterSpec(

@@ -6,6 +6,7 @@ whatever was done to it; a first start that was interrupted is begun again from 
 """
 
 import concurrent.futures
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ class OpenStack:
             self.say(service.name, "seeded")
         cloud = connect(self.site)
         for service in self.wanted:
-            self.processes.wait_for(f"an answer of {service.name}", lambda: service.answers(cloud))  # noqa: B023  # pylint: disable=cell-var-from-loop
+            self.processes.wait_for(f"an answer of {service.name}", functools.partial(service.answers, cloud))
         if new and pristine:
             self.save()
         self.say("OpenStack is up:", " ".join(service.name for service in self.wanted))

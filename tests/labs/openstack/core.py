@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keystone, Glance, Placement, Neutron and Nova: databases, processes, what is seeded for them."""
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -111,7 +112,7 @@ class Core:
         self.go_file.write_text("")
         for name, path in API_PATHS.items():
             url = self.site.url(name) + path
-            wait(name, lambda: http_answers(url), 120, [name])  # noqa: B023  # pylint: disable=cell-var-from-loop
+            wait(name, functools.partial(http_answers, url), 120, [name])
         hosts = len(self.site.hosts)
         daemons = ["nova-conductor", "nova-scheduler", "nova-compute"]
         wait("the hypervisors", lambda: self.reporting("nova-compute") >= hosts, 180, daemons)

@@ -151,7 +151,7 @@ def restart(estate: Estate, lab: Simulator) -> str:
 def resets(estate: Estate, lab: Simulator) -> str:
     search = estate.instance.content.searchIndex
     rule = lab.rule("reset", probability=0.05)
-    failed = sum(raised(lambda: search.FindByUuid(None, "none", True, True)) != "" for _turn in range(200))  # noqa: FBT003
+    failed = sum(raised(lambda: search.FindByUuid(None, "none", vmSearch=True, instanceUuid=True)) != "" for _turn in range(200))
     ensure(1 <= failed <= 40 and failed <= lab.hits(rule), f"{failed} of 200 calls met a reset")
     return f"5%: {failed} of 200 calls"
 
@@ -203,7 +203,7 @@ def power_change(site: Site, vm: Any) -> str:
     collector = instance.content.propertyCollector
     wanted = [query.PropertySpec(type=vim.VirtualMachine, pathSet=["runtime.powerState"])]
     target = vim.VirtualMachine(vm._moId, instance._stub)
-    collector.CreateFilter(query.FilterSpec(objectSet=[query.ObjectSpec(obj=target)], propSet=wanted), True)  # noqa: FBT003
+    collector.CreateFilter(query.FilterSpec(objectSet=[query.ObjectSpec(obj=target)], propSet=wanted), partialUpdates=True)
     version = collector.WaitForUpdatesEx("").version
     update = collector.WaitForUpdatesEx(version, query.WaitOptions(maxWaitSeconds=5))
     return str(update.filterSet[0].objectSet[0].changeSet[0].val) if update else "nothing"

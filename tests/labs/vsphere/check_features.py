@@ -110,7 +110,7 @@ def rules(estate: Estate, lab: Simulator) -> str:
     cluster, vms = estate.clusters["fd-a"], [estate.made(f"check-rule-{number}", estate.spec(on=False)) for number in (1, 2)]
     rule = vim.cluster.AntiAffinityRuleSpec(name="check-apart", enabled=True, vm=vms)
     change = vim.cluster.ConfigSpecEx(rulesSpec=[vim.cluster.RuleSpec(operation="add", info=rule)])
-    estate.ended(cluster.ReconfigureComputeResource_Task(change, True))  # noqa: FBT003
+    estate.ended(cluster.ReconfigureComputeResource_Task(change, modify=True))
     estate.ended(vms[0].Destroy_Task())
     (left,) = cluster.configurationEx.rule
     ensure(list(left.vm) == [vms[1]], f"the rule has {left.vm}")
@@ -163,7 +163,7 @@ def crowd(estate: Estate, lab: Simulator) -> str:
     )
     made = time.monotonic() - began
     content, query = estate.instance.content, vmodl.query.PropertyCollector
-    view = content.viewManager.CreateContainerView(estate.folder, [vim.VirtualMachine], True)  # noqa: FBT003
+    view = content.viewManager.CreateContainerView(estate.folder, [vim.VirtualMachine], recursive=True)
     walk = query.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)
     paths = ["name", "runtime.powerState", "config.instanceUuid", "guest.ipAddress", 'config.extraConfig["n"].value']
     wanted = [query.PropertySpec(type=vim.VirtualMachine, pathSet=paths)]

@@ -37,7 +37,7 @@ def read(instance: Any, objects: Sequence[Any], paths: Sequence[str]) -> Values:
 def find(instance: Any, kind: type, name: str) -> Any:
     """The first object of this type and name; LookupError."""
     content = instance.content
-    view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)  # noqa: FBT003
+    view = content.viewManager.CreateContainerView(content.rootFolder, [kind], recursive=True)
     try:
         return next(one for one, values in read(instance, view.view, ["name"]).items() if values["name"] == name)
     except StopIteration:
@@ -57,7 +57,7 @@ def wait(instance: Any, tasks: Iterable[Any], seconds: int = WAIT_SECONDS) -> Va
     collector = instance.content.propertyCollector.CreatePropertyCollector()
     properties = [query.PropertySpec(type=vim.Task, pathSet=["info.state", "info.error", "info.result"])]
     spec = query.FilterSpec(propSet=properties, objectSet=[query.ObjectSpec(obj=task) for task in left])
-    collector.CreateFilter(spec, True)  # noqa: FBT003
+    collector.CreateFilter(spec, partialUpdates=True)
     version = ""
     try:
         while left:
