@@ -76,7 +76,7 @@ def golden(session: nox.Session) -> None:
 def playbooks(session: nox.Session) -> None:
     """Real ansible-playbook runs against the simulated provider; a report is opened in a browser."""
     browser(session)
-    session.run("pytest", "tests/playbooks", "--numprocesses=auto", *session.posargs)
+    session.run("pytest", "tests/playbooks", "--numprocesses=auto", "--no-skip", *session.posargs)
 
 
 def browser(session: nox.Session) -> None:
@@ -116,12 +116,14 @@ def importer(session: nox.Session) -> None:
 
 @nox.session
 def compatibility(session: nox.Session) -> None:
-    """Unit tests, a playbook, part of sanity: all newest on each other Python, all oldest on the oldest. `-- 3.13`: only there.
+    """A playbook and part of sanity: all newest on each other Python, all oldest on the oldest. `-- 3.13`: only there.
 
-    "All" is ansible-core and the SDKs. No test is skipped for want of an SDK.
+    "All" is ansible-core and the SDKs. The unit tests run where something is newest or oldest; those marked `once` ask neither
+    interpreter nor library, and have run in .venv. No test is skipped for want of an SDK.
     """
     interpreters = {python: found for python in PYTHONS if (found := interpreter(python))}
     cells = [(python, "ansible-core", SDKS) for python in interpreters if python != HERE]
+    newest = max(interpreters, key=PYTHONS.index)
     oldest_core = f"ansible-core~={OLDEST_CORE}.0"
     cells += [(python, oldest_core, OLDEST_SDKS) for python in OLDEST_CORE_PYTHONS if python in interpreters][:1]
     tested = [f"{session.run('python', '-c', SAY_VERSIONS, silent=True).strip()}: all sessions"]
@@ -130,12 +132,15 @@ def compatibility(session: nox.Session) -> None:
             continue
         folder = ROOT / f"build/compatibility/{python}-{core}"
         bin_folder = environment(session, interpreters[python], folder, [core, *sdks, *TEST_TOOLS])
-        options = ("--quiet", "--numprocesses=auto", "--no-skip", "-m", "not lab")
-        session.run(f"{bin_folder}/python", "-m", "pytest", *options, "tests/unit", "tests/conformance")
+        parts = ["playbooks", f"sanity ({', '.join(SANITY_EVERYWHERE)})"]
+        if python == newest or core == oldest_core:
+            options = ("--quiet", "--numprocesses=auto", "--no-skip", "-m", "not lab and not once")
+            session.run(f"{bin_folder}/python", "-m", "pytest", *options, "tests/unit", "tests/conformance")
+            parts.insert(0, "unit")
         session.run(f"{bin_folder}/python", "-m", "pytest", "--quiet", "-m", "smoke", "tests/playbooks")
         session.run(f"{bin_folder}/python", "tests/sanity/run.py", *(f"--test={test}" for test in SANITY_EVERYWHERE))
         what = session.run(f"{bin_folder}/python", "-c", SAY_VERSIONS, silent=True).strip()
-        tested.append(f"{what}: unit, playbooks, sanity ({', '.join(SANITY_EVERYWHERE)})")
+        tested.append(f"{what}: {', '.join(parts)}")
     tested += [f"Python {python}: not found here, not tested" for python in PYTHONS if python not in interpreters]
     if oldest_core not in [core for _python, core, _sdks in cells]:
         tested.append(f"ansible-core {OLDEST_CORE}: not tested, it needs Python {' or '.join(OLDEST_CORE_PYTHONS)}")

@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
+
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, ROLLING_UPDATE, DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
@@ -157,8 +159,12 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
         raise Broken(f"not a no-op: {again}")
 
 
+@pytest.mark.share(2)
 def test_guards_hold_and_runs_converge_while_calls_and_controllers_fail(seed: int) -> None:
-    """Crashes, lost replies, outages, stale views: floor and ceiling are kept at every event, and the end is right."""
+    """Crashes, lost replies, outages, stale views: floor and ceiling are kept at every event, and the end is right.
+
+    Half of the seeds: the same faults, and those of machines beside them, are in each seed of the test below.
+    """
     play(seed, CONTROL_FAULTS, 3)
 
 

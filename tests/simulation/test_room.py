@@ -171,7 +171,7 @@ def judged(result: Result | None, tries: Tries) -> None:
         raise Broken("a refusal is told of a run that tried nothing")
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 def test_the_guards_hold_and_runs_converge_though_others_take_the_room(seed: int) -> None:
     """Between the look and the create, and at any time later."""
     chance = random.Random(seed + 700_000)

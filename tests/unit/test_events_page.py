@@ -22,6 +22,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import WORDS
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([a-z ]+)` \| .* \| (.*?) ?\|$", re.MULTILINE)

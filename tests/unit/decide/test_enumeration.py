@@ -48,6 +48,8 @@ from ansible_collections.immutable.fleet.tests.unit.builders import (
     snapshot,
 )
 
+pytestmark = pytest.mark.once
+
 KINDS = (AVAILABLE, BOOTING, JOINED, YOUNG, NOT_READY, HELD, FAILED, GOING, QUARANTINED)
 STRATEGIES = ((1, 0), (0, 1), (1, 1), (2, 0))
 Makeup = tuple[tuple[str, str], ...]  # ((kind, revision), ...)
