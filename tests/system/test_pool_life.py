@@ -104,6 +104,7 @@ def test_check_mode_tells_what_a_new_image_would_do(pool: Estate) -> None:
     assert pool.servers() == servers
 
 
+@pytest.mark.alone
 def test_a_new_image_is_rolled_out(pool: Estate) -> None:
     """180 pods under PDBs move once; nothing is deleted too early; floor and ceiling hold at every instant."""
     old = {server["name"]: server["id"] for server in pool.servers()}

@@ -31,7 +31,7 @@ class Members:
 
     def __init__(self, site: Site | None = None) -> None:
         self.site = site or Site.from_environment()
-        self.home = self.site.home / "etcd3"
+        self.home = self.site.state / "etcd3"
         self.home.mkdir(parents=True, exist_ok=True)
         self.processes = Processes(self.home, self.home, self.home)
 

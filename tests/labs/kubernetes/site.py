@@ -30,9 +30,10 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One lab. Two of them run side by side when home and port base differ."""
+    """One cluster. Two of them run side by side when state and port base differ; they may share the binaries under `home`."""
 
     home: Path
+    state: Path
     port_base: int
     version: str
     settings: Mapping[str, str]
@@ -40,10 +41,12 @@ class Site:
 
     @classmethod
     def from_environment(cls) -> "Site":
-        """The lab that LAB_HOME, LAB_KUBERNETES_PORT_BASE, LAB_KUBERNETES_VERSION and the settings ask for."""
+        """The cluster that LAB_HOME, LAB_CLUSTER, LAB_KUBERNETES_PORT_BASE, LAB_KUBERNETES_VERSION and the settings ask for."""
         environment = os.environ
+        directory = home("kubernetes", environment)
         return cls(
-            home=home("kubernetes", environment),
+            home=directory,
+            state=directory / environment.get("LAB_CLUSTER", ""),
             port_base=port_base("kubernetes", DEFAULT_PORT_BASE, environment),
             version=environment.get("LAB_KUBERNETES_VERSION", KUBERNETES_VERSION),
             settings={key: environment.get(key, default) for key, default in SETTINGS.items()},
@@ -66,28 +69,28 @@ class Site:
 
     @property
     def pki(self) -> Path:
-        return self.home / "pki"
+        return self.state / "pki"
 
     @property
     def etc(self) -> Path:
-        return self.home / "etc"
+        return self.state / "etc"
 
     @property
     def log(self) -> Path:
-        return self.home / "log"
+        return self.state / "log"
 
     @property
     def run(self) -> Path:
-        return self.home / "run"
+        return self.state / "run"
 
     @property
     def data(self) -> Path:
-        return self.home / "data"
+        return self.state / "data"
 
     @property
     def kubeconfig(self) -> Path:
         """Of the user `admin`. JSON, which is YAML."""
-        return self.home / "kubeconfig"
+        return self.state / "kubeconfig"
 
     @property
     def joiner_kubeconfig(self) -> Path:
