@@ -214,7 +214,6 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    interpreter.compile_once()
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, golden_image, image_specs, image_stores
 
     module = image_specs.GOLDEN_IMAGE.create_module()

@@ -127,7 +127,6 @@ def main() -> None:
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import interpreter
 
     interpreter.require()
-    interpreter.compile_once()
     from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, golden_channel, image_specs, image_stores
 
     module = image_specs.GOLDEN_IMAGE_CHANNEL.create_module()
