@@ -153,6 +153,16 @@ def test_a_task_that_was_killed_is_finished_by_the_next_run(task: str) -> None:
             assert stands(store) == stands(undisturbed)
 
 
+def test_two_that_promote_the_same_at_once_are_both_content() -> None:
+    """What they asked for is so; only one of them changed it."""
+    store = made()
+    ended: list[str] = []
+    between = Watched(store)
+    ended.append(attempt(promote("3"), Watched(store, 1, lambda: ended.append(attempt(promote("3"), between)))))
+    assert ended == ["done", "done"]
+    assert [each.version for each in store.catalogue().of("web", "stable")] == ["web@1", "web@2", "web@3"]
+
+
 def test_of_two_that_promote_at_once_one_is_told() -> None:
     """The one that comes second: it may not overwrite what it never saw."""
     for first, second in (("3", "1"), ("1", "3")):

@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import channels
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.image_stores import Shelf
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import exactly_one, who
-from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue, Promotion, parse_channel
+from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import PROMOTE, Catalogue, Promotion, parse_channel
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import VERSION, ref_of
@@ -32,7 +32,8 @@ def point(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     """The module's answer. Raises `Blocked` for a version that may not be used, `Conflict` where somebody was faster."""
     image, channel = parse_channel(params["channel"], "channel")
     seen = shelf.store.catalogue()
-    wanted = _wanted(params, seen, channels.Asking(by=who(os.environ), at=shelf.now(), token=os.urandom(8).hex(), why=params["reason"]))
+    asking = channels.Asking(by=who(os.environ), at=shelf.now(), token=os.urandom(8).hex(), why=params["reason"])
+    wanted = _wanted(params, seen, asking)
     if wanted is None:
         return _answer(params["channel"], seen, seen, ())
     if check:
@@ -40,8 +41,10 @@ def point(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     try:
         added = shelf.store.promote(wanted)
     except Conflict as error:
-        now = shelf.store.catalogue().of(image, channel)
-        raise channels.raced(seen.of(image, channel), now, f"channel {params['channel']}") from error
+        now = shelf.store.catalogue()
+        if wanted.kind == PROMOTE and _wanted(params, now, asking) is None:
+            return _answer(params["channel"], seen, now, ())  # who was faster wanted the same
+        raise channels.raced(seen.of(image, channel), now.of(image, channel), f"channel {params['channel']}") from error
     except Transient:
         added = _found(shelf.store, wanted)  # the answer was lost; what was done is to be seen
     return _answer(params["channel"], seen, shelf.store.catalogue(), (added,))
