@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -95,8 +97,22 @@ def replay(
     next_beat = beats.after if beats is not None else None
     runtime = VirtualRuntime(session, seen.at, call_timeout=settings.call_timeout, next_beat=next_beat)
     watched = _FirstLook(job if real_room is None and access is None else with_preflight(job, rehearsed, runtime))
-    result = loop.run(watched, rehearsed, runtime, reporter, replace(settings, wait=True, steering_look=None, lock_ttl=UNCONTESTED))
+    rehearsal = replace(settings, wait=True, steering_look=None, lock_ttl=UNCONTESTED)
+    with _uncollected():
+        result = loop.run(watched, rehearsed, runtime, reporter, rehearsal)
     return Replay(result, watched.machines, cluster.evicted)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cyclic garbage: a replay has hundreds of thousands of objects to look through, and hardly a cycle in them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def beats_of(seen: Seen, pool: Pool | None, seed: int) -> Beats | None:
