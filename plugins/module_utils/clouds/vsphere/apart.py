@@ -40,6 +40,7 @@ class Apart:
         self._lock = threading.Lock()
         self._changes: dict[str, tuple[Ref, Change]] = {}  # by leftover's id
         self._tasks: dict[Ref, Ref] = {}  # {cluster: the change that is under way}
+        self._calling: set[Ref] = set()  # clusters whose change was sent, and nobody has answered yet
         self._count = 0
 
     def wanted(self, inventory: Inventory, home: Ref | None) -> list[Wanted]:
@@ -81,9 +82,15 @@ class Apart:
             info = transport.read(Wanted(kind=TASK, paths=TASK_PATHS, objects=(last,))).get(last, {})
             if info.get("info.error"):
                 raise refusal(f"the last change of rules {leftover.name}", info["info.error"])
-        task = transport.call(cluster, "ReconfigureComputeResource_Task", spec=specification(change), modify=True)
         with self._lock:
-            self._tasks[cluster] = task
+            self._calling.add(cluster)
+        try:
+            task = transport.call(cluster, "ReconfigureComputeResource_Task", spec=specification(change), modify=True)
+            with self._lock:
+                self._tasks[cluster] = task
+        finally:
+            with self._lock:
+                self._calling.discard(cluster)
 
     @classmethod
     def wanted_by(cls, pool: str, template: Template) -> Apart | None:
@@ -91,9 +98,13 @@ class Apart:
         return cls(pool, template) if template.anti_affinity or host_groups(template) else None
 
     def _is_under_way(self, cluster: Ref, read: Mapping[Ref, Found]) -> bool:
-        """A change that ended well, or that vCenter forgot, is over; one that failed is told by the next `clear`."""
+        """Also of one that just ended: this list may have read the cluster before. One that failed is told by the next `clear`."""
         task = self._tasks.get(cluster)
-        info = read.get(task, {}) if task is not None else {}
-        if task is not None and not info.get("info.error") and info.get("info.state") not in RUNNING:
+        if task is None:
+            return cluster in self._calling
+        info = read.get(task, {})
+        if info.get("info.error"):
+            return False
+        if info.get("info.state") not in RUNNING:
             del self._tasks[cluster]
-        return info.get("info.state") in RUNNING
+        return True

@@ -151,10 +151,10 @@ def test_rules_are_put_in_order_by_a_full_list_and_one_call() -> None:
     transport.world[TASK] = {"info.state": "running"}
     assert leftovers(cloud) == (), "its change is under way"
     (change,) = transport.arguments[-1]["spec"]["rulesSpec"]
-    transport.world[TASK], transport.world[CLUSTER_A]["configurationEx"] = (
-        {"info.state": "success"},
-        {"rule": [{**change["info"], "key": 1}]},
-    )
+    transport.world[TASK] = {"info.state": "success"}
+    assert leftovers(cloud) == (), "the cluster may have been read before its end"
+    assert len(leftovers(cloud)) == 1, "and now it cannot have been"
+    transport.world[CLUSTER_A]["configurationEx"] = {"rule": [{**change["info"], "key": 1}]}
     assert leftovers(cloud) == ()
 
 
