@@ -13,6 +13,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -209,7 +211,21 @@ def lane(session: nox.Session, tests: list[str], environment: dict[str, str]) ->
 def bench(session: nox.Session) -> None:
     """The benchmarks, or those of them that are named; what needs a lab that is not up is skipped."""
     module = "ansible_collections.immutable.fleet.tests.benchmarks.run"
+    if not session.posargs or "vsphere" in session.posargs:
+        get_vmware_guest(session)
     session.run("python", "-m", module, *session.posargs, env={"PYTHONPATH": "build/collections"})
+
+
+def get_vmware_guest(session: nox.Session) -> None:
+    """What a pool on vSphere is compared with: two collections out of the package ansible. Nothing is installed."""
+    folder = ROOT / "build/vmware_guest"
+    if folder.exists():
+        return
+    wanted = tuple(f"ansible_collections/{name}/" for name in ("community/vmware", "vmware/vmware"))
+    with tempfile.TemporaryDirectory() as wheels:
+        session.run("python", "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={wheels}", "ansible==11.13.0")
+        with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
+            wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(wanted)])
 
 
 @nox.session

@@ -13,6 +13,7 @@ from ansible_collections.immutable.fleet.tests.benchmarks.figures import Skipped
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Kube
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.site import Site as KubernetesSite
 from ansible_collections.immutable.fleet.tests.labs.openstack.site import Site as OpenStackSite
+from ansible_collections.immutable.fleet.tests.labs.vsphere.simulator import Simulator
 
 CALL_TIMEOUT = timedelta(seconds=60)
 
@@ -43,3 +44,15 @@ def openstack_or_skip(cloud: str = "user") -> Client:
     except FleetError as error:
         raise Skipped(f"the OpenStack lab is not up: tests/labs/lab up openstack ({error})") from error
     return client
+
+
+def vsphere_or_skip() -> Simulator:
+    """The control side of the vSphere lab, with nothing left in it of what ran before."""
+    if find_spec("pyVmomi") is None:
+        raise Skipped("pyvmomi is not installed: make bench installs it")
+    simulator = Simulator()
+    try:
+        simulator.reset()
+    except OSError as error:
+        raise Skipped(f"the vSphere lab is not up: tests/labs/lab up vsphere ({error})") from error
+    return simulator

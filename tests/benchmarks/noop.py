@@ -8,13 +8,9 @@ neither (startup.py has its share). The servers are copies in Nova's database, t
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +18,7 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import COMPUTE, NETWORK, Client
 from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure
 from ansible_collections.immutable.fleet.tests.benchmarks.labs import kubernetes_or_skip, openstack_or_skip
+from ansible_collections.immutable.fleet.tests.benchmarks.processes import node_pool, output, seconds
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.guests import VM
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.joiner import Joiner
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import NODES, Kube, wait
@@ -31,8 +28,6 @@ from ansible_collections.immutable.fleet.tests.labs.openstack.site import Site
 POOL, SERVERS, PAIRS = "benchnoop", 200, 5
 GOAL = 1.3
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/immutable-fleet-{POOL}"
-MODULE = "ansible_collections.immutable.fleet.plugins.modules.node_pool"
-PATH = str(Path(__file__).resolve().parents[2] / "build/collections")
 
 # What a person would write who only wants to see the servers: one token, one list, the SDK's own session.
 BARE = f"""
@@ -47,9 +42,9 @@ def measure() -> Iterator[Figure]:
     """The median of pairs, and the two times of which it is the ratio."""
     kube, cloud = kubernetes_or_skip(), openstack_or_skip()
     with pool(kube, cloud) as task:
-        if _module(task)["changed"]:
+        if node_pool(task)["changed"]:
             raise RuntimeError("the pool was not as it should be")
-        pairs = [(_seconds(lambda: _module(task)), _seconds(_bare)) for _pair in range(PAIRS)]
+        pairs = [(seconds(lambda: node_pool(task)), seconds(_bare)) for _pair in range(PAIRS)]
     ratio = statistics.median(ours / bare for ours, bare in pairs)
     yield Figure(name=f"no-op of {SERVERS} servers / one bare list of them", value=ratio, unit="ratio", goal=GOAL)
     yield Figure(name="no-op, the module's process", value=statistics.median(ours for ours, _bare in pairs), unit="s")
@@ -63,7 +58,7 @@ def pool(kube: Kube, cloud: Client) -> Iterator[dict[str, Any]]:
     task = {"name": POOL, "replicas": 1, "openstack": template, "kubernetes": {"kubeconfig": str(kube.kubeconfig)}, "wait": False}
     copies: list[tuple[str, str]] = []
     try:
-        _module(task)
+        node_pool(task)
         first = wait("the first server", lambda: [one for one in _servers(cloud) if one["status"] == "ACTIVE"])[0][0]
         copies = json.loads(_clones("add", first["id"], str(SERVERS - 1)))
         servers = [(first["id"], first["name"]), *copies]
@@ -71,7 +66,7 @@ def pool(kube: Kube, cloud: Client) -> Iterator[dict[str, Any]]:
         side_by_side(lambda one: joiner.boot(VM(id=one[0], name=one[1], provider_id=f"openstack:///{one[0]}")), servers)
         wait("all nodes ready", lambda: ready_nodes(kube) >= {name for _id, name in servers}, 180)
         task |= {"replicas": SERVERS, "wait": True}
-        _module(task)  # labels and the mark of readiness, on each node
+        node_pool(task)  # labels and the mark of readiness, on each node
         yield task
     finally:
         if copies:
@@ -99,30 +94,8 @@ def _servers(cloud: Client) -> list[dict[str, Any]]:
 def _clones(*words: str) -> str:
     site = Site.from_environment()
     argv = [str(site.home / "venv/bin/python"), str(Path(__file__).with_name("clones.py")), words[0], str(site.mysql_socket), *words[1:]]
-    return _output(argv)
-
-
-def _module(task: dict[str, Any]) -> dict[str, Any]:
-    """Run the module as Ansible's worker would, and hand back its result."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"ANSIBLE_MODULE_ARGS": task}, file)
-        file.flush()
-        answer: dict[str, Any] = json.loads(_output([sys.executable, "-m", MODULE, file.name]))
-    return answer
+    return output(argv)
 
 
 def _bare() -> None:
-    _output([sys.executable, "-c", BARE])
-
-
-def _output(argv: Sequence[str]) -> str:
-    done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def _seconds(call: Any) -> float:
-    began = time.monotonic()
-    call()
-    return time.monotonic() - began
+    output([sys.executable, "-c", BARE])

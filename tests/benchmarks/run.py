@@ -27,6 +27,7 @@ from ansible_collections.immutable.fleet.tests.benchmarks import (
     noop,
     sight,
     startup,
+    vsphere,
 )
 from ansible_collections.immutable.fleet.tests.benchmarks.figures import Figure, Skipped
 
@@ -46,6 +47,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "calls": calls.measure,
     "noop": noop.measure,
     "foreseen": foreseen.measure,
+    "vsphere": vsphere.measure,
 }
 
 
