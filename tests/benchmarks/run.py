@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ansible_collections.immutable.fleet.tests.benchmarks import (
+    bake,
     calls,
     deciding,
     drain,
@@ -48,6 +49,7 @@ SUBJECTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "noop": noop.measure,
     "foreseen": foreseen.measure,
     "vsphere": vsphere.measure,
+    "bake": bake.measure,
 }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,7 @@ class Outcome:
         return found
 
 
+MODULE = re.compile(r"AnsiballZ_(node|golden)_")
 WITHOUT_EVENTS = ("node_pool_info", "node_pool_control", "simulated_world")
 
 
@@ -161,7 +163,7 @@ class Running:
 
     def module(self) -> int:
         """The process of our module."""
-        found = [pid for pid in descendants(self.process.pid) if "AnsiballZ_node_" in _command_of(pid)]
+        found = [pid for pid in descendants(self.process.pid) if MODULE.search(_command_of(pid))]
         assert found, f"no module runs:\n{self.text()}"
         return found[-1]
 

@@ -40,6 +40,8 @@ WORDS = {
     "refused": "refused",
     "blocked": "BLOCKED",
     "waits": "waits",
+    "stage": "stage",
+    "finding": "FOUND",
     "end": "end",
 }
 # phase -> the word; phases that our own actions lead to at once are told by the action's line.
@@ -54,7 +56,7 @@ PHASE_WORDS = {
     "drained": "drained",
 }
 
-WRAPPED = ("blocked", "waits", "refused")
+WRAPPED = ("blocked", "waits", "refused", "finding")
 # what is timed -> (the kind that begins it, words behind the duration)
 TIMED = {"ready": ("create", "after its create"), "gone": ("choose", "after its drain began")}
 # our own action -> the phase that it leads to

@@ -102,3 +102,15 @@ def test_our_own_cordon_is_told_once() -> None:
     lines = Lines()
     shown = [line.split()[2] for event in events if (line := lines.line(event, 0.0))]
     assert shown == ["cordon", "drained", "uncordon", "cordoned"]
+
+
+def test_a_bake_reads_as_its_stages() -> None:
+    """With each finding whole: somebody has to mend it."""
+    at, lines = "2026-11-21T04:00:00Z", Lines()
+    found = "secrets: /etc/app/production/credentials.ini: line 2 holds a value of client_secret"
+    events = [{"at": at, "kind": "stage", "text": "hygiene"}, {"at": at, "kind": "finding", "text": found}]
+    assert "\n".join(lines.line(event, 0.0) or "" for event in events) == (
+        "     0s  stage: hygiene\n"
+        "     0s  FOUND: secrets: /etc/app/production/credentials.ini: line 2 holds a\n"
+        "           value of client_secret"
+    )

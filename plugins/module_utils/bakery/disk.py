@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages between a root file system and a disk image, both ways: a disk made of a tree, a tree copied out of a disk.
+
+The disk: an MBR table, one ext4 file system, GRUB for BIOS, which OpenStack's and vSphere's machines have by default. It is made
+without a loop device or a mount: mke2fs copies the tree, and GRUB's image lies in the gap before the first partition, where boot.img
+looks for it (sector 1) as it comes from its package.
+Sources: mke2fs(8) (-d, -E offset), grub-mkimage(1), GRUB's manual, "Images" and "BIOS installation"; qemu-img(1).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Program
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.shelf import Shelf, part_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+
+FIRST_SECTOR = 2048  # 1 MiB, where every partitioning tool of today begins
+NAMESPACE = uuid.UUID("0d3c5b8e-2f2a-5f0e-8a44-5d1c64cf0c11")  # of file system ids, the same for the same version
+CONSOLES = "console=tty0 console=ttyS0,115200"  # clouds show the serial one, and the boot test reads it
+CONVERSIONS = {
+    "raw": "-O raw",
+    "qcow2": "-O qcow2",
+    "vmdk": "-O vmdk -o subformat=streamOptimized,adapter_type=lsilogic",  # the form that vSphere imports
+}
+GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile search search_fs_uuid echo test minicmd"
+SPARE_MIB = 256  # for logs and what cloud-init writes, until the first boot grows the file system
+GRUB_FOLDER = "/usr/lib/grub/i386-pc"
+
+# Values come by environment: $tree $disk $mib (0: as large as needed) $fs $core $target $conversion
+MAKE = f"""\
+set -eu
+if [ "$mib" = 0 ]; then
+    mib=$(( $(du --apparent-size --block-size=1M --summarize "$tree" | cut -f1) * 5 / 4 + {SPARE_MIB} ))
+fi
+rm -f "$disk"
+truncate --size "${{mib}}M" "$disk"
+printf 'label: dos\\nstart={FIRST_SECTOR}, type=83, bootable\\n' | sfdisk --quiet "$disk"
+mke2fs -q -F -t ext4 -L root -U "$fs" -E "offset=$(( {FIRST_SECTOR} * 512 )),root_owner=0:0" -d "$tree" "$disk" "$(( mib - 1 ))M"
+grub-mkimage --format=i386-pc --output="$core" --prefix='(hd0,msdos1)/boot/grub' {GRUB_MODULES}
+dd if={GRUB_FOLDER}/boot.img of="$disk" bs=440 count=1 conv=notrunc status=none
+dd if="$core" of="$disk" bs=512 seek=1 conv=notrunc status=none
+qemu-img convert -f raw $conversion "$disk" "$target"
+rm -f "$disk" "$core"
+"""
+
+# The file system with an os-release is the root. What is mounted and the loop device end with the namespace.
+COPY_OUT = """\
+set -eu
+qemu-img convert -O raw "$image" "$disk"
+mkdir -p "$mount" "$tree"
+found=
+for offset in $( (sfdisk --dump "$disk" 2>/dev/null || true) | sed -n 's/.*start= *\\([0-9]*\\).*/\\1/p') 0; do
+    mount -o "ro,loop,noexec,nodev,nosuid,offset=$(( offset * 512 ))" "$disk" "$mount" 2>/dev/null || continue
+    if [ -e "$mount/etc/os-release" ] || [ -L "$mount/etc/os-release" ]; then found=yes; break; fi
+    umount "$mount"
+done
+[ "$found" ] || { echo "no file system with /etc/os-release was found in the image"; exit 1; }
+tar --create --one-file-system --directory "$mount" . | tar --extract --directory "$tree" --numeric-owner
+umount "$mount"
+rm -f "$disk"
+"""
+
+
+class Disk:
+    """The image made of the tree, as a work under way."""
+
+    def __init__(self, shelf: Shelf, size_mib: int) -> None:
+        self._final, self._part = shelf.image, part_of(shelf.image)
+        file_system = str(uuid.uuid5(NAMESPACE, f"{shelf.name}@{shelf.version}"))
+        make_bootable(shelf.tree, file_system)
+        values = {
+            "tree": str(shelf.tree),
+            "disk": str(shelf.work / "disk.raw"),
+            "core": str(shelf.work / "core.img"),
+            "mib": str(size_mib),
+            "fs": file_system,
+            "target": str(self._part),
+            "conversion": CONVERSIONS[shelf.format],
+        }
+        self._program = Program("the making of the disk", ["sh", "-c", MAKE], shelf.work / "disk.log", values)
+        self.stop = self._program.stop
+
+    def look(self) -> bool:
+        """Whether it is finished."""
+        if self._program.look():
+            self._part.replace(self._final)
+            return True
+        return False
+
+
+class Taken:
+    """The image as another tool made it, in the format that is asked for, as a work under way."""
+
+    def __init__(self, shelf: Shelf, image: Path) -> None:
+        self._final, self._part = shelf.image, part_of(shelf.image)
+        options = CONVERSIONS[shelf.format].split()
+        self._program = Program("qemu-img", ["qemu-img", "convert", *options, str(image), str(self._part)], shelf.work / "disk.log")
+        self.stop = self._program.stop
+
+    def look(self) -> bool:
+        """Whether it is finished."""
+        if self._program.look():
+            self._part.replace(self._final)
+            return True
+        return False
+
+
+class CopiedOut:
+    """The tree of an image from elsewhere, as a work under way."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._final, self._part = shelf.tree, part_of(shelf.tree)
+        paths: Mapping[str, Path] = {
+            "image": shelf.image,
+            "tree": self._part,
+            "disk": shelf.work / "disk.raw",
+            "mount": shelf.work / "mount",
+        }
+        values = {name: str(path) for name, path in paths.items()}
+        self._program = Program("the copy of the root file system", ["sh", "-c", COPY_OUT], shelf.work / "copy.log", values)
+        self.stop = self._program.stop
+
+    def look(self) -> bool:
+        """Whether it is finished."""
+        if self._program.look():
+            self._part.replace(self._final)
+            return True
+        return False
+
+
+def make_bootable(tree: Path, file_system: str) -> None:
+    """Name the root file system in fstab, where nothing is named yet, and the kernel for GRUB. Raises `Invalid` without a kernel."""
+    kernel, initrd = _newest(tree, "vmlinuz-*"), _newest(tree, "initrd.img-*", "initramfs-*")
+    if kernel is None or initrd is None:
+        missing = "a kernel" if kernel is None else "an initrd"
+        raise Invalid(
+            what=f"there is not {missing} in /boot: add one, as linux-image-cloud-amd64, to the packages", where="chroot.packages"
+        )
+    fstab = tree / "etc/fstab"
+    lines = fstab.read_text(encoding="utf-8").splitlines() if fstab.is_file() else []
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in lines):
+        fstab.write_text(f"UUID={file_system} / ext4 defaults,errors=remount-ro 0 1\n", encoding="utf-8")
+    folder = tree / "boot/grub"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "grub.cfg").write_text(
+        "set timeout=0\n"
+        f"search --no-floppy --fs-uuid --set=root {file_system}\n"
+        'menuentry "Linux" {\n'
+        f"    linux /boot/{kernel} root=UUID={file_system} ro {CONSOLES}\n"
+        f"    initrd /boot/{initrd}\n"
+        "}\n",
+        encoding="utf-8",
+    )
+
+
+def _newest(tree: Path, *patterns: str) -> str | None:
+    """The last by its version: 6.1.0-10 comes behind 6.1.0-9."""
+    names = [path.name for pattern in patterns for path in (tree / "boot").glob(pattern)]
+    return max(names, key=_version, default=None)
+
+
+def _version(name: str) -> list[tuple[int, str]]:
+    parts = name.replace("-", ".").split(".")
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
