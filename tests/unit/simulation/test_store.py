@@ -166,9 +166,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.c
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import open_world
 from ansible_collections.immutable.fleet.tests.unit.simulation.worlds import POOL, new_machine
 cloud = SimulatedCloud(open_world(sys.argv[1]), POOL, "v1")
-print("ready", flush=True)
 for number in itertools.count():
     cloud.create(new_machine(f"web-{number}-aaaaa"))
+    if number == 0:
+        print("begun", flush=True)
 """
 
 
