@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove impo
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.model import decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import DRAINING, REMOVED, SERVING, MemberChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import WORDS
@@ -61,8 +62,9 @@ def kinds_in_the_code() -> set[str]:
                 kinds |= literal_texts(node.args[2]) if len(node.args) > 2 else {"label"}
         elif isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "verb" for target in node.targets):
             kinds |= literal_texts(node.value)  # of a ChangeNode that may be one of several
-    one_word = {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode"} - NEVER_TOLD
-    return kinds | one_word | {"delete node", "remove pod", "blocked", "unblocked", "waits", "waited"}
+    one_word = {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode", "changemembers"} - NEVER_TOLD
+    wishes = {decision.Wish(MemberChange(name="", to=to), "", "").verb for to in (SERVING, DRAINING, REMOVED)}
+    return kinds | one_word | wishes | {"delete node", "remove pod", "blocked", "unblocked", "waits", "waited"}
 
 
 def test_every_kind_that_the_code_tells_is_documented_and_no_other() -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Tally
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
+
+if TYPE_CHECKING:  # few pools have a balancer
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.service import Service
 
 QUARANTINED = "quarantined"  # Q  set aside (the mark is seen, not just sent): keeps its mark until its VM is gone
 GOING = "going"  # G  marked, or its delete was sent: one way only
@@ -41,6 +45,9 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     if vm.status == vm_states.ERROR:
         return FAILED, None
 
+    if machine.service is not None:
+        return _class_of_plain(machine, machine.service, pool, now)
+
     ready, since = _readiness(machine, pool)
     if not ready:
         if machine.was_ready and pool.probes and (machine.health is None or machine.health.healthy is None):
@@ -54,6 +61,20 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
         return NOT_READY, None
     counts_from = since + strategy.min_ready
     return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
+
+
+def _class_of_plain(machine: Machine, service: Service, pool: Pool, now: datetime) -> tuple[str, datetime | None]:
+    """The class of a machine without a node: its service takes the node's place."""
+    strategy = pool.strategy
+    if service.ready:
+        counts_from = service.since + strategy.min_ready
+        return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
+    kind = BOOTING if service.member is None else NOT_READY
+    # Nobody knows how it is; a person holds it; or it is well, and not the one to blame that it is no member yet.
+    if service.ready is None or service.is_held or (service.is_well and service.member is None):
+        return kind, None
+    gives_up = (service.since if service.was_ready else machine.vm.created_at) + strategy.startup_timeout
+    return (FAILED, None) if now >= gives_up else (kind, gives_up)
 
 
 def _readiness(machine: Machine, pool: Pool) -> tuple[bool, datetime]:

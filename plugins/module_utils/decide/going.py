@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.gates import passage_of_machine
@@ -23,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Choose,
     Delete,
     LookAt,
+    Wish,
     look_key,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Question
@@ -31,6 +33,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, FORCE, DrainPolicy, Pool, Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+if TYPE_CHECKING:  # few pools have a balancer
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.service import Service
 
 LOOK_IS_FRESH = timedelta(seconds=10)  # an older direct read is no proof any more
 LOOK_AGAIN = timedelta(seconds=2)  # after one that found something the watch did not show
@@ -46,6 +51,7 @@ class Push:
     actions: list[Action] = field(default_factory=list)
     blockers: list[Blocker] = field(default_factory=list)
     overdue: list[tuple[Machine, str]] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)  # of the balancer
     wake_at: datetime | None = None
 
     def wake(self, instant: datetime) -> None:
@@ -66,6 +72,8 @@ def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Al
             _until(turn, machine, deadline, snapshot.at, _still_deleted(machine))
             if machine.vm.delete_again and rests_on_cloud:
                 turn.actions.append(Delete(machine, "the next step of its deletion"))
+        elif machine.service is not None:
+            _off_the_balancer(turn, machine, machine.service, snapshot, pool)
         elif machine.node is None:
             if rests_on_cloud and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
                 actions, wake_at = leave(machine, "has no node, so nothing runs on it", snapshot)
@@ -75,6 +83,23 @@ def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Al
         else:
             _before_delete(turn, machine, machine.node, snapshot, pool, left)
     return turn
+
+
+def _off_the_balancer(turn: Push, machine: Machine, service: Service, snapshot: Snapshot, pool: Pool) -> None:
+    """A plain machine: drained and taken out at the balancer, then deleted."""
+    if service.member is not None and not _passes(turn, machine, BEFORE_DRAIN, pool, snapshot):
+        return
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.members import way_out
+
+    step = way_out(machine, service, snapshot, pool.drain, _started(machine, service.chosen, snapshot))
+    if step.wish is not None:
+        turn.wishes.append(step.wish)
+    if step.wake_at is not None:
+        turn.wake(step.wake_at)
+    if step.overdue:
+        turn.blockers.append(Blocker(code="overdue", what=step.overdue, where=machine.where))
+    if step.may_delete and "cloud" not in snapshot.stale and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):
+        turn.actions.append(Delete(machine, step.may_delete))
 
 
 def _still_deleted(machine: Machine) -> str:
@@ -89,8 +114,8 @@ def leave(machine: Machine, reason: str, snapshot: Snapshot) -> tuple[list[Actio
     """
     if machine.node is not None:
         return [Choose(machine, reason)], None
-    if machine.vm.status in (vm_states.ERROR, vm_states.STOPPED):
-        return [Delete(machine, reason)], None
+    if machine.service is not None or machine.vm.status in (vm_states.ERROR, vm_states.STOPPED):
+        return [Delete(machine, reason)], None  # a plain one becomes a member by us alone
     look, now = snapshot.looks.get(look_key(machine)), snapshot.at
     if look is None or now - look.begun_at > LOOK_IS_FRESH:
         return [LookAt(machine, f"{reason}: looking directly whether it has joined")], None
@@ -109,7 +134,7 @@ def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot,
         return
     if not _passes(turn, machine, BEFORE_DRAIN, pool, snapshot):
         return
-    started = _started(machine, node, snapshot)
+    started = _started(machine, node.chosen, snapshot)
     if node.pods:
         _drain(turn, machine, node, snapshot, policy, left, started)
     elif node.attachments and is_proven_dead(machine) and not _is_out_of_service(node):
@@ -136,10 +161,10 @@ def _passes(turn: Push, machine: Machine, step: str, pool: Pool, snapshot: Snaps
     return False
 
 
-def _started(machine: Machine, node: Node, snapshot: Snapshot) -> datetime:
+def _started(machine: Machine, chosen: marks.Note | None, snapshot: Snapshot) -> datetime:
     """When its drain began: with its mark, or with this run, or when the hook before it passed."""
     look = snapshot.gates.get((BEFORE_DRAIN, machine.name))
-    began = max(node.chosen.at, snapshot.began_at) if node.chosen else snapshot.began_at
+    began = max(chosen.at, snapshot.began_at) if chosen is not None else snapshot.began_at
     return max(began, look.at) if look is not None else began
 
 

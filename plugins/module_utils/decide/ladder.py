@@ -91,5 +91,7 @@ def failed_new_limit(pool: Pool, record: PoolRecord) -> int:
 
 
 def _available_since(machine: Machine) -> datetime:
+    if machine.service is not None:
+        return machine.service.since
     node = machine.node
     return (node.ready_since or node.created_at) if node is not None else machine.vm.created_at

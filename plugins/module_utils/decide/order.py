@@ -104,8 +104,7 @@ def doubles_first(machines: list[Machine], doubles: AbstractSet[str]) -> list[Ma
 
 def _best_first(ranked: tuple[Machine, int]) -> tuple[bool, bool, int, datetime]:
     machine, rank = ranked
-    is_held = machine.node is not None and machine.node.is_held
-    return not is_held, rank > 0 and not machine.was_ready, rank, machine.vm.created_at
+    return not machine.is_held, rank > 0 and not machine.was_ready, rank, machine.vm.created_at
 
 
 def goes_first(machine: Machine) -> bool:

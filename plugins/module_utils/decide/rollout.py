@@ -57,7 +57,7 @@ class Rollout:
             self._judge_anew()
         census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced)
         turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted)
-        if "cluster" not in snapshot.stale:
+        if snapshot.stale.keys().isdisjoint(("cluster", "balancer")):
             turn.give_back()
             turn.push_those_going()
             turn.set_aside_the_overdue()
@@ -71,6 +71,7 @@ class Rollout:
                 create(turn)
                 turn.clear_leftovers()
             turn.keep_places()
+            turn.change_members()
             turn.name_the_untouchable()
             turn.actions += self._dress(turn, now)
         return verdict.conclude(turn, is_idle=not turn.actions and not turn.has_leftovers)
@@ -95,7 +96,7 @@ class Rollout:
 
         machines = snapshot.machines.values()
         left_out = {name for name, one in snapshot.steering.protect.items() if now < one.until}
-        left_out |= {machine.name for machine in machines if machine.node is not None and machine.node.is_held}
+        left_out |= {machine.name for machine in machines if machine.is_held}
         up_to_date = (machine for machine in machines if machine.vm.revision == wanted)
         return asked | outdated_by_age(up_to_date, max_age, self.pool.replicas, now, left_out).names
 

@@ -6,7 +6,7 @@ Rule 9 is in decide/creation.py, rule 10 in decide/verdict.py.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
@@ -36,6 +36,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Action,
     Blocker,
     Decision,
+    Wish,
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -74,10 +75,17 @@ class Turn:
         self.left = drain.allowances(snapshot.budgets, snapshot.evictions, draining) if draining else {}
         # A ready kubelet whose VM is in no list: the list is wrong (a cell that is down leaves its servers out).
         self._unlisted = {node.name for node in snapshot.nodes.values() if node.ready and node.chosen is None} - snapshot.deleted
-        self.existing += len(self._unlisted)
-        self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted)
+        self.wishes: dict[str, Wish] = {}  # of the balancer, by machine
+        self._unlisted_members: list[str] = []
+        if snapshot.backend is not None:
+            from ansible_collections.immutable.fleet.plugins.module_utils.decide import members  # few pools have a balancer
+
+            gone, self._unlisted_members = members.strays(snapshot.backend)
+            self.wish(gone)
+        self.existing += len(self._unlisted) + len(self._unlisted_members)
+        self.staying = sum(len(census.current[kind]) for kind in STAYING) + len(self._unlisted) + len(self._unlisted_members)
         self.old = sum(len(census.outdated[kind]) for kind in STAYING)
-        self._given_back: Collection[str] = ()
+        self._given_back: set[str] = set()
         self.has_leftovers = False  # that cannot be cleared yet
         self.is_losing = False  # a loss goes on record first: it may be the one too many
         # Budgets of the calendar: so many old ones may be on their way out, and so many new ones surge.
@@ -108,10 +116,15 @@ class Turn:
     # What operators take back ------------------------------------------------------------------------------------------
     def give_back(self) -> None:
         """Withdraw marks that operators took back."""
-        found = withdrawals(self.census.of(GOING) + self.census.of(QUARANTINED), self.snapshot.steering)
-        self._given_back = found.keys()
-        self.old += len(found)  # they serve again
+        machines = self.census.of(GOING) + self.census.of(QUARANTINED)
+        found = withdrawals(machines, self.snapshot.steering)
+        self._given_back = set(found)
         self.actions += found.values()
+        if self.snapshot.backend is not None:
+            from ansible_collections.immutable.fleet.plugins.module_utils.decide import members
+
+            self._given_back |= members.give_back(self, machines)
+        self.old += len(self._given_back)  # they serve again
 
     # Rules 2 and 3 --------------------------------------------------------------------------------------------------
     def push_those_going(self) -> None:
@@ -120,6 +133,7 @@ class Turn:
         self._push = going.push(machines, self.snapshot, self.pool, self.left)
         self.actions += self._push.actions
         self.blockers += self._push.blockers
+        self.wish(self._push.wishes)
         self.wake(self._push.wake_at)
 
     def set_aside_the_overdue(self) -> None:
@@ -143,7 +157,7 @@ class Turn:
             fault = f": {machine.vm.fault}" if machine.vm.fault else ""
             if not self._is_known_loss(machine):
                 continue
-            if machine.node is None:
+            if machine.is_unused:
                 self._choose(machine, "failed and never joined" + fault)
             elif self.going < self.limits.going:
                 self._choose(machine, f"failed{fault}; {self.going} going < {self.limits.going}")
@@ -216,10 +230,17 @@ class Turn:
             self.has_leftovers = bool(found)  # a run that ended now would leave them behind
             self.wake(self.snapshot.settled_at)
 
+    def change_members(self) -> None:
+        """Everything that is wished of the balancer now."""
+        if self.snapshot.backend is not None:
+            from ansible_collections.immutable.fleet.plugins.module_utils.decide import members
+
+            members.change(self, self.snapshot.backend)
+
     def name_the_untouchable(self) -> None:
         """Say which machines are somebody else's business."""
         found, heard_out_at = untouchable.name(self.census, self.snapshot, self.chosen_now, self._unlisted)
-        self.blockers += found
+        self.blockers += found + untouchable.name_members(self._unlisted_members)
         self.wake(heard_out_at)
 
     # ------------------------------------------------------------------------------------------------------------------
@@ -323,7 +344,9 @@ class Turn:
     def _not_held(self, machines: list[Machine]) -> list[Machine]:
         """Those of `machines` that no person has cordoned; all of them with `include_cordoned`."""
         all_of_them = self.pool.drain.include_cordoned
-        return [m for m in machines if (all_of_them or m.node is None or not m.node.is_held) and not self._is_protected(m)]
+        waits_for_answers = self.pool.probes and self.pool.replicas  # who is removed altogether need not be well
+        free = [m for m in machines if (all_of_them or not m.is_held) and not (waits_for_answers and m.is_unknown)]
+        return [m for m in free if not self._is_protected(m)]
 
     def _is_protected(self, machine: Machine) -> bool:
         """An operator wants it to stay for now."""
@@ -347,12 +370,22 @@ class Turn:
         return False
 
     def _choose(self, machine: Machine, reason: str) -> None:
-        """Mark it: by cordon where there is a node, by its delete where there is none."""
+        """Mark it: by cordon where there is a node, on record where it is a member, by its delete where it is neither."""
         self.chosen_now.add(machine.name)
         self.going += 1
+        if machine.service is not None and not machine.is_unused:
+            from ansible_collections.immutable.fleet.plugins.module_utils.decide import members
+
+            self.record = members.marked(self.record or self.snapshot.record, machine, reason, self.snapshot)
+            return
         actions, wake_at = going.leave(machine, reason, self.snapshot)
         self.actions += actions
         self.wake(wake_at)
+
+    def wish(self, wishes: Iterable[Wish]) -> None:
+        """The first wish for a machine holds."""
+        for wish in wishes:
+            self.wishes.setdefault(wish.machine, wish)
 
     def wake(self, instant: datetime | None) -> None:
         """Ask again at `instant` at the latest."""

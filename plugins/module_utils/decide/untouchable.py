@@ -18,7 +18,11 @@ def name(census: Census, snapshot: Snapshot, chosen: Collection[str], unlisted: 
     blockers = []
     for kind in (FAILED, NOT_READY, BOOTING):
         for machine in census.of(kind):
-            if machine.node is not None and machine.node.is_held and machine.name not in chosen:
+            if machine.service is not None and machine.is_held and machine.name not in chosen:
+                what = "taken out of the balancer by somebody else: left alone (drain.include_cordoned takes it along)"
+                forward = "let it serve again at the balancer, or set drain.include_cordoned"
+                blockers.append(Blocker(code="person", what=what, where=machine.where, forward=forward))
+            elif machine.node is not None and machine.node.is_held and machine.name not in chosen:
                 what = "cordoned by somebody else: left alone (drain.include_cordoned takes it along)"
                 forward = f"kubectl uncordon {machine.node.name}, or set drain.include_cordoned"
                 blockers.append(Blocker(code="person", what=what, where=machine.where, forward=forward))
@@ -33,3 +37,10 @@ def name(census: Census, snapshot: Snapshot, chosen: Collection[str], unlisted: 
     heard_out_at = (snapshot.progressed_at or snapshot.began_at) + SILENCE_SHOWS
     # A kubelet that has just died still counts as ready.
     return blockers, heard_out_at if unlisted and snapshot.at < heard_out_at else None
+
+
+def name_members(unlisted: Collection[str]) -> list[Blocker]:
+    """A blocker for each member that the balancer finds well, and whose VM is in no list of the cloud."""
+    what = "is well by the balancer's check, and yet its VM is in no list of the cloud: neither replaced nor taken out"
+    forward = "find out why the cloud does not list it (a part of it may be down), or take it out of the balancer"
+    return [Blocker(code="unlisted", what=what, where=f"member {name}", forward=forward) for name in sorted(unlisted)]

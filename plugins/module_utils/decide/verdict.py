@@ -86,7 +86,7 @@ def _well_done(turn: Turn, waiting: Decision) -> Decision:
     """All is as it should be, once the record says so, too: a pin that stays would hold the image's name to its old meaning."""
     record, image = turn.snapshot.record, turn.pool.revision.image
     has_changed = bool(record.current) and record.current.get("digest") != image.get("digest", record.current.get("digest"))
-    if record.pinned or record.lost or record.climbing or record.vacated or has_changed:
+    if record.pinned or record.lost or record.climbing or record.vacated or record.leaving or has_changed:
         return replace(waiting, record=record.completed(image))
     if turn.census.of(QUARANTINED):
         return _over(waiting, _quarantined(turn))

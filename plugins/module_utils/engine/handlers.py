@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     AskGate,
+    ChangeMembers,
     ChangeNode,
     Choose,
     Clear,
@@ -30,7 +31,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Cluster
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster
 
 TOKEN_SPARE = timedelta(minutes=10)  # a token outlives the time its machine has to join by this much
 
@@ -44,11 +45,11 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
     if isinstance(action, Delete):
         return lambda: _cloud(ports).delete(action.machine.vm)
     if isinstance(action, Clear):
-        if action.leftover.kind == "token":
-            return lambda: _cluster(ports).delete_token(action.leftover)
-        return lambda: _cloud(ports).clear(action.leftover)
+        return lambda: _clear(action, ports)
     if isinstance(action, AskGate):
         return lambda: _ask(action.question, ports)
+    if isinstance(action, ChangeMembers):
+        return lambda: _balancer(ports).change_members([wish.change for wish in action.wishes])
     cluster = _cluster(ports)
     if isinstance(action, Choose):
         change = _choosing(action, now)
@@ -107,6 +108,13 @@ def _create(action: Create, name: str, now: datetime, ports: Ports, pool: Pool) 
     _cloud(ports).create(machine)
 
 
+def _clear(action: Clear, ports: Ports) -> None:
+    if action.leftover.kind == "token":
+        _cluster(ports).delete_token(action.leftover)
+    else:
+        _cloud(ports).clear(action.leftover)
+
+
 def _ask(question: Question, ports: Ports) -> tuple[bool, str]:
     """A rehearsal has no probes: what a gate will say nobody knows, so it is taken to pass."""
     hook = question.step if question.step in (BEFORE_DRAIN, BEFORE_DELETE) else "gate"
@@ -124,6 +132,12 @@ def _cloud(ports: Ports) -> Cloud:
     if ports.cloud is None:
         raise InvariantViolated(what="this job has no cloud")
     return ports.cloud
+
+
+def _balancer(ports: Ports) -> Balancer:
+    if ports.balancer is None:
+        raise InvariantViolated(what="this job has no balancer")
+    return ports.balancer
 
 
 def _cluster(ports: Ports) -> Cluster:

@@ -10,7 +10,15 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import Teller, verb_of
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, AskGate, Choose, Create, Delete, LookAt
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    AskGate,
+    ChangeMembers,
+    Choose,
+    Create,
+    Delete,
+    LookAt,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 
 
@@ -32,6 +40,11 @@ class Journal:
         self.wrote_at = now
         if isinstance(action, Delete) and action.machine.vm.delete_again:
             return  # the next step of a deletion that was told when it began
+        if isinstance(action, ChangeMembers):
+            for wish in action.wishes:
+                self.steps.append(Step(at=now, after=now - self._began_at, verb=wish.verb, machine=wish.machine, reason=wish.reason))
+                self._teller.wished(wish, now)
+            return
         self.steps.append(
             Step(
                 at=now,

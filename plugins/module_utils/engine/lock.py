@@ -73,8 +73,12 @@ class Keeper:
         return self._held.record if self._held is not None else self._record
 
     def write(self, record: PoolRecord) -> None:
-        """Put `record` on the lock with the next call, which is due at once."""
-        if self._held is not None and record.dump() != self._record.dump():
+        """Put `record` on the lock with the next call, which is due at once.
+
+        While an earlier one is on its way it is left: it was decided without knowing that one, and is decided again afterwards.
+        """
+        held = self._held
+        if held is not None and held.record.dump() == self._record.dump() != record.dump():
             self._record, self._due = record, None
 
     def settles_at(self) -> datetime | None:

@@ -88,6 +88,7 @@ class _Loop:
             call_timeout=settings.call_timeout,
             has_cloud=ports.cloud is not None,
             has_cluster=ports.cluster is not None,
+            has_balancer=ports.balancer is not None,
         )
         self._polling = Polling(pushes=False)
         self._serving = Serving(ports, job.pool, runtime, self._world)
@@ -175,7 +176,7 @@ class _Loop:
             due = self._list_due(now)
             if due is not None and due <= now:
                 self._list(now)
-        self._serving.turn(now)
+        self._serving.turn(now, is_busy=self._is_busy())
         self._world.settle()
         if self._keeper is not None:
             self._record = self._keeper.record
@@ -213,7 +214,7 @@ class _Loop:
 
     def _next_look(self, now: datetime) -> datetime | None:
         due = self._list_due(now) if self._ports.cloud is not None else None
-        return _first(due, self._serving.next_due(), now + STOP_LOOK if self._stop is not None else None)
+        return _first(due, self._serving.next_due(now), now + STOP_LOOK if self._stop is not None else None)
 
     # Decide ---------------------------------------------------------------------------------------------------------------
     def _decide(self, now: datetime) -> Decision:
@@ -251,14 +252,16 @@ class _Loop:
             return False
         if isinstance(decision.failure, Stalled) or self._journal.wrote_at is None or self._ports.cloud is None:
             return True
+        is_seen = self._serving.is_seen_since(self._journal.wrote_at)
         if self._world.full_at is not None and self._world.full_at > self._journal.wrote_at:
-            return True
+            return is_seen
         self._polling.ask_full()
         return False
 
     def _reason_to_end(self, now: datetime) -> FleetError | None:
-        if self._fatal is not None or self._course.failure is not None:
-            return self._fatal or self._course.failure
+        fatal = self._fatal or self._course.failure or self._serving.failure
+        if fatal is not None:
+            return fatal
         if self._keeper is not None and self._keeper.failure is not None:
             return self._keeper.failure
         why = self._stop() if self._stop is not None else ""
@@ -267,7 +270,7 @@ class _Loop:
         if self._ends_at is not None and now >= self._ends_at:
             return self._stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed")
         if not self._world.has_facts and now - self._began_at >= self._settings.first_look:
-            return self._list_error or Transient(what="no answer to the first look", since=self._began_at)
+            return self._list_error or self._serving.error or Transient(what="no answer to the first look", since=self._began_at)
         return None
 
     def _stopped(self, what: str) -> FleetError:
@@ -307,8 +310,9 @@ class _Loop:
             return True
         if not keeper.may_write(now) or keeper.acquired_at is None:
             return False
+        is_seen = self._serving.is_seen_since(keeper.acquired_at)
         if self._ports.cloud is None or (self._world.listed_at or self._began_at) > keeper.acquired_at:
-            return True
+            return is_seen
         self._polling.ask_full()
         return False
 

@@ -15,7 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Cloud, Cluster, Lock, Probe, Prober
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Balancer, Cloud, Cluster, Lock, Probe, Prober
 
 STEERING_LOOK = timedelta(seconds=4)
 
@@ -65,6 +65,7 @@ class Ports:
 
     cloud: Cloud | None = None
     cluster: Cluster | None = None
+    balancer: Balancer | None = None  # of a pool of plain VMs
     lock: Lock | None = None
     access: Access | None = None  # None: nothing is ever denied there
     probes: Mapping[str, Probe] = field(default_factory=dict)  # by "gate", "before_drain", "before_delete"; a rehearsal has none

@@ -23,6 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     DeleteNode,
     Evict,
     Tally,
+    Wish,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
@@ -44,16 +45,16 @@ PHASES: tuple[tuple[str, Callable[[Machine], bool]], ...] = (
     ("quarantined", lambda m: m.node is not None and m.node.quarantined is not None),
     ("deleting", lambda m: m.vm.status == vm_states.DELETING or m.deleting),
     ("detaching", lambda m: m.is_going and m.node is not None and not m.node.pods and bool(m.node.attachments)),
-    ("draining", lambda m: m.is_going and m.node is not None and bool(m.node.pods)),
+    ("draining", lambda m: m.is_going and (bool(m.node.pods) if m.node is not None else m.is_member)),
     ("drained", lambda m: m.is_going),
     ("error", lambda m: m.vm.status == vm_states.ERROR),
     ("stopped", lambda m: m.vm.status == vm_states.STOPPED),
     ("building", lambda m: m.vm.status == vm_states.BUILDING),
-    ("booting", lambda m: m.node is None),
-    ("cordoned", lambda m: m.node is not None and m.node.is_held),
-    ("ready", lambda m: m.node is not None and m.node.ready is True),
-    ("not ready", lambda m: m.was_ready),
-    ("joining", lambda m: not m.was_ready),
+    ("booting", lambda m: m.node is None and not m.was_ready),
+    ("cordoned", lambda m: m.is_held),
+    ("ready", lambda m: m.service.ready is True if m.service is not None else m.node is not None and m.node.ready is True),
+    ("not ready", lambda m: m.was_ready and (m.service is None or m.is_member)),
+    ("joining", lambda m: m.service is not None or not m.was_ready),
 )
 
 
@@ -70,7 +71,9 @@ def verb_of(action: Action) -> str:
         return "delete node"
     if isinstance(action, Evict) and action.by_force:
         return "remove pod"
-    return {"lookat": "look", "askgate": "ask"}.get(type(action).__name__.lower(), type(action).__name__.lower())
+    return {"lookat": "look", "askgate": "ask", "changemembers": "change members"}.get(
+        type(action).__name__.lower(), type(action).__name__.lower()
+    )
 
 
 def node_phase_of(node: Node, *, evicts: bool) -> str:
@@ -145,6 +148,10 @@ class Teller:
         if isinstance(action, Evict):
             self._evicting.add(name)
         self._tell(Event(at=now, kind=verb_of(action), machine=name, text=action.reason, data=data))
+
+    def wished(self, wish: Wish, now: datetime) -> None:
+        """A change of a member was sent."""
+        self._tell(Event(at=now, kind=wish.verb, machine=wish.machine, text=wish.reason))
 
     def refused(self, action: Action, name: str, error: PortError, now: datetime) -> None:
         """A call failed; the loop goes on, looks, and tries again where that may help."""

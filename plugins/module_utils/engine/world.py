@@ -28,6 +28,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     AskGate,
+    ChangeMembers,
     ChangeNode,
     Choose,
     Clear,
@@ -66,7 +67,9 @@ TRIES_KEPT = 256  # evictions remembered before those of pods that are gone are 
 class World:
     """All a run knows. Fed by listings, views and answers; asked for snapshots. Only the loop's thread touches it."""
 
-    def __init__(self, *, pool: str, began_at: datetime, call_timeout: timedelta, has_cloud: bool, has_cluster: bool) -> None:
+    def __init__(
+        self, *, pool: str, began_at: datetime, call_timeout: timedelta, has_cloud: bool, has_cluster: bool, has_balancer: bool = False
+    ) -> None:
         self.began_at = began_at
         self.has_cloud, self.has_cluster = has_cloud, has_cluster
         self.listed_at: datetime | None = None  # as_of of the newest listing
@@ -88,7 +91,7 @@ class World:
         self._looks: dict[str, Look] = {}
         self._gates: dict[tuple[str, str], GateLook] = {}
         self._tries_most = TRIES_KEPT
-        self.services = Services()
+        self.services = Services(has_balancer=has_balancer, began_at=began_at)
 
     # Facts come in ----------------------------------------------------------------------------------------------------
     @property
@@ -99,7 +102,9 @@ class World:
     @property
     def has_facts(self) -> bool:
         """Whether every source has spoken once."""
-        return (self.listed_at is not None or not self.has_cloud) and (self.view is not None or not self.has_cluster)
+        services = self.services
+        has_members = services.listing is not None or not services.has_balancer
+        return has_members and (self.listed_at is not None or not self.has_cloud) and (self.view is not None or not self.has_cluster)
 
     def take_listing(self, listing: Listing) -> None:
         """Merge a listing. One that is older than the newest is ignored: views only move forward."""
@@ -238,6 +243,8 @@ class World:
         if isinstance(action, ChangeNode):
             node = nodes.get(sent.name)
             return node is None or action.change.is_applied_to(node)
+        if isinstance(action, ChangeMembers):
+            return self.services.shows(action.wishes)
         if isinstance(action, Clear):
             tokens = self.view.tokens if self.view else ()
             there = tokens if action.leftover.kind == "token" else self._leftovers
@@ -249,6 +256,8 @@ class World:
             return self.listed_at
         if isinstance(action, Clear) and action.leftover.kind != "token":
             return self.full_at
+        if isinstance(action, ChangeMembers):
+            return self.services.listing.as_of if self.services.listing is not None else None
         return self.view.as_of if self.view is not None else None
 
     # Snapshots --------------------------------------------------------------------------------------------------------
@@ -266,7 +275,7 @@ class World:
         """The world at `now`, unchanged machines being the same objects as in the snapshot before. O(machines)."""
         view = self.view
         joined, half_owned = self._machines.join(self._overlay(), now)
-        machines = self.services.dress(joined)
+        machines = self.services.dress(joined, self._vms, record, self._changing(), now)
         tokens = view.tokens if view is not None else ()
         nodes = view.nodes if view is not None else {}
         if self.has_cloud:
@@ -296,6 +305,7 @@ class World:
             record=record,
             steering=steering,
             gates=self._gates,
+            backend=self.services.backend(),
         )
 
     def _overlay(self) -> Overlay:
@@ -310,6 +320,11 @@ class World:
             elif isinstance(action, ChangeNode) and action.verb == "quarantine":
                 found.setdefault(self._machines.owner_of(sent.name), set()).add(SETTING_ASIDE)
         return {name: frozenset(what) for name, what in found.items()}
+
+    def _changing(self) -> set[str]:
+        """Machines about whose member a call is under way."""
+        calls = (sent.action for sent in self.calls.values())
+        return {wish.machine for action in calls if isinstance(action, ChangeMembers) for wish in action.wishes}
 
     def _creating(self) -> tuple[Creating, ...]:
         return tuple(
@@ -346,4 +361,7 @@ class World:
             found["cloud"] = self.listed_at
         if self.has_cluster and self.view is not None and now - self.view.as_of > max_staleness:
             found["cluster"] = self.view.as_of
+        members = self.services.listing
+        if members is not None and now - members.as_of > max_staleness:
+            found["balancer"] = members.as_of
         return found

@@ -81,6 +81,8 @@ def pool_job(request: PoolRequest, ports: Ports, seen: LockFact, now: datetime) 
     which windows are known.
     """
     pool = request.pool
+    if ports.balancer is not None:
+        ports.balancer.find_backend()
     if request.is_absent:
         from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
 
@@ -172,7 +174,7 @@ def _other_surges(job: Watched, settings: RunSettings, seen: LockFact) -> tuple[
     from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past
 
     pool, first = job.pool, job.first
-    if pool is None or first is None or not pool.replicas:
+    if pool is None or first is None or not pool.replicas or first.backend is not None:
         return ()
     facts = seen_of(first)
     learned = learned_from(facts, pool, load_past(seen.record.past))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing, Runtime
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, Listing, MemberListing, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Seen:
     listing: Listing | None
     view: ClusterView | None
     lock: LockFact | None
+    members: MemberListing | None = None
 
 
 def observe(ports: Ports, runtime: Runtime) -> Seen:
@@ -32,7 +33,8 @@ def observe(ports: Ports, runtime: Runtime) -> Seen:
             ports.cluster.stop()
     listing = ports.cloud.list_vms(None, with_leftovers=True) if ports.cloud is not None else None
     lock = ports.lock.read() if ports.lock is not None else None
-    return Seen(runtime.now(), listing, view, lock)
+    members = ports.balancer.list_members() if ports.balancer is not None else None
+    return Seen(runtime.now(), listing, view, lock, members)
 
 
 def _nothing() -> None:

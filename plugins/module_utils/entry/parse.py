@@ -74,6 +74,10 @@ class DrainRequest:
 def pool_request(params: Params) -> PoolRequest:
     """The request of `node_pool`. Raises `Invalid`."""
     exactly_one(params, "openstack", "vsphere", "simulated")
+    if params["balancer"] is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import balancing  # few pools have one
+
+        balancing.check(params)
     _needs_a_cluster(params)
     _rules_need_a_cluster(params)
     is_absent = params["state"] == "absent"
@@ -87,7 +91,7 @@ def pool_request(params: Params) -> PoolRequest:
         labels=_labels(params["labels"], "labels", check_value=True),
         taints=tuple(_taint(taint, f"taints[{index}]") for index, taint in enumerate(params["taints"])),
         annotations=_labels(params["annotations"], "annotations", check_value=False),
-        placeholders=_placeholders(params["user_data"] or ""),
+        placeholders=_placeholders(params["user_data"] or "", has_cluster=params["balancer"] is None),
         reach=reach_of(params),
         probes=_probes(params["health"]["probes"]),
     )
@@ -319,8 +323,8 @@ def _needs_a_cluster(params: Params) -> None:
         )
 
 
-def _placeholders(user_data: str) -> frozenset[str]:
-    refuse_unknown(user_data, OF_THE_MACHINE | OF_THE_CLUSTER)
+def _placeholders(user_data: str, *, has_cluster: bool) -> frozenset[str]:
+    refuse_unknown(user_data, OF_THE_MACHINE | OF_THE_CLUSTER if has_cluster else OF_THE_MACHINE)
     return placeholders(user_data)
 
 

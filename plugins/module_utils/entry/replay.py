@@ -27,8 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Reporter
-from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Balancer, Prober, Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
@@ -82,6 +81,7 @@ def replay(
         leftovers=(seen.listing.leftovers or ()) if seen.listing is not None else (),
         lock=seen.lock,
         beats=beats,
+        backend=seen.members,
     )
     if learned.samples[EMPTY]:
         empty_alike(world, profile.pod_stop)
@@ -91,8 +91,9 @@ def replay(
         cloud=SimulatedCloud(session, pool, "", resolver=resolver, real_room=real_room) if seen.listing is not None else None,
         cluster=cluster if seen.view is not None else None,
         lock=SimulatedLock(session, pool) if seen.lock is not None else None,
+        balancer=_balancer(session, pool) if seen.members is not None else None,
         access=access,
-        prober=SimulatedProber(session) if job.pool is not None and job.pool.probes else None,
+        prober=_prober(session) if job.pool is not None and job.pool.probes else None,
     )
     next_beat = beats.after if beats is not None else None
     runtime = VirtualRuntime(session, seen.at, call_timeout=settings.call_timeout, next_beat=next_beat)
@@ -113,6 +114,19 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _prober(session: Session) -> Prober:
+    from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
+
+    return SimulatedProber(session)
+
+
+def _balancer(session: Session, pool: str) -> Balancer:
+    from ansible_collections.immutable.fleet.plugins.module_utils.balancers.simulated.balancer import SimulatedBalancer
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.backend_from_facts import BACKEND
+
+    return SimulatedBalancer(session, pool, BACKEND)
 
 
 def beats_of(seen: Seen, pool: Pool | None, seed: int) -> Beats | None:
@@ -138,11 +152,12 @@ def dips(first: Mapping[str, Machine], last: Mapping[str, Machine], steps: Itera
     available = {name for name, machine in first.items() if classes.classify(machine, pool, now)[0] == classes.AVAILABLE}
     changes: list[tuple[timedelta, int, str]] = []
     for name, machine in last.items():
-        if name not in available and machine.node is not None and machine.node.ready and machine.node.ready_since is not None:
-            changes.append((machine.node.ready_since + pool.strategy.min_ready - now, 1, name))
+        ready_since = _ready_since(machine)
+        if name not in available and ready_since is not None:
+            changes.append((ready_since + pool.strategy.min_ready - now, 1, name))
     counted = available | {name for _after, _more, name in changes}
     for step in steps:
-        if step.verb in ("choose", "delete") and step.machine in counted:
+        if step.verb in ("choose", "drain", "delete") and step.machine in counted:
             counted.discard(step.machine)
             changes.append((step.after, -1, step.machine))
     found = {domain: Dip(0, 0) for domain in sorted({*pool.failure_domains, *domain_of.values()})}
@@ -155,6 +170,12 @@ def dips(first: Mapping[str, Machine], last: Mapping[str, Machine], steps: Itera
         level[domain] += more
         fewest[domain] = min(fewest[domain], level[domain])
     return {domain: Dip(before[domain], fewest[domain]) for domain in found}
+
+
+def _ready_since(machine: Machine) -> datetime | None:
+    if machine.service is not None:
+        return machine.service.since if machine.service.ready else None
+    return machine.node.ready_since if machine.node is not None and machine.node.ready else None
 
 
 @dataclass(frozen=True, slots=True)

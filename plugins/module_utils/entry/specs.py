@@ -135,6 +135,15 @@ HEALTH = Spec(
     },
 )
 
+BALANCER = Spec(
+    {
+        "balancer": {
+            "type": "dict",
+            "options": {"simulated": {"type": "dict", "options": {"backend": _text(required=True)}}},
+        },
+    },
+)
+
 _SCHEDULE: Options = {"cron": _text(), "duration": _text(), "timezone": _text(default="UTC")}
 _GATE: Options = {"command": _texts(), "url": _text()}
 
@@ -270,7 +279,7 @@ PROVIDERS = ("openstack", "vsphere", "simulated")
 _PROVIDER = {"mutually_exclusive": [PROVIDERS], "required_one_of": [PROVIDERS]}
 _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
 
-NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + HEALTH + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
+NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + HEALTH + BALANCER + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
 NODE_POOL_INFO = INFO + IMAGE + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
 NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)

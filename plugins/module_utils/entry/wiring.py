@@ -129,6 +129,13 @@ def _simulated_pool(params: Params, pool: Pool, user_data: str) -> Kit:
     runtime = ThreadsRuntime(session.now, session.speed)
     fields = {"flavor": options["flavor"] or "", "networks": ",".join(options["networks"] or []), "user_data": user_data}
     cloud = SimulatedCloud(session, pool.name, options["image"] or "", fields)
+    if params.get("balancer") is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.balancers.simulated.balancer import SimulatedBalancer
+        from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
+
+        balancer = SimulatedBalancer(session, pool.name, params["balancer"]["simulated"]["backend"])
+        ports = Ports(cloud=cloud, balancer=balancer, lock=SimulatedLock(session, pool.name), prober=_simulated_prober(session, pool))
+        return Kit(ports, runtime, session.speed)
     if params["kubernetes"] is None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, ensure
 
@@ -50,6 +51,19 @@ class MemberChange:
     to: str
     id: str = ""
     address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A backend as decisions see it, beside the members of machines. `strays` are members of ours that no VM stands behind.
+
+    `is_busy` and `fault` as in ports.MemberListing.
+    """
+
+    as_of: datetime
+    is_busy: bool = False
+    fault: str = ""
+    strays: tuple[Member, ...] = ()
 
 
 Step = tuple[MemberChange, "Member | None"]

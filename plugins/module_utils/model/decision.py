@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
@@ -18,6 +18,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+
+if TYPE_CHECKING:  # few pools have a balancer
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import MemberChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,34 @@ class Clear:
     reason: str
 
 
-Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | AskGate | Clear"
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What should be of one member, of which machine, and why. A member of no machine any more is called as itself."""
+
+    change: MemberChange
+    machine: str
+    reason: str
+
+    @property
+    def verb(self) -> str:
+        """What a person calls it."""
+        return {"serving": "join", "draining": "drain", "removed": "remove"}[self.change.to]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMembers:
+    """All that is wished of the balancer's members now, in one update."""
+
+    wishes: tuple[Wish, ...]
+
+    @property
+    def reason(self) -> str:
+        """Those of its wishes."""
+        return "; ".join(f"{wish.machine} {wish.change.to}: {wish.reason}" for wish in self.wishes)
+
+
+Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | ChangeMembers | AskGate | Clear"
+MEMBERS = "members"  # key of every change of members: one at a time
 
 
 def key_of(action: Action, name: str = "") -> str:
@@ -119,6 +149,8 @@ def key_of(action: Action, name: str = "") -> str:
         return f"delete node {action.node.name}"
     if isinstance(action, ChangeNode):
         return f"change {action.change.node}"
+    if isinstance(action, ChangeMembers):
+        return MEMBERS
     if isinstance(action, AskGate):
         return f"ask {action.question.step} {action.question.machine}"
     return f"clear {action.leftover.kind} {action.leftover.id}"
@@ -141,6 +173,8 @@ def subject_of(action: Action) -> str:
         return action.node.name
     if isinstance(action, ChangeNode):
         return action.change.node
+    if isinstance(action, ChangeMembers):
+        return ""
     if isinstance(action, AskGate):
         return action.question.machine
     return action.leftover.name if not isinstance(action, Create) else action.name

@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 
 if TYPE_CHECKING:  # few pools have probes
     from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.service import Service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Machine:
     Expectations (pessimistic): `choosing` is a mark in flight, so it is unavailable already; `setting_aside` a quarantine
     in flight, so it uses up a place among the quarantined and still exists; `deleting` a delete in flight, so it still
     exists and gets no second one. `emptied_at` is since when this run has seen no pod on it. `health` is what its probes came to,
-    None before the first answer and where there are none.
+    None before the first answer and where there are none. `service` is that of a plain machine, in the place of a node.
     """
 
     name: str
@@ -34,10 +35,13 @@ class Machine:
     deleting: bool = False
     emptied_at: datetime | None = None
     health: Health | None = None
+    service: Service | None = None
 
     @property
     def chosen(self) -> Note | None:
-        """The mark for deletion, which its node carries."""
+        """The mark for deletion, which its node carries, or the pool's record for a plain machine."""
+        if self.service is not None:
+            return self.service.chosen
         return self.node.chosen if self.node is not None else None
 
     @property
@@ -47,8 +51,32 @@ class Machine:
 
     @property
     def was_ready(self) -> bool:
-        """Its node was ready once."""
+        """Its node, or its service, was ready once."""
+        if self.service is not None:
+            return self.service.was_ready
         return self.node is not None and (self.node.was_ready or self.node.ready is True)
+
+    @property
+    def is_held(self) -> bool:
+        """A person closed it to what is new, on its node or at the balancer: left alone (FM10)."""
+        if self.service is not None:
+            return self.service.is_held
+        return self.node is not None and self.node.is_held
+
+    @property
+    def is_unused(self) -> bool:
+        """Nothing can run on it and nobody is sent there: it has neither a node nor a member."""
+        return self.node is None and (self.service is None or self.service.is_out)
+
+    @property
+    def is_member(self) -> bool:
+        """The balancer lists it."""
+        return self.service is not None and self.service.member is not None
+
+    @property
+    def is_unknown(self) -> bool:
+        """A plain machine that runs, and of which nobody knows yet whether it serves."""
+        return self.service is not None and self.service.ready is None
 
     @property
     def failure_domain(self) -> str:

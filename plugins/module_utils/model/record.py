@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note, parse_note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 
@@ -47,7 +48,7 @@ class PoolRecord:
     `current` is the image of the last rollout that was completed, `previous` the one before it. `lost` and `refused` go by
     revision id. `replicas` is what the variables asked of the last run that wrote. `passed` is how many steps of the ladder
     the revision `climbing` has behind it. `vacated` are places that `recreate` fills again, by name of the machine: its failure
-    domain.
+    domain. `leaving` are marks of plain machines, which have no node to carry them.
     """
 
     pinned: Image = field(default_factory=dict)
@@ -60,6 +61,7 @@ class PoolRecord:
     climbing: str = ""
     passed: int = 0
     vacated: Mapping[str, str] = field(default_factory=dict)
+    leaving: Mapping[str, Note] = field(default_factory=dict)
     past: Mapping[str, list[float]] = field(default_factory=dict)  # durations, as model/durations.py reads them
 
     def dump(self) -> str:
@@ -75,6 +77,7 @@ class PoolRecord:
             "climbing": self.climbing,
             "passed": self.passed,
             "vacated": dict(self.vacated),
+            "leaving": {name: str(note) for name, note in self.leaving.items()},
             "past": {kind: list(seconds) for kind, seconds in self.past.items() if seconds},
         }
         return json.dumps({key: value for key, value in raw.items() if value}, sort_keys=True, separators=(",", ":"))
@@ -92,7 +95,9 @@ class PoolRecord:
         """The record after a rollout to `image` was completed: nothing is under way."""
         previous = self.previous if self.current.get("digest") in (image.get("digest"), None) else self.current
         kept = dict(image) if image else self.current
-        return replace(self, pinned={}, given_up={}, current=kept, previous=previous, lost={}, climbing="", passed=0, vacated={})
+        return replace(
+            self, pinned={}, given_up={}, current=kept, previous=previous, lost={}, climbing="", passed=0, vacated={}, leaving={}
+        )
 
 
 def load_record(text: str | None) -> PoolRecord:
@@ -109,6 +114,7 @@ def load_record(text: str | None) -> PoolRecord:
         climbing=str(raw.get("climbing") or ""),
         passed=raw["passed"] if isinstance(raw.get("passed"), int) else 0,
         vacated=_texts(raw.get("vacated")),
+        leaving={name: note for name, text in _texts(raw.get("leaving")).items() if (note := parse_note(text)) is not None},
         past={kind: seconds for kind, seconds in _items(raw.get("past")) if isinstance(seconds, list)},
     )
 

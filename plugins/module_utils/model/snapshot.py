@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import GateLook
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -14,6 +15,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Starts
+
+if TYPE_CHECKING:  # few pools have a balancer
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Backend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class Snapshot:
     `nodes` are Nodes with our pool label that match no VM, and in a pool without a cloud all that were asked for.
     `deleted` names those of `nodes` whose VM was deleted, so that it cannot be in a list by mistake only.
     `half_owned` carry one of our marks only: they are counted as existing, reported, and never touched.
-    `stale` maps a source ("cloud", "cluster") to the instant since when it gave no new facts.
+    `stale` maps a source ("cloud", "cluster", "balancer") to the instant since when it gave no new facts.
     `busy` holds the keys of calls in flight beside those laid over machines.
     """
 
@@ -73,6 +77,7 @@ class Snapshot:
     record: PoolRecord = field(default_factory=PoolRecord)  # what earlier runs left, and this one wrote
     steering: Steering = field(default_factory=Steering)  # what operators asked
     gates: Mapping[tuple[str, str], GateLook] = field(default_factory=dict)  # last answers, by step and machine
+    backend: Backend | None = None  # of the pool's balancer, where it has one
 
     @property
     def may_create(self) -> bool:

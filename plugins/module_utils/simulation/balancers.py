@@ -44,7 +44,7 @@ class Balancers:
         found = self._state.backends.get(name)
         if found is None:
             known = ", ".join(sorted(self._state.backends)) or "none"
-            raise Invalid(what=f"the simulated balancer has no backend {name!r}; it has: {known}", where="simulated.backend")
+            raise Invalid(what=f"the simulated balancer has no backend {name!r}; it has: {known}", where="balancer.simulated.backend")
         return found
 
     def members(self, backend: str, pool: str) -> tuple[Member, ...]:

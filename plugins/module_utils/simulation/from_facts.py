@@ -16,7 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Node, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import ClusterView, MemberListing
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread, remaining
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.hypervisor import BUILT, VM_GONE
@@ -52,8 +52,12 @@ def world_of(
     leftovers: Iterable[Leftover] = (),
     lock: LockFact | None = None,
     beats: Beats | None = None,
+    backend: MemberListing | None = None,
 ) -> World:
-    """The world as observed. `view` None: a pool of plain VMs, whose machines join nothing. `beats`: what its events fall on."""
+    """The world as observed. `view` None: a pool of plain VMs, which join the backend `BACKEND` and nothing else.
+
+    `beats`: what its events fall on.
+    """
     world = World(now, seed, profile)
     world.state.beats = beats
     world.state.serial = FIRST_SERIAL
@@ -75,6 +79,10 @@ def world_of(
     members = {member.host: member for member in world.state.members.values()}
     for host in hosts.values():
         _add_host(world, host, members.get(host.vm.id))
+    if backend is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.backend_from_facts import add_backend  # few pools have one
+
+        add_backend(world, backend)
     return world
 
 

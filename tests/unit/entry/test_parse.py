@@ -62,6 +62,7 @@ POOL: dict[str, Any] = {
     },
     "drain": DRAIN,
     "health": {"probes": []},
+    "balancer": None,
     "simulated": {"world": "world.sqlite", "image": "v1", "flavor": None, "networks": None},
     "openstack": None,
     "kubernetes": None,

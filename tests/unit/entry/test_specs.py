@@ -21,6 +21,7 @@ SUBJECTS = {
     "_image_store": image_specs.IMAGE_STORE,
     "_drain": specs.DRAIN,
     "_health": specs.HEALTH,
+    "_balancer": specs.BALANCER,
     "_strategy": specs.STRATEGY,
     "_run": specs.RUN,
 }

@@ -27,6 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
 from ansible_collections.immutable.fleet.tests.simulation.estate import PLAIN, Estate
+from ansible_collections.immutable.fleet.tests.simulation.plain_estate import PlainEstate, PlainWitness
 from ansible_collections.immutable.fleet.tests.simulation.witnesses import SEEN_WITHIN, Broken, Witness
 
 RANDOM = Profile(
@@ -40,6 +41,9 @@ ASK = "operator"  # an event of the world's agenda
 VERBS = {
     "create": "create",
     "choose": "drain",
+    "join": "join",
+    "drain": "drain",
+    "remove": "remove",
     "evict": "evict",
     "remove pod": "force",
     "quarantine": "quarantine",
@@ -108,6 +112,7 @@ class Scenario:
     tolerates: str = ""  # "", "floor" or "ceiling"
     ends: str = "ok"  # code of the last run's end
     asks_first: bool = False  # what room there is, as a task does
+    sessions: int | None = None  # of each machine; then they are plain ones behind a balancer
     gates: dict[str, float] = field(default_factory=dict)  # "gate" or a hook -> seconds after the beginning from which it passes
 
 
@@ -165,7 +170,7 @@ class Watch:
 
 def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
     """The story. Raises `Broken` where a guard was broken, or the end is not the one the row declares."""
-    estate = Estate(profile=profile, seed=seed).domains(*("az1", "az2", "az3")[: scenario.domains])
+    estate = estate_of(scenario, profile, seed).domains(*("az1", "az2", "az3")[: scenario.domains])
     estate.world.state.images.put(scenario.v2.digest, scenario.v2)
     estate.world.state.settings.node_suffix = scenario.node_suffix
     names: dict[str, str] = {}
@@ -177,11 +182,14 @@ def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
     estate.runtime.play_until(estate.runtime.now() + timedelta(minutes=5))
     began_at = estate.runtime.now()
     estate.probes = {name: Opening(estate, began_at + timedelta(seconds=after)) for name, after in scenario.gates.items()}
-    witness = Witness(estate.world, pool_of(scenario, estate, scenario.began_with, began_at))
+    witness_of = Witness if scenario.sessions is None else PlainWitness
+    witness = witness_of(estate.world, pool_of(scenario, estate, scenario.began_with, began_at))
     estate.watched = witness.around  # type: ignore[method-assign]
     names.update((name, f"m{number}") for number, name in enumerate(sorted(witness.vms()), 1))
     for fault in scenario.faults:
         estate.world.inject(replace(fault))
+    if isinstance(witness, PlainWitness):
+        witness.has_sick = bool(scenario.faults)
     if scenario.faults and scenario.tolerates == "floor":
         witness.excused_until = estate.runtime.now() + timedelta(hours=2)
     result = None
@@ -195,6 +203,13 @@ def play(scenario: Scenario, profile: Profile = PLAIN, seed: int = 0) -> str:
     if code == "ok" and not result.pending and not steered_away(estate) and (wrong := witness.converged()):
         raise Broken(f"not converged: {wrong}\n" + "\n".join(lines))
     return "\n".join(lines) + "\n"
+
+
+def estate_of(scenario: Scenario, profile: Profile, seed: int) -> Estate:
+    """With a cluster, or with a balancer."""
+    if scenario.sessions is None:
+        return Estate(profile=profile, seed=seed)
+    return PlainEstate(profile=profile, seed=seed, sessions=scenario.sessions)
 
 
 def steered_away(estate: Estate) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.immutable.fleet.tests.unit.stories.drains import DRAINS, POOLS
 from ansible_collections.immutable.fleet.tests.unit.stories.held_back import HELD_BACK
+from ansible_collections.immutable.fleet.tests.unit.stories.plain import PLAIN_SCENARIOS
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import RANDOM, Scenario, play
 from ansible_collections.immutable.fleet.tests.unit.stories.scenarios import SCENARIOS
 from ansible_collections.immutable.fleet.tests.unit.stories.side_by_side import Story, play_side_by_side
@@ -21,15 +22,17 @@ FRESH_SEEDS = 3
 
 SIDE_BY_SIDE = [("drain", story) for story in DRAINS] + [("pools", story) for story in POOLS]
 
+ROLLOUTS = [("rollout", scenario) for scenario in SCENARIOS + HELD_BACK] + [("plain", scenario) for scenario in PLAIN_SCENARIOS]
+
 every_story = pytest.mark.parametrize(("area", "story"), SIDE_BY_SIDE, ids=lambda value: getattr(value, "name", value))
-every_scenario = pytest.mark.parametrize("scenario", SCENARIOS + HELD_BACK, ids=lambda scenario: scenario.name)
+every_scenario = pytest.mark.parametrize(("area", "scenario"), ROLLOUTS, ids=lambda value: getattr(value, "name", value))
 
 
 @pytest.mark.golden
 @every_scenario
-def test_the_story_is_the_one_reviewed(scenario: Scenario, request: pytest.FixtureRequest) -> None:
+def test_the_story_is_the_one_reviewed(area: str, scenario: Scenario, request: pytest.FixtureRequest) -> None:
     """Whoever changes what a run does changes a story; floor and ceiling hold at every event of it."""
-    compare(play(scenario), GOLDEN / "rollout" / f"{scenario.name}.txt", request)
+    compare(play(scenario), GOLDEN / area / f"{scenario.name}.txt", request)
 
 
 @pytest.mark.golden
@@ -49,8 +52,9 @@ def compare(told: str, golden: Path, request: pytest.FixtureRequest) -> None:
 
 @every_scenario
 @pytest.mark.parametrize("chance", range(FRESH_SEEDS), ids=lambda number: f"seed{number}")
-def test_the_same_holds_whatever_the_durations(scenario: Scenario, chance: int) -> None:
+def test_the_same_holds_whatever_the_durations(area: str, scenario: Scenario, chance: int) -> None:
     """Under random durations the story differs, but the guards hold and the end is the same."""
+    del area
     assert play(scenario, RANDOM, chance + 1)
 
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pool of plain machines behind a balancer as a playbook tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
+
+SHOP: dict[str, Any] = {"name": "shop", "port": 8080, "sessions": 4, "members": ["legacy-1"]}
+PLAIN: dict[str, Any] = {
+    "balancer": {"simulated": {"backend": "shop"}},
+    "health": {"probes": [{"type": "http", "port": 8080, "path": "/health", "interval": "5s"}]},
+    "strategy": {"max_surge": 2},
+    "drain": {"timeout": "5m"},
+}
+
+
+def test_a_plain_pool_lives_and_goes(site: Site) -> None:
+    """Provisioned, left alone, foreseen, rolled, removed: each machine a member while it serves, nobody cut off, others' members kept."""
+    run = site.run(
+        [
+            site.make_world(backends=[SHOP], cluster=False),
+            site.pool("v1", register="made", **PLAIN),
+            site.pool("v1", register="again", **PLAIN),
+            {**site.pool("v2", register="foreseen", **PLAIN), "check_mode": True},
+            site.pool("v2", register="rolled", **PLAIN),
+            site.change_world() | {"register": "world"},
+            site.pool("v2", register="removed", state="absent", **PLAIN),
+            site.change_world() | {"register": "end"},
+        ]
+    )
+    assert run.code == 0, run.text
+    names = ("made", "again", "foreseen", "rolled", "removed")
+    assert [run[name]["changed"] for name in names] == [True, False, True, True, True]
+    assert {machine["phase"] for machine in run["rolled"]["machines"]} == {"available"}
+    verbs = [step["verb"] for step in run["foreseen"]["plan"]]
+    assert {verb: verbs.count(verb) for verb in set(verbs)} == {"create": 3, "join": 3, "drain": 3, "remove": 3, "delete": 3}
+    assert run["foreseen"]["forecast"]["failures"] == 0
+    (backend,) = run["world"]["backends"]
+    members = {member["name"]: (member["state"], member["sessions"]) for member in backend["members"]}
+    assert members == {"legacy-1": ("serving", 4), **{machine["name"]: ("serving", 4) for machine in run["rolled"]["machines"]}}
+    (backend,) = run["end"]["backends"]
+    assert ([member["name"] for member in backend["members"]], backend["cut"]) == (["legacy-1"], 0)
+
+
+def test_a_backend_that_is_not_there_is_refused(site: Site) -> None:
+    """FM34: with the option's path, before anything is touched."""
+    wrong = {**PLAIN, "balancer": {"simulated": {"backend": "shoe"}}}
+    run = site.run([site.make_world(backends=[SHOP], cluster=False), site.pool("v1", register="made", failing=True, **wrong)])
+    assert "the simulated balancer has no backend 'shoe'; it has: shop\nwhere:   balancer.simulated.backend" in run["made"]["msg"]
