@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ansible_collections.immutable.fleet.plugins.module_utils.balancers.octavia import convert
 from ansible_collections.immutable.fleet.plugins.module_utils.balancers.octavia.options import Options
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import MemberChange, steps_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Throttled
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Throttled, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import MemberListing
 
 SERVICE = "load-balancer"
@@ -84,16 +84,29 @@ class OctaviaBalancer:
             self._transport.request("PUT", SERVICE, path, query=query, body={"members": what})
 
     def _members(self, pool_id: str) -> list[convert.Json]:
-        """All of them, page by page."""
-        found: list[convert.Json] = []
-        marker: tuple[tuple[str, str], ...] = ()
-        while True:
-            query = (("limit", str(PAGE)), *marker)
-            answer = self._transport.request("GET", SERVICE, f"/lbaas/pools/{pool_id}/members", query=query)
-            found += answer["members"]
-            if not answer["members"] or not any(link["rel"] == "next" for link in answer.get("members_links", ())):
-                return found
-            marker = (("marker", answer["members"][-1]["id"]),)
+        """All of them, page by page. Each page has to bring somebody new, so it ends whatever the links say."""
+        found: dict[str, convert.Json] = {}
+        page, is_more = self._page(pool_id, ""), True
+        while is_more:
+            fresh = {each["id"]: each for each in page["members"] if each["id"] not in found}
+            found |= fresh
+            is_more = bool(page["members"]) and any(link["rel"] == "next" for link in page.get("members_links", ()))
+            if is_more and not fresh:
+                raise Transient(what="the list of members goes round in a circle", where=f"pool {self._options.pool} of Octavia")
+            if is_more:
+                page = self._page(pool_id, page["members"][-1]["id"])
+        return list(found.values())
+
+    def _page(self, pool_id: str, marker: str) -> convert.Json:
+        """What comes after the member `marker`; "": the first page."""
+        query = (("limit", str(PAGE)), *([("marker", marker)] if marker else []))
+        try:
+            page: convert.Json = self._transport.request("GET", SERVICE, f"/lbaas/pools/{pool_id}/members", query=query)
+        except (Invalid, NotFound) as exc:
+            if not marker:
+                raise
+            raise Transient(what=f"the list of members changed while it was read: {exc.what}") from exc  # the marker was removed
+        return page
 
     def _found(self) -> tuple[str, str]:
         if self._ids is None:
