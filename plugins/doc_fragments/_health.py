@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, immutable.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How it is known that a machine is well."""
+"""When a machine is unhealthy, and what is done about it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,61 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   health:
-    description: How it is known that a machine is well, beyond what its node says.
+    description:
+      - When a machine that was ready is unhealthy, and how such machines are replaced. Counts are numbers or percentages, in quotes.
+      - A machine that boots is not unhealthy, and has O(strategy.startup_timeout) for it. One that was ready and is not for so long is
+        unhealthy at the latest. Where the cloud says that its VM is off or in ERROR and its kubelet is silent, it is unhealthy as soon as
+        that has outlasted a reboot. Where the two disagree, the machine is named and left alone.
+      - The replacement comes first where O(strategy.max_surge) has room for it. A rollout and remediation share floor, ceiling and lock.
     type: dict
     suboptions:
+      remediate:
+        description: Whether unhealthy machines are replaced. V(false) names them and leaves them as they are.
+        type: bool
+        default: true
+      conditions:
+        description:
+          - Conditions of its node by which a machine is unhealthy, beside C(Ready) being V(False) or V(Unknown) for 5 minutes. To change
+            those, name them here.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          type:
+            description: Type of the condition, such as C(KernelDeadlock).
+            type: str
+            required: true
+          status:
+            description: The status that is bad.
+            type: str
+            required: true
+            choices: ['True', 'False', Unknown]
+          timeout:
+            description: How long the condition has to have this status.
+            type: str
+            default: 5m
+      max_unhealthy:
+        description:
+          - When more machines than this are not well, in the pool or in one failure domain, none of them is replaced for it, since the
+            cause must be something that they have in common. A percentage rounds down, and always allows one.
+          - A failure domain of which no machine is well is one outage. It is named, and counts in nothing else.
+          - Outdated machines are replaced all the same.
+        type: str
+        default: 34%
+      max_in_flight:
+        description: How many machines are replaced for being unhealthy at a time, at least 1. A percentage rounds down.
+        type: str
+        default: 5%
+      cooldown:
+        description: How long nothing is replaced after more than O(health.max_unhealthy) were not well.
+        type: str
+        default: 5m
+      suspend_after:
+        description:
+          - After so many replacements in a row of one slot whose machines became unhealthy again within two hours, nothing more is replaced
+            for being unhealthy until M(immutable.fleet.node_pool_control) with O(immutable.fleet.node_pool_control#module:state=resumed).
+        type: int
+        default: 3
       probes:
         description:
           - What is asked of each running machine, from the host that the module runs on, at the machine's first address. A machine is

@@ -101,7 +101,8 @@ class ClusterView:
     """The cluster now, joined by node. Unchanged nodes are the same objects as in the view before.
 
     `as_of`: every change before this instant is in it; it advances with events and bookmarks, and stands still when the
-    watch is dead. `tokens` are bootstrap tokens that carry the pool's mark.
+    watch is dead. `tokens` are bootstrap tokens that carry the pool's mark. `ahead`: how far the loop's clock is ahead of the
+    server's, by its Date header; instants in the view are in the loop's.
     """
 
     as_of: datetime
@@ -109,6 +110,7 @@ class ClusterView:
     budgets: dict[str, Budget] = field(default_factory=dict)
     tokens: tuple[Leftover, ...] = ()
     error: str = ""  # why as_of stands still, in the server's words
+    ahead: timedelta = timedelta(0)
 
 
 class Cluster(Protocol):

@@ -31,7 +31,8 @@ options:
   state:
     description:
       - V(paused) lets nothing new begin for the sake of new machines. What is going ends, what is missing is made, scaling works.
-      - V(resumed) takes a pause or an abort back, and lets a revision that was refused be tried again.
+      - V(resumed) takes a pause or an abort back, lets a revision that was refused be tried again, and remediation that was suspended
+        go on.
       - V(aborted) ends the run. Machines that were chosen and still exist are given back. Later runs roll nothing until it is V(resumed).
       - V(retargeted) rolls to O(image) instead of the image that the variables ask for, as long as they ask for the same.
         Without O(image) it rolls to what the variables ask for again.

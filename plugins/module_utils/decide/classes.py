@@ -27,6 +27,8 @@ NOT_READY = "not ready"  # K  was ready and is not, or a person cordoned it
 BOOTING = "booting"  # B  not ready yet, or ready for less than min_ready
 AVAILABLE = "available"  # A
 
+JOINED_LONG_AGO = 2  # startup timeouts: a machine that never joined is removed after the first
+
 # (machine, class, until when, outdated): judged once, valid while the machine is the same object and `until` is ahead.
 Verdict = tuple[Machine, str, "datetime | None", bool]
 NOT_JUDGED = (None, "", None, False)
@@ -42,25 +44,38 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
         return QUARANTINED, None
     if machine.is_going:
         return GOING, None
-    if vm.status == vm_states.ERROR:
+    is_watched = pool.health is not None and machine.was_ready and machine.service is None  # then remediation says when it has failed
+    if vm.status == vm_states.ERROR and not is_watched:
         return FAILED, None
 
     if machine.service is not None:
         return _class_of_plain(machine, machine.service, pool, now)
 
     ready, since = _readiness(machine, pool)
+    if not ready and is_watched:
+        return NOT_READY, None
     if not ready:
         if machine.was_ready and pool.probes and (machine.health is None or machine.health.healthy is None):
             return NOT_READY, None  # nobody knows, which is neither available nor failed: an answer will tell
         since = max(since, vm.created_at)
         gives_up = since + strategy.startup_timeout
         if now >= gives_up:
-            return FAILED, None
+            return (NOT_READY if is_missing_its_node(machine, pool, now) else FAILED), None
         return (NOT_READY if machine.was_ready else BOOTING), gives_up
     if node is not None and node.is_held:
         return NOT_READY, None
     counts_from = since + strategy.min_ready
     return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
+
+
+def is_missing_its_node(machine: Machine, pool: Pool, now: datetime) -> bool:
+    """Whether somebody must have deleted the Node of a machine that runs: had it never joined, a run would have removed it.
+
+    Only where remediation looks after the pool, which then says when the machine has failed.
+    """
+    if pool.health is None or machine.vm.status != vm_states.RUNNING or machine.node is not None or machine.service is not None:
+        return False
+    return now - machine.vm.created_at >= JOINED_LONG_AGO * pool.strategy.startup_timeout
 
 
 def _class_of_plain(machine: Machine, service: Service, pool: Pool, now: datetime) -> tuple[str, datetime | None]:
@@ -104,12 +119,19 @@ class Census:
 
     `memo` is handed on from turn to turn and may be lost: it only spares judging a machine that did not change. `replaced`
     are machines that count as outdated whatever they are made of, because an operator asked; with `on_delete` only these do.
+    `unhealthy` are those that remediation lets go now: they have failed.
     """
 
     __slots__ = ("current", "fresh", "outdated", "wake_at")
 
     def __init__(
-        self, machines: Mapping[str, Machine], pool: Pool, now: datetime, memo: dict[str, Verdict], replaced: Collection[str] = ()
+        self,
+        machines: Mapping[str, Machine],
+        pool: Pool,
+        now: datetime,
+        memo: dict[str, Verdict],
+        replaced: Collection[str] = (),
+        unhealthy: Collection[str] = (),
     ) -> None:
         self.current: dict[str, list[Machine]] = _empty()
         self.outdated: dict[str, list[Machine]] = _empty()
@@ -120,6 +142,8 @@ class Census:
             judged, kind, until, is_outdated = memo.get(name, NOT_JUDGED)
             if judged is not machine or (until is not None and now >= until):
                 kind, until = classify(machine, pool, now)
+                if name in unhealthy and kind not in (QUARANTINED, GOING):
+                    kind, until = FAILED, None
                 is_outdated = name in replaced or (rolls and wanted not in (machine.vm.revision, ANY.id))
                 self.fresh.append(name)
                 memo[name] = (machine, kind, until, is_outdated)

@@ -73,9 +73,22 @@ def _resumed(record: PoolRecord, steering: Steering, asked: Asked) -> Steering:
     """Neither paused nor aborted, and what was refused is tried again; a retarget or a rollback stays."""
     last = steering.resumed
     is_refused = any(last is None or refusal.at > last.at for refusal in record.refused.values())
+    suspended = _suspended_at(record)
+    if suspended is not None and (last is None or suspended > last.at):  # later than that by the server's clock, whatever ours says
+        return replace(steering, pause=None, abort=None, resumed=replace(asked, at=max(asked.at, suspended)))
     if steering.pause is None and steering.abort is None and not is_refused:
         return steering
     return replace(steering, pause=None, abort=None, resumed=asked)
+
+
+def _suspended_at(record: PoolRecord) -> datetime | None:
+    """When remediation was suspended; None where it was not."""
+    if not record.health:
+        return None
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import load_remedies
+
+    suspended = load_remedies(record.health).suspended
+    return suspended.at if suspended is not None else None
 
 
 def _retarget(record: PoolRecord, steering: Steering, wish: Wish) -> Override | None:

@@ -12,4 +12,4 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.revision imp
 
 def removal(pool: Pool) -> Rollout:
     """The job that ends with no machine, node, port, volume or token of `pool` left."""
-    return Rollout(replace(pool, replicas=0, revision=ANY))
+    return Rollout(replace(pool, replicas=0, revision=ANY, health=None))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Counted
@@ -21,10 +22,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress impor
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.ward import Ward
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, RECREATE, Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
 
 
 class Rollout:
@@ -39,6 +44,8 @@ class Rollout:
         self._verdicts: dict[str, Verdict] = {}
         self._undressed: set[str] = set()
         self._counted = Counted()
+        self._ward = Ward(pool.health) if pool.health is not None else None
+        self._unhealthy: frozenset[str] = frozenset()
 
     def retarget(self, revision: Revision) -> None:
         """Make `revision` from now on: an operator or a breach put it in the place of the one asked for."""
@@ -55,8 +62,9 @@ class Rollout:
         if replaced != self._last_replaced:
             self._last_replaced = replaced
             self._judge_anew()
-        census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced)
-        turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted)
+        remedy = self._remedy(snapshot)
+        census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced, self._unhealthy)
+        turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted, remedy)
         if snapshot.stale.keys().isdisjoint(("cluster", "balancer")):
             turn.give_back()
             turn.push_those_going()
@@ -80,6 +88,15 @@ class Rollout:
         if replicas != self.pool.replicas:
             self.pool = replace(self.pool, replicas=replicas)
             self.limits = limits_of(self.pool)
+
+    def _remedy(self, snapshot: Snapshot) -> Round | None:
+        """What remediation does in this turn. Who is let go, or no longer is, is judged anew."""
+        remedy = self._ward.look(self.pool, snapshot) if self._ward is not None else None
+        unhealthy = remedy.admitted if remedy is not None else frozenset()
+        for name in unhealthy ^ self._unhealthy:
+            self._verdicts.pop(name, None)
+        self._unhealthy = unhealthy
+        return remedy
 
     def _replaced(self, snapshot: Snapshot, now: datetime) -> frozenset[str]:
         """Machines that count as outdated whatever they are made of: an operator asked, or they are too old."""

@@ -7,7 +7,9 @@ Rule 9 is in decide/creation.py, rule 10 in decide/verdict.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
     brake,
@@ -41,10 +43,13 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import NEWEST, RECREATE, Limits, Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import ROLLBACK
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
 
 STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
 
@@ -52,7 +57,16 @@ STAYING = (NOT_READY, BOOTING, AVAILABLE)  # serve, will serve, or may come back
 class Turn:
     """The counts of one turn, falling and rising with each decision. A = available, E = existing, G = going."""
 
-    def __init__(self, pool: Pool, limits: Limits, snapshot: Snapshot, census: Census, asked: Revision, counted: Counted) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        limits: Limits,
+        snapshot: Snapshot,
+        census: Census,
+        asked: Revision,
+        counted: Counted,
+        remedy: Round | None = None,
+    ) -> None:
         self.pool, self.limits, self.snapshot, self.census, self.asked = pool, limits, snapshot, census, asked
         self._counted = counted
         self.brake = brake.brake(pool, asked, snapshot)
@@ -96,6 +110,9 @@ class Turn:
         self._push = going.Push()
         self._doubles: set[str] = set()  # known once rule 7 has looked
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
+        self._remedy = remedy
+        if remedy is not None:
+            self._take(remedy)
         if self.brake is not None:
             self.blockers.append(self.brake.blocker)
         elif self.rung.waits_for and self.staying + self.creating >= self.rung.most:
@@ -105,6 +122,12 @@ class Turn:
             self.wake(self.rung.wake_at)
             if self.rung.ask is not None:
                 self.actions.append(self.rung.ask)
+
+    def _take(self, remedy: Round) -> None:
+        self.blockers += remedy.blockers
+        self.wake(remedy.wake_at)
+        if remedy.record is not None:
+            self.record = replace(self.record or self.snapshot.record, health=remedy.record.dump())
 
     @property
     def may_replace(self) -> bool:
@@ -154,17 +177,24 @@ class Turn:
     def mark_failed(self) -> None:
         """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
         for machine in self._not_held(self.census.of(FAILED)):
-            fault = f": {machine.vm.fault}" if machine.vm.fault else ""
+            why = self._failure_of(machine)
             if not self._is_known_loss(machine):
                 continue
             if machine.is_unused:
-                self._choose(machine, "failed and never joined" + fault)
+                self._choose(machine, why)
             elif self.going < self.limits.going:
-                self._choose(machine, f"failed{fault}; {self.going} going < {self.limits.going}")
+                self._choose(machine, f"{why}; {self.going} going < {self.limits.going}")
         if self.brake is not None and not self.brake.creates:
             for machine in self._not_held(self.census.current[BOOTING]):
                 if not machine.was_ready:
                     self._choose(machine, "its revision is refused, and it was never ready")
+
+    def _failure_of(self, machine: Machine) -> str:
+        found = self._remedy.findings.get(machine.name) if self._remedy is not None else None
+        if found is not None:
+            return f"unhealthy: {found.what}" + (f" for {say_duration(lasts)}" if (lasts := self.snapshot.at - found.since) else "")
+        fault = f": {machine.vm.fault}" if machine.vm.fault else ""
+        return ("failed and never joined" if machine.is_unused else "failed") + fault
 
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""

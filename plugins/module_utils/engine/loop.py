@@ -206,7 +206,7 @@ class _Loop:
 
     def _is_busy(self) -> bool:
         tally = self._decision.tally
-        return bool(self._world.calls or tally.going or tally.booting or tally.creating or tally.quarantined)
+        return bool(self._world.calls or tally.going or tally.booting or tally.not_ready or tally.creating or tally.quarantined)
 
     def _list_due(self, now: datetime) -> datetime | None:
         is_unsure = any(sent.is_unknown for sent in self._world.calls.values())

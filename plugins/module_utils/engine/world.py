@@ -306,6 +306,7 @@ class World:
             steering=steering,
             gates=self._gates,
             backend=self.services.backend(),
+            ahead=view.ahead if view is not None else timedelta(0),
         )
 
     def _overlay(self) -> Overlay:

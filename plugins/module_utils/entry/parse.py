@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.health import health_policy
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
@@ -88,6 +89,7 @@ def pool_request(params: Params) -> PoolRequest:
         failure_domains=_distinct(params["failure_domains"], "failure_domains"),
         strategy=_strategy(params["strategy"]),
         drain=drain_policy(params["drain"]),
+        health=health_policy(params["health"]),
         labels=_labels(params["labels"], "labels", check_value=True),
         taints=tuple(_taint(taint, f"taints[{index}]") for index, taint in enumerate(params["taints"])),
         annotations=_labels(params["annotations"], "annotations", check_value=False),

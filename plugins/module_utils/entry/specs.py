@@ -130,7 +130,24 @@ HEALTH = Spec(
         "health": {
             "type": "dict",
             "apply_defaults": True,
-            "options": {"probes": {"type": "list", "elements": "dict", "default": [], "options": _PROBE}},
+            "options": {
+                "remediate": {"type": "bool", "default": True},
+                "conditions": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "type": _text(required=True),
+                        "status": _text(required=True, choices=["True", "False", "Unknown"]),
+                        "timeout": _text(default="5m"),
+                    },
+                },
+                "max_unhealthy": _text(default="34%"),
+                "max_in_flight": _text(default="5%"),
+                "cooldown": _text(default="5m"),
+                "suspend_after": {"type": "int", "default": 3},
+                "probes": {"type": "list", "elements": "dict", "default": [], "options": _PROBE},
+            },
         },
     },
 )

@@ -57,8 +57,8 @@ class Node:
     """One Node with what runs on it. Replaced as a whole when anything in it changes, else the same object.
 
     `ready` None is the kubelet's silence (Unknown). `ready_since` is when the Ready condition last changed, in the loop's
-    clock. `was_ready` is our mark that it was ready once. `pods` are those a drain must see gone; `attachments` the names
-    of VolumeAttachments (attached or detaching).
+    clock. `was_ready` is our mark that it was ready once. `conditions` are all but Ready: `{type: (status, since when)}`.
+    `pods` are those a drain must see gone; `attachments` the names of VolumeAttachments (attached or detaching).
     """
 
     name: str
@@ -70,6 +70,7 @@ class Node:
     ready: bool | None = None
     ready_since: datetime | None = None
     was_ready: bool = False
+    conditions: Mapping[str, tuple[str, datetime | None]] = field(default_factory=dict)
     schedulable: bool = True
     pool: str = ""
     revision: str = ""

@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.revision imp
 
 if TYPE_CHECKING:  # a task without windows or gates need not compile their classes
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
     from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import ServiceProbe
     from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
 
@@ -98,6 +99,7 @@ class Pool:
     placeholders: frozenset[str] = frozenset()  # the ${...} its user data asks for
     reach: Reach = CURRENT_CONTEXT  # how an operator's command finds it
     probes: tuple[ServiceProbe, ...] = ()  # of each machine's service; none: nobody asks it
+    health: HealthPolicy | None = None  # None: nobody looks; what was ready and is not for startup_timeout has failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class PoolRecord:
     vacated: Mapping[str, str] = field(default_factory=dict)
     leaving: Mapping[str, Note] = field(default_factory=dict)
     past: Mapping[str, list[float]] = field(default_factory=dict)  # durations, as model/durations.py reads them
+    health: Mapping[str, Any] = field(default_factory=dict)  # of remediation, as model/remedies.py reads it
 
     def dump(self) -> str:
         """JSON text for an annotation, without what is empty."""
@@ -79,6 +80,7 @@ class PoolRecord:
             "vacated": dict(self.vacated),
             "leaving": {name: str(note) for name, note in self.leaving.items()},
             "past": {kind: list(seconds) for kind, seconds in self.past.items() if seconds},
+            "health": dict(self.health),
         }
         return json.dumps({key: value for key, value in raw.items() if value}, sort_keys=True, separators=(",", ":"))
 
@@ -116,6 +118,7 @@ def load_record(text: str | None) -> PoolRecord:
         vacated=_texts(raw.get("vacated")),
         leaving={name: note for name, text in _texts(raw.get("leaving")).items() if (note := parse_note(text)) is not None},
         past={kind: seconds for kind, seconds in _items(raw.get("past")) if isinstance(seconds, list)},
+        health=dict(_items(raw.get("health"))),
     )
 
 

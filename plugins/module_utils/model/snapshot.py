@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import GateLook
@@ -76,6 +76,7 @@ class Snapshot:
     progressed_at: datetime | None = None  # when this run last came nearer to its end, for progress_deadline
     record: PoolRecord = field(default_factory=PoolRecord)  # what earlier runs left, and this one wrote
     steering: Steering = field(default_factory=Steering)  # what operators asked
+    ahead: timedelta = timedelta(0)  # of the API server's clock: what to take off an instant for a reader on another controller
     gates: Mapping[tuple[str, str], GateLook] = field(default_factory=dict)  # last answers, by step and machine
     backend: Backend | None = None  # of the pool's balancer, where it has one
 

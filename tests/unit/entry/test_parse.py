@@ -13,6 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry import parse
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy, Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
@@ -61,7 +62,15 @@ POOL: dict[str, Any] = {
         "hooks": None,
     },
     "drain": DRAIN,
-    "health": {"probes": []},
+    "health": {
+        "probes": [],
+        "remediate": True,
+        "conditions": [],
+        "max_unhealthy": "34%",
+        "max_in_flight": "5%",
+        "cooldown": "5m",
+        "suspend_after": 3,
+    },
     "balancer": None,
     "simulated": {"world": "world.sqlite", "image": "v1", "flavor": None, "networks": None},
     "openstack": None,
@@ -90,6 +99,7 @@ def test_the_defaults_are_those_of_the_model() -> None:
         revision=revision_of({}),
         strategy=Strategy(max_surge="1", max_unavailable="0"),
         drain=DrainPolicy(),
+        health=HealthPolicy(),
         reach=reach_of(POOL),
     )
     assert (request.settings.lock_ttl, request.settings.call_timeout) == (timedelta(seconds=60), timedelta(seconds=20))

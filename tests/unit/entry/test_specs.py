@@ -20,9 +20,9 @@ SUBJECTS = {
     "_image": specs.IMAGE,
     "_image_store": image_specs.IMAGE_STORE,
     "_drain": specs.DRAIN,
-    "_health": specs.HEALTH,
     "_balancer": specs.BALANCER,
     "_strategy": specs.STRATEGY,
+    "_health": specs.HEALTH,
     "_run": specs.RUN,
 }
 

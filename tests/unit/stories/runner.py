@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout imp
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Gate, Question
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.schedule import ReplacementBudget, Window
@@ -113,6 +114,7 @@ class Scenario:
     ends: str = "ok"  # code of the last run's end
     asks_first: bool = False  # what room there is, as a task does
     sessions: int | None = None  # of each machine; then they are plain ones behind a balancer
+    health: HealthPolicy | None = None  # None: nobody looks after machines that were ready
     gates: dict[str, float] = field(default_factory=dict)  # "gate" or a hook -> seconds after the beginning from which it passes
 
 
@@ -239,7 +241,7 @@ def pool_of(scenario: Scenario, estate: Estate, replicas: int, began_at: datetim
         given |= {"budgets": tuple(ReplacementBudget(count=count, window=window(began_at, *when)) for count, *when in budgets)}
         given |= {name: Gate(command=("check",)) for name in scenario.gates}
     how = Strategy(max_surge=scenario.surge, max_unavailable=scenario.unavailable, **given)
-    return estate.pool(replicas, strategy=how, drain=DrainPolicy(**scenario.drain))
+    return estate.pool(replicas, strategy=how, drain=DrainPolicy(**scenario.drain), health=scenario.health)
 
 
 def window(began_at: datetime, begin: float, end: float) -> Window:

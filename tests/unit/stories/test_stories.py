@@ -16,13 +16,14 @@ from ansible_collections.immutable.fleet.tests.unit.stories.plain import PLAIN_S
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import RANDOM, Scenario, play
 from ansible_collections.immutable.fleet.tests.unit.stories.scenarios import SCENARIOS
 from ansible_collections.immutable.fleet.tests.unit.stories.side_by_side import Story, play_side_by_side
+from ansible_collections.immutable.fleet.tests.unit.stories.unhealthy import UNHEALTHY
 
 GOLDEN = Path(__file__).parent / "golden"
 FRESH_SEEDS = 3
 
 SIDE_BY_SIDE = [("drain", story) for story in DRAINS] + [("pools", story) for story in POOLS]
 
-ROLLOUTS = [("rollout", scenario) for scenario in SCENARIOS + HELD_BACK] + [("plain", scenario) for scenario in PLAIN_SCENARIOS]
+ROLLOUTS = [("rollout", scenario) for scenario in SCENARIOS + HELD_BACK + UNHEALTHY] + [("plain", scenario) for scenario in PLAIN_SCENARIOS]
 
 every_story = pytest.mark.parametrize(("area", "story"), SIDE_BY_SIDE, ids=lambda value: getattr(value, "name", value))
 every_scenario = pytest.mark.parametrize(("area", "scenario"), ROLLOUTS, ids=lambda value: getattr(value, "name", value))

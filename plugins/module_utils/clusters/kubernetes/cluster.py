@@ -78,7 +78,8 @@ class KubernetesCluster:
         error = next((watch.error for watch in self._watches if watch.error), "")
         with self._join.lock:
             nodes, budgets, tokens = self._join.view()
-        self._view = ClusterView(as_of=max(as_of, self._view.as_of), nodes=nodes, budgets=budgets, tokens=tokens, error=error)
+        as_of, ahead = max(as_of, self._view.as_of), self._client.skew.now
+        self._view = ClusterView(as_of=as_of, nodes=nodes, budgets=budgets, tokens=tokens, error=error, ahead=ahead)
         return self._view
 
     def change(self, change: NodeChange) -> None:

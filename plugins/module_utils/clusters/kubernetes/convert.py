@@ -111,6 +111,7 @@ def read_node(raw: Mapping[str, Any], shift: timedelta, kept_annotations: Collec
         ready={"True": True, "False": False}.get(ready.get("status", "")),
         ready_since=_instant(ready["lastTransitionTime"], shift) if ready.get("lastTransitionTime") else None,
         was_ready=marks.NODE_READY_AT in annotations,
+        conditions=_other_conditions(status, shift),
         schedulable=not spec.get("unschedulable", False),
         pool=labels.get(marks.NODE_POOL, ""),
         revision=labels.get(marks.NODE_REVISION, ""),
@@ -233,6 +234,18 @@ def _interned(labels: Mapping[str, str] | None) -> dict[str, str]:
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((condition for condition in status.get("conditions") or () if condition.get("type") == kind), {})
+
+
+def _other_conditions(status: Mapping[str, Any], shift: timedelta) -> dict[str, tuple[str, datetime | None]]:
+    """All but Ready, which a node has as facts of its own. A heartbeat changes none of them."""
+    return {
+        sys.intern(given["type"]): (
+            given["status"],
+            _instant(given["lastTransitionTime"], shift) if given.get("lastTransitionTime") else None,
+        )
+        for given in status.get("conditions") or ()
+        if given.get("type") not in ("Ready", None) and given.get("status")
+    }
 
 
 def _instant(text: str, shift: timedelta) -> datetime:

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 from ansible_collections.immutable.fleet.tests.unit.clusters.kubernetes.worlds import MADE, MADE_AT, NO_SHIFT, node, pod, recorded
 
 AHEAD = timedelta(minutes=5)  # our clock, of the server's
+CHANGED_AT = datetime(2026, 11, 21, 8, 53, 7, tzinfo=UTC)
 
 
 def test_node_with_all_that_is_used() -> None:
@@ -33,6 +34,7 @@ def test_node_with_all_that_is_used() -> None:
             ready=True,
             ready_since=datetime(2026, 11, 21, 8, 53, 7, tzinfo=UTC),
             was_ready=True,
+            conditions=dict.fromkeys(("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"), ("False", CHANGED_AT)),
             schedulable=False,
             pool="web",
             revision="a1b2c3d4e5f6",

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which unhealthy machines go now: gate, cooldown, rate, and a slot that was replaced too often (semantics section 5).
+
+Promises: a machine goes only after the record says so, hence never more than the rate is under way, over any runs and kills; a
+slot whose replacements fail again and again suspends the pool's remediation. Nothing here holds back a machine that is outdated:
+it goes by the rollout's own rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import THEN_AGAIN, control
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.gate import Gate, gate
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING, Finding
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+WAIT = "remediation"
+SUSPENDED = "suspended"
+ILL = "unhealthy"
+FAILS_SOON = timedelta(hours=2)  # a machine that is unhealthy again so soon after its predecessor was replaced: it did not help
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One turn of remediation. `admitted` go now. `record` is what the pool's record should say of it; None leaves it as it is.
+
+    `gate` is shut for machines that only wait for their time, too.
+    """
+
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    admitted: frozenset[str] = frozenset()
+    blockers: tuple[Blocker, ...] = ()
+    wake_at: datetime | None = None
+    record: Remedies | None = None
+    gate: Gate = field(default_factory=Gate)
+
+
+def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, snapshot: Snapshot, known: Remedies) -> Round:
+    """Who goes now of the machines in `findings`, which are not well. `known` is what the record says. O(machines)."""
+    now, server_now = snapshot.at, (snapshot.at - snapshot.ahead).replace(microsecond=0)
+    staying = [machine for machine in snapshot.machines.values() if not machine.is_going and not _is_set_aside(machine)]
+    ill = {machine.name: findings[machine.name] for machine in staying if machine.name in findings}
+    unhealthy = {name for name, finding in ill.items() if finding.is_unhealthy(now)}
+    record = _with_first_seen(known, ill, snapshot)
+    wake_at = min((at for finding in findings.values() if (at := finding.unhealthy_at) is not None and at > now), default=None)
+    shown = gate(staying, ill, policy.max_unhealthy, pool.name) if ill else Gate()
+    blockers = [*(shown.blockers if unhealthy else ()), *_waits(ill, snapshot, now)]
+    found = Round(findings=findings, wake_at=wake_at, gate=shown)
+
+    candidates = [machine for machine in staying if machine.name in unhealthy and machine.failure_domain not in shown.shut]
+    if not policy.remediate:
+        blockers += [_only_told(machine, ill[machine.name]) for machine in staying if machine.name in unhealthy]
+        return replace(found, blockers=tuple(blockers), record=_changed(record, known))
+    if unhealthy:
+        record = replace(record, storm=_storm(record.storm, shown, server_now))
+    if record.storm is not None and shown.is_open and candidates:
+        over = (record.storm.over or server_now) + policy.cooldown
+        if server_now < over:
+            blockers.append(Blocker(code=WAIT, what=f"cooldown after a storm, until {say_instant(over)}", where=f"pool {pool.name}"))
+            wake_at = min(filter(None, (wake_at, over + snapshot.ahead)))
+            return replace(found, blockers=tuple(blockers), record=_changed(record, known), wake_at=wake_at)
+        record = replace(record, storm=None)
+    suspended = _standing(record.suspended, snapshot)
+    if suspended is None and candidates:
+        record, admitted, waiting = _by_rate(candidates, ill, pool, policy, snapshot, record, server_now)
+        blockers += waiting
+        suspended = _standing(record.suspended, snapshot)
+        if suspended is None:
+            return replace(found, blockers=tuple(blockers), record=_changed(record, known), admitted=admitted)
+    if suspended is not None and unhealthy:
+        forward = control(pool, "resumed", then=THEN_AGAIN)
+        blockers.append(
+            Blocker(code=SUSPENDED, what=suspended.what, where=f"pool {pool.name}", since=suspended.at + snapshot.ahead, forward=forward)
+        )
+    return replace(found, blockers=tuple(blockers), record=_changed(record, known))
+
+
+def _by_rate(
+    candidates: list[Machine],
+    ill: Mapping[str, Finding],
+    pool: Pool,
+    policy: HealthPolicy,
+    snapshot: Snapshot,
+    record: Remedies,
+    now: datetime,
+) -> tuple[Remedies, frozenset[str], list[Blocker]]:
+    """`(the record, who goes, what waits)`. Who is new in the record goes in the turn that finds it there."""
+    most = max(1, count_of(policy.max_in_flight, pool.replicas, round_up=False, option="health.max_in_flight"))
+    noted = {machine.name for machine in candidates if _is_noted(machine, record)}
+    under_way = slots_under_way(record, pool, snapshot, now) - {slot_of(machine) for machine in candidates if machine.name not in noted}
+    free = most - len(under_way)
+    slots, waiting = dict(record.slots), []
+    for machine in sorted(candidates, key=lambda machine: (ill[machine.name].since, machine.name)):
+        slot = slot_of(machine)
+        if machine.name in noted or _is_cordoned(machine, pool):
+            continue
+        if free <= 0:
+            what = f"{ill[machine.name].what}: waits its turn, {most - free} of {most} under way"
+            waiting.append(Blocker(code=WAIT, what=what, where=machine.where, since=ill[machine.name].since))
+            continue
+        count = _tries(slots.get(slot), machine, snapshot, now) + 1
+        if count > policy.suspend_after:
+            return replace(record, suspended=Suspension(now, _in_vain(machine, slot, policy))), frozenset(), []
+        slots[slot], free = Remedy(machine.name, now, count), free - 1
+    young = {slot: one for slot, one in slots.items() if now - one.at <= FAILS_SOON}
+    return replace(record, slots=young, suspended=None), frozenset(noted), waiting
+
+
+def slots_under_way(record: Remedies, pool: Pool, snapshot: Snapshot, now: datetime) -> set[str]:
+    """Slots whose machine was told to go and is still there, or whose replacement is not there, or not ready yet."""
+    machines = snapshot.machines
+    of_slot: dict[str, list[Machine]] = {}
+    for machine in machines.values():
+        of_slot.setdefault(slot_of(machine), []).append(machine)
+    is_missing = sum(1 for machine in machines.values() if not machine.is_going and not _is_set_aside(machine)) < pool.replicas
+    found = set()
+    for slot, remedy in record.slots.items():
+        old = machines.get(remedy.machine)
+        others = [machine for machine in of_slot.get(slot, ()) if machine.name != remedy.machine and not _is_set_aside(machine)]
+        is_leaving = old is not None and not _is_set_aside(old)
+        is_coming = not any(machine.was_ready for machine in others) and (bool(others) or is_missing)
+        if (is_leaving or is_coming) and now - remedy.at <= FAILS_SOON:
+            found.add(slot)
+    return found
+
+
+def slot_of(machine: Machine) -> str:
+    """By which the record knows a machine's place; one that was adopted without a slot is a place of its own."""
+    return machine.name if machine.vm.slot is None else str(machine.vm.slot)
+
+
+def _is_noted(machine: Machine, record: Remedies) -> bool:
+    remedy = record.slots.get(slot_of(machine))
+    return remedy is not None and remedy.machine == machine.name
+
+
+def _tries(last: Remedy | None, machine: Machine, snapshot: Snapshot, now: datetime) -> int:
+    """How many replacements of the slot in a row have failed so far; those before an operator resumed do not count."""
+    resumed = snapshot.steering.resumed
+    if last is None or last.machine == machine.name or now - last.at > FAILS_SOON:
+        return 0
+    return 0 if resumed is not None and resumed.at >= last.at else last.count
+
+
+def _in_vain(machine: Machine, slot: str, policy: HealthPolicy) -> str:
+    times = say_count(policy.suspend_after, "time")
+    what = f"slot {slot} was replaced {times} for being unhealthy, and its machine {machine.name} is unhealthy again"
+    return f"{what}: remediation of the pool is suspended"
+
+
+def _storm(known: Storm | None, shown: Gate, now: datetime) -> Storm | None:
+    """The storm as the record should have it: it begins when the gate shuts, and is over when that is open again."""
+    if not shown.is_open:
+        return Storm(known.since) if known is not None else Storm(now)
+    return replace(known, over=known.over or now) if known is not None else None
+
+
+def _standing(suspended: Suspension | None, snapshot: Snapshot) -> Suspension | None:
+    resumed = snapshot.steering.resumed
+    is_lifted = suspended is not None and resumed is not None and resumed.at >= suspended.at
+    return None if is_lifted else suspended
+
+
+def _with_first_seen(record: Remedies, ill: Mapping[str, Finding], snapshot: Snapshot) -> Remedies:
+    """Since when machines lack what no server dates; those of machines that are well, or gone, are forgotten."""
+    lacking = {name: finding for name, finding in ill.items() if finding.kind == MISSING}
+    seen = {name: record.first_seen.get(name, (one.since - snapshot.ahead).replace(microsecond=0)) for name, one in lacking.items()}
+    return record if seen == record.first_seen else replace(record, first_seen=seen)
+
+
+def _waits(ill: Mapping[str, Finding], snapshot: Snapshot, now: datetime) -> list[Blocker]:
+    """Machines that are not well, and not unhealthy yet or not for sure."""
+    found = []
+    for name, finding in ill.items():
+        where, at = snapshot.machines[name].where, finding.unhealthy_at
+        if at is None:
+            found.append(Blocker(code=ILL, what=f"{finding.what}: left alone", where=where, since=finding.since))
+        elif at > now:
+            what = f"{finding.what}: unhealthy after {say_duration(at - finding.since)}"
+            found.append(Blocker(code=WAIT, what=what, where=where, since=finding.since))
+    return found
+
+
+def _only_told(machine: Machine, finding: Finding) -> Blocker:
+    what = f"unhealthy, {finding.what}; health.remediate is false, so it is left as it is"
+    return Blocker(code=ILL, what=what, where=machine.where, since=finding.since, forward="set health.remediate")
+
+
+def _is_cordoned(machine: Machine, pool: Pool) -> bool:
+    return machine.node is not None and machine.node.is_held and not pool.drain.include_cordoned
+
+
+def _is_set_aside(machine: Machine) -> bool:
+    return machine.node is not None and machine.node.quarantined is not None
+
+
+def _changed(record: Remedies, known: Remedies) -> Remedies | None:
+    return record if record != known else None

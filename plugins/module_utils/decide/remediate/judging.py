@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether one machine is well, as independent observers see it: the API server's conditions, the cloud, and probes of its service.
+
+Promises: no evidence is not a finding: a machine that boots, a condition that is not there, a VM that runs say nothing against it.
+Who says "ill" is believed after the check's duration, and only while no other observer says "well" of the same machine: a VM that
+the cloud puts to ERROR while its kubelet reports is named and left alone, and so is one whose kubelet is silent while its probes find
+it well. The cloud's word that a VM is off, together with a silent kubelet, is proof; it only has to outlast a reboot.
+Since when is the earlier of what the server dates and of what this run has seen; both are in the loop's clock, which an adapter
+corrects the server's instants to. So a run of one pass counts too, and a controller's wrong clock changes nothing.
+Sources: semantics section 5; FM17, FM21, FM40.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import is_missing_its_node
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.going import is_proven_dead
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import READY, HealthPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+
+PROBED = "probes"
+MISSING = "Node"  # the kind of a finding that no server dates
+# Clouds call a VM off while it reboots. Kubernetes calls a kubelet silent after 40 to 50 s, so that this is more than a minute.
+OUTLASTS_A_REBOOT = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something is wrong with a machine. `kind` is what was observed: a finding of another kind begins anew.
+
+    `unhealthy_at` None: observers disagree, so it will not become unhealthy by time alone.
+    """
+
+    kind: str
+    what: str
+    since: datetime
+    unhealthy_at: datetime | None
+
+    def is_unhealthy(self, now: datetime) -> bool:
+        """Whether it has lasted as long as it takes."""
+        return self.unhealthy_at is not None and now >= self.unhealthy_at
+
+
+def examine(machine: Machine, pool: Pool, policy: HealthPolicy, seen: dict[str, datetime], now: datetime) -> Finding | None:
+    """What is wrong with the machine; of several findings the one that makes it unhealthy first.
+
+    `seen` is since when each kind of finding was met in a row, in the loop's clock; it is brought up to date.
+    """
+    node = machine.node
+    if node is None:
+        found = [_missing(policy, seen.setdefault(MISSING, now))] if is_missing_its_node(machine, pool, now) else []
+    elif not machine.was_ready:
+        found = []  # it boots, and has its startup_timeout for it
+    else:
+        found = _findings(machine, node, pool, policy, seen, now)
+    kinds = {finding.kind for finding in found}
+    for kind in seen.keys() - kinds:
+        del seen[kind]
+    return min(found, key=_urgency, default=None)
+
+
+def _missing(policy: HealthPolicy, since: datetime) -> Finding:
+    return Finding(MISSING, "it has no Node", since, since + policy.missing_node)
+
+
+def _findings(machine: Machine, node: Node, pool: Pool, policy: HealthPolicy, seen: dict[str, datetime], now: datetime) -> list[Finding]:
+    found = []
+    for check in policy.conditions:
+        status, dated = _condition(node, check.type)
+        if status == check.status:
+            since = _since(seen, check.type, dated, now)
+            found.append(Finding(check.type, f"{check.type} is {status}", since, since + check.timeout))
+    if node.ready is not True:
+        since = _since(seen, READY, node.ready_since, now)
+        found.append(Finding(READY, f"{READY} is {_condition(node, READY)[0]}", since, since + pool.strategy.startup_timeout))
+    health = machine.health
+    if health is not None and health.healthy is False:  # a ready kubelet says nothing of the service on its machine
+        since = _since(seen, PROBED, health.since, now)
+        found.append(Finding(PROBED, f"its probes fail: {health.what}", since, since + pool.strategy.startup_timeout))
+    status = machine.vm.status
+    if is_proven_dead(machine):
+        since = _since(seen, READY, node.ready_since, now)
+        what = f"its VM is {_say(status)} by the cloud's word, and its kubelet is silent"
+        found.append(Finding(READY, what, since, since + OUTLASTS_A_REBOOT))
+    elif status in (vm_states.ERROR, vm_states.STOPPED):
+        what = f"observers disagree: the cloud says that its VM is {_say(status)}, its kubelet reports that it is ready"
+        found.append(Finding(status, what, _since(seen, status, None, now), None))
+    if node.ready is None and health is not None and health.healthy is True and not is_proven_dead(machine):
+        what = "observers disagree: its kubelet is silent, its probes find it well"
+        return [Finding(READY, what, _since(seen, READY, node.ready_since, now), None)]
+    return found
+
+
+def _since(seen: dict[str, datetime], kind: str, dated: datetime | None, now: datetime) -> datetime:
+    own = seen.setdefault(kind, now)
+    return min(own, dated) if dated is not None else own
+
+
+def _condition(node: Node, kind: str) -> tuple[str, datetime | None]:
+    """`(status, since when)`; "" for a condition that the node does not have."""
+    if kind == READY:
+        return {True: "True", False: "False", None: "Unknown"}[node.ready], node.ready_since
+    return node.conditions.get(kind, ("", None))
+
+
+def _urgency(finding: Finding) -> tuple[bool, datetime]:
+    return finding.unhealthy_at is None, finding.unhealthy_at or finding.since
+
+
+def _say(status: str) -> str:
+    return {vm_states.STOPPED: "off", vm_states.ERROR: "in ERROR"}.get(status, status)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps an eye on a pool's machines: who is not plainly well is examined each turn, all others only when they change.
+
+What it remembers only makes findings earlier: since when this run has seen each of them. What outlives a run is dated by the API
+server, or on the pool's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import compress
+from operator import is_not
+from typing import TYPE_CHECKING
+
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+if TYPE_CHECKING:  # a pool in which all is well compiles none of it
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
+
+
+class Ward:
+    """Looks after one pool by a policy, turn after turn."""
+
+    def __init__(self, policy: HealthPolicy) -> None:
+        self._policy = policy
+        self._before: Mapping[str, Machine] = {}
+        self._doubtful: set[str] = set()
+        self._seen: dict[str, dict[str, datetime]] = {}  # machine -> kind of finding -> since when, in the loop's clock
+
+    def look(self, pool: Pool, snapshot: Snapshot) -> Round | None:
+        """What remediation does in this turn; None where all are well. O(machines), and little of it in bytecode."""
+        machines = snapshot.machines
+        if machines is not self._before:
+            for machine in compress(machines.values(), map(is_not, machines.values(), map(self._before.get, machines))):
+                (self._doubtful.discard if self._is_plainly_well(machine) else self._doubtful.add)(machine.name)
+            self._doubtful.intersection_update(machines)
+            self._before = machines
+        for name in self._seen.keys() - self._doubtful:
+            del self._seen[name]
+        if not self._doubtful or snapshot.stale:
+            return None  # facts that stand still say nothing against a machine (FM17)
+        return self._examined(pool, snapshot)
+
+    def _is_plainly_well(self, machine: Machine) -> bool:
+        node = machine.node
+        if node is None or node.ready is not True or machine.vm.status != vm_states.RUNNING:
+            return False
+        if machine.health is not None and machine.health.healthy is False:
+            return False
+        return not any(node.conditions.get(check.type, ("",))[0] == check.status for check in self._policy.conditions)
+
+    def _examined(self, pool: Pool, snapshot: Snapshot) -> Round | None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import admit
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING, examine
+        from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import load_remedies
+
+        known = load_remedies(snapshot.record.health)
+        findings = {}
+        for name in sorted(self._doubtful):
+            marked = known.first_seen.get(name)
+            seen = self._seen.setdefault(name, {MISSING: marked + snapshot.ahead} if marked is not None else {})
+            finding = examine(snapshot.machines[name], pool, self._policy, seen, snapshot.at)
+            if finding is not None:
+                findings[name] = finding
+        return admit(findings, pool, self._policy, snapshot, known) if findings else None
