@@ -92,6 +92,13 @@ class Cloud(Protocol):
         What the cloud itself leaves behind is a leftover of a list after the VM's end, to be cleared.
         """
 
+    def power(self, vm: Vm, wanted: str) -> None:
+        """Begin to switch the VM off (`vm.OFF`) or to reset it (`vm.REBOOT`), without asking its guest.
+
+        That it is off is a fact that a list brings: STOPPED. Off already is success. `NotFound` where it is gone, `Conflict`
+        while something else is done to it.
+        """
+
     def clear(self, leftover: Leftover) -> None:
         """Delete one leftover. One that is gone already is success."""
 

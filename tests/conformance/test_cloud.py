@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid, NotFound, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
 from ansible_collections.immutable.fleet.tests.conformance.adapters import CLOUDS_OF_PARTS
@@ -217,3 +217,41 @@ def test_a_cloud_that_pushes_tells_of_a_create(clouds: CloudHarness) -> None:
     other.resolve()
     other.create(machine)
     clouds.until(lambda: bool(told) or None, "the watcher was told")
+
+
+def test_a_machine_is_switched_off(clouds: CloudHarness) -> None:
+    """Without asking its guest; a list shows it, and off already is success. It can be deleted all the same."""
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    cloud.power(running(clouds, cloud, machine.name), vm_states.OFF)
+
+    def off() -> Vm | None:
+        vm = find(cloud, machine.name)
+        return vm if vm is not None and vm.status == vm_states.STOPPED else None
+
+    vm = clouds.until(off, f"{machine.name} is off")
+    cloud.power(vm, vm_states.OFF)
+    cloud.delete(vm)
+    gone(clouds, cloud, machine.name)
+
+
+def test_a_machine_is_rebooted(clouds: CloudHarness) -> None:
+    """It runs again, as the same VM."""
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    vm = running(clouds, cloud, machine.name)
+    cloud.power(vm, vm_states.REBOOT)
+    assert running(clouds, cloud, machine.name).id == vm.id
+
+
+def test_the_power_of_a_machine_that_is_gone_cannot_be_switched(clouds: CloudHarness) -> None:
+    cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
+    cloud.resolve()
+    cloud.create(machine)
+    vm = running(clouds, cloud, machine.name)
+    cloud.delete(vm)
+    gone(clouds, cloud, machine.name)
+    with pytest.raises(NotFound):
+        cloud.power(vm, vm_states.OFF)

@@ -16,7 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain_nodes
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, RunSettings
-from ansible_collections.immutable.fleet.plugins.module_utils.model import decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model import decision, vm
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import DRAINING, REMOVED, SERVING, MemberChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy
@@ -62,9 +62,11 @@ def kinds_in_the_code() -> set[str]:
                 kinds |= literal_texts(node.args[2]) if len(node.args) > 2 else {"label"}
         elif isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "verb" for target in node.targets):
             kinds |= literal_texts(node.value)  # of a ChangeNode that may be one of several
-    one_word = {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode", "changemembers"} - NEVER_TOLD
+    one_word = (
+        {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode", "changemembers", "power"} - NEVER_TOLD
+    )
     wishes = {decision.Wish(MemberChange(name="", to=to), "", "").verb for to in (SERVING, DRAINING, REMOVED)}
-    return kinds | one_word | wishes | {"delete node", "remove pod", "blocked", "unblocked", "waits", "waited"}
+    return kinds | one_word | wishes | {"delete node", "remove pod", vm.OFF, vm.REBOOT, "blocked", "unblocked", "waits", "waited"}
 
 
 def test_every_kind_that_the_code_tells_is_documented_and_no_other() -> None:

@@ -12,14 +12,22 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import goin
 from ansible_collections.immutable.fleet.plugins.module_utils.model.access import Right
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 _Key = tuple[str, str, str, str]  # namespace, group, resource, name
 
 
 def removes_pods(snapshot: Snapshot) -> bool:
-    """Whether pods will be deleted instead of evicted, whatever the drain's policy: those of machines that are proven dead."""
-    return any(going.is_proven_dead(machine) for machine in snapshot.machines.values())
+    """Whether pods will be deleted instead of evicted, whatever the drain's policy: those of machines that are proven dead, or will be.
+
+    A machine whose kubelet is silent is switched off before its pods are let go, if it stays so.
+    """
+    return any(going.is_proven_dead(machine) or _is_silent(machine.node) for machine in snapshot.machines.values())
+
+
+def _is_silent(node: Node | None) -> bool:
+    return node is not None and node.was_ready and node.ready is None
 
 
 def denial(missing: Iterable[Right], user: str) -> Denied:

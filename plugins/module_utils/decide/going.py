@@ -8,6 +8,7 @@ Sources: semantics sections 3 (rules 2 and 3) and 4; FM5, FM8, FM9, FM12.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Choose,
     Delete,
     LookAt,
+    Power,
     Wish,
     look_key,
 )
@@ -51,6 +53,7 @@ class Push:
     actions: list[Action] = field(default_factory=list)
     blockers: list[Blocker] = field(default_factory=list)
     overdue: list[tuple[Machine, str]] = field(default_factory=list)
+    silent: Collection[str] = frozenset()
     wishes: list[Wish] = field(default_factory=list)  # of the balancer
     wake_at: datetime | None = None
 
@@ -60,9 +63,12 @@ class Push:
             self.wake_at = instant
 
 
-def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Allowances) -> Push:
-    """One step for each machine of `machines` (going or quarantined)."""
-    turn, policy = Push(), pool.drain
+def push(machines: list[Machine], snapshot: Snapshot, pool: Pool, left: drain.Allowances, silent: Collection[str] = frozenset()) -> Push:
+    """One step for each machine of `machines` (going or quarantined). `silent`: their kubelets have not been heard for long.
+
+    Nobody can end the pods of these, so they are switched off: then the hypervisor's word is proof that no pod runs there.
+    """
+    turn, policy = Push(silent=silent), pool.drain
     rests_on_cloud = "cloud" not in snapshot.stale
     for machine in machines:
         if machine.choosing or machine.deleting:
@@ -135,6 +141,8 @@ def _before_delete(turn: Push, machine: Machine, node: Node, snapshot: Snapshot,
     if not _passes(turn, machine, BEFORE_DRAIN, pool, snapshot):
         return
     started = _started(machine, node.chosen, snapshot)
+    if (node.pods or node.attachments) and machine.name in turn.silent and "cloud" not in snapshot.stale:
+        turn.actions.append(Power(machine, vm_states.OFF, "its kubelet is silent: off, nothing runs on it for sure"))
     if node.pods:
         _drain(turn, machine, node, snapshot, policy, left, started)
     elif node.attachments and is_proven_dead(machine) and not _is_out_of_service(node):

@@ -153,7 +153,7 @@ class Turn:
     def push_those_going(self) -> None:
         """Rule 2: every machine that is going or set aside moves one step. Nothing ever stops this."""
         machines = [m for m in self.census.of(GOING) + self.census.of(QUARANTINED) if m.name not in self._given_back]
-        self._push = going.push(machines, self.snapshot, self.pool, self.left)
+        self._push = going.push(machines, self.snapshot, self.pool, self.left, self._remedy.silent if self._remedy else ())
         self.actions += self._push.actions
         self.blockers += self._push.blockers
         self.wish(self._push.wishes)

@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     DeleteNode,
     Evict,
     LookAt,
+    Power,
     look_key,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
@@ -60,7 +61,7 @@ def take_error(world: World, key: str, error: PortError, now: datetime) -> Fleet
         return None
     if isinstance(sent.action, Evict):
         return _eviction_refused(world, key, sent, sent.action, error, now)
-    if isinstance(error, NotFound) and isinstance(sent.action, Delete | DeleteNode | Clear):
+    if isinstance(error, NotFound) and isinstance(sent.action, Delete | Power | DeleteNode | Clear):
         world.answered(key, now)
     elif isinstance(error, Transient):
         world.unknown(key, now)

@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     DeleteNode,
     Evict,
     LookAt,
+    Power,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import InvariantViolated
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import BEFORE_DELETE, BEFORE_DRAIN, Question
@@ -42,8 +43,8 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
         if pool is None:
             raise InvariantViolated(what="a create needs a pool")
         return lambda: _create(action, name, now, ports, pool)
-    if isinstance(action, Delete):
-        return lambda: _cloud(ports).delete(action.machine.vm)
+    if isinstance(action, Delete | Power):
+        return lambda: _end_or_switch(action, _cloud(ports))
     if isinstance(action, Clear):
         return lambda: _clear(action, ports)
     if isinstance(action, AskGate):
@@ -64,6 +65,13 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
     if isinstance(action, DeleteNode):
         return lambda: cluster.delete_node(action.node)
     return _eviction(action, cluster)
+
+
+def _end_or_switch(action: Delete | Power, cloud: Cloud) -> None:
+    if isinstance(action, Delete):
+        cloud.delete(action.machine.vm)
+    else:
+        cloud.power(action.machine.vm, action.wanted)
 
 
 def _eviction(action: Evict, cluster: Cluster) -> Callable[[], object]:

@@ -22,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Decision,
     DeleteNode,
     Evict,
+    Power,
     Tally,
     Wish,
 )
@@ -69,6 +70,8 @@ def verb_of(action: Action) -> str:
         return action.verb
     if isinstance(action, DeleteNode):
         return "delete node"
+    if isinstance(action, Power):
+        return action.wanted
     if isinstance(action, Evict) and action.by_force:
         return "remove pod"
     return {"lookat": "look", "askgate": "ask", "changemembers": "change members"}.get(

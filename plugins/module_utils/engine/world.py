@@ -37,6 +37,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     DeleteNode,
     Evict,
     LookAt,
+    Power,
     key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import GateLook, Question
@@ -230,6 +231,9 @@ class World:
         if isinstance(action, Delete):  # by id: two VMs may have one name
             vm = self._vms.get(action.machine.vm.id)
             return vm is None or (vm.status == vm_states.DELETING and not vm.delete_again)
+        if isinstance(action, Power):  # of a reboot nothing is seen for sure
+            vm = self._vms.get(action.machine.vm.id)
+            return vm is None or (action.wanted == vm_states.OFF and vm.status != vm_states.RUNNING)
         if isinstance(action, Choose):  # a node may have another name than its VM
             chosen = action.machine.node
             node = nodes.get(chosen.name) if chosen is not None else None
@@ -252,7 +256,7 @@ class World:
         return False
 
     def _as_of(self, action: Action) -> datetime | None:
-        if isinstance(action, Create | Delete):
+        if isinstance(action, Create | Delete | Power):
             return self.listed_at
         if isinstance(action, Clear) and action.leftover.kind != "token":
             return self.full_at

@@ -68,6 +68,10 @@ class FirstLook:
         """As `Cloud.delete`."""
         self._cloud.delete(vm)
 
+    def power(self, vm: Vm, wanted: str) -> None:
+        """As `Cloud.power`."""
+        self._cloud.power(vm, wanted)
+
     def clear(self, leftover: Leftover) -> None:
         """As `Cloud.clear`."""
         self._cloud.clear(leftover)

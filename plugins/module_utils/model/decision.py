@@ -73,6 +73,15 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """Switch the VM off, so that it is proven dead, or reset it. `wanted` as `Cloud.power` takes it."""
+
+    machine: Machine
+    wanted: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteNode:
     """Remove the Node object of a VM that is gone."""
 
@@ -131,7 +140,7 @@ class ChangeMembers:
         return "; ".join(f"{wish.machine} {wish.change.to}: {wish.reason}" for wish in self.wishes)
 
 
-Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | DeleteNode | ChangeNode | ChangeMembers | AskGate | Clear"
+Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | Power | DeleteNode | ChangeNode | ChangeMembers | AskGate | Clear"
 MEMBERS = "members"  # key of every change of members: one at a time
 
 
@@ -139,7 +148,7 @@ def key_of(action: Action, name: str = "") -> str:
     """What an action touches, in words. While a call of a key is in flight, none of that key is sent."""
     if isinstance(action, Create):
         return f"create {action.name or name}"
-    if isinstance(action, Choose | Delete):
+    if isinstance(action, Choose | Delete | Power):
         return f"{type(action).__name__.lower()} {action.machine.name}"
     if isinstance(action, LookAt):
         return f"look {action.subject.name}"
@@ -163,7 +172,7 @@ def look_key(subject: Node | Machine) -> str:
 
 def subject_of(action: Action) -> str:
     """The machine or node it is done to, or the leftover; "" for a create whose name is yet to be given."""
-    if isinstance(action, Choose | Delete):
+    if isinstance(action, Choose | Delete | Power):
         return action.machine.name
     if isinstance(action, Evict):
         return action.node

@@ -13,6 +13,8 @@ STOPPED = "stopped"
 ERROR = "error"
 DELETING = "deleting"
 
+OFF, REBOOT = "power off", "reboot"  # what may be asked of a VM's power
+
 PROOFS_NEEDED = 2  # of name, metadata, tag (FM25)
 
 

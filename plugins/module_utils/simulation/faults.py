@@ -41,7 +41,7 @@ CLUSTER = "cluster"
 LOCK = "lock"
 BALANCER = "balancer"
 VERBS = {
-    CLOUD: ("resolve", "room", "list_vms", "create", "delete", "clear"),
+    CLOUD: ("resolve", "room", "list_vms", "create", "delete", "power", "clear"),
     IMAGES: ("catalogue", "publish", "promote", "revoke", "retire", "users"),
     CLUSTER: ("start", "change", "evict", "remove", "look", "delete_node", "mint_token", "delete_token"),
     LOCK: ("read", "acquire", "renew", "release"),

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Exhausted, Invalid, NotFound
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.balancers import Balancers
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.history import History
@@ -109,6 +109,18 @@ class Hypervisor:
         self._set(host, replace(host.vm, status=vm_states.DELETING))
         if self._fault(DELETE_STICKS, vm.name) is None:
             self._state.plan(self._state.profile.delete.draw(self._state.chance), VM_GONE, vm.id)
+
+    def switch(self, vm: Vm, wanted: str) -> None:
+        """Off, or off and on again. Raises `NotFound`, and `Conflict` for one that is being built or deleted."""
+        host = self._state.hosts.get(vm.id)
+        if host is None:
+            raise NotFound(what="no such VM", where=f"machine {vm.name}")
+        if host.vm.status in (vm_states.BUILDING, vm_states.DELETING):
+            raise Conflict(what=f"the VM is {host.vm.status}", where=f"machine {vm.name}")
+        host.is_switched_off = wanted == vm_states.OFF
+        self.power(host, on=False, seen=True)
+        if wanted == vm_states.REBOOT:
+            self.power(host, on=True, seen=True)
 
     def clear(self, leftover: Leftover) -> None:
         """Delete a port. One that is gone already is success."""

@@ -135,7 +135,7 @@ class Mishaps:
     def back(self, vm_id: str) -> None:
         """Event: a lost or stopped VM runs again."""
         host = self._state.hosts.get(vm_id)
-        if host is not None and host.vm.status in (vm_states.RUNNING, vm_states.STOPPED):
+        if host is not None and not host.is_switched_off and host.vm.status in (vm_states.RUNNING, vm_states.STOPPED):
             self._hypervisor.power(host, on=True, seen=True)
 
     def _happen(self, fault: Fault) -> None:

@@ -116,6 +116,7 @@ class Host:
     pool: str
     image: str
     runs: bool = False
+    is_switched_off: bool = False  # by the API: nothing but a reboot starts it again
     joins: bool = True
     port: str = ""
     doomed: str = ""  # goes to ERROR with these words when its building ends

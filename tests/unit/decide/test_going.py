@@ -273,3 +273,22 @@ def test_the_first_step_of_the_way_out(subject: Machine, looks: dict[str, Look],
     """A machine that joined since the view may carry pods by now: no delete without a direct look."""
     actions, found_at = going.leave(subject, "outdated", snapshot(subject, looks=looks))
     assert ([say(action) for action in actions], found_at) == (expected, again_at)
+
+
+SILENT = {"ready": None, "ready_since": ago(400), "pods": (pod("a"),)}
+
+
+@pytest.mark.parametrize(
+    ("more", "silent", "expected"),
+    [
+        pytest.param({}, {"m1"}, "power off m1: its kubelet is silent: off, nothing runs on it for sure", id="silent for long"),
+        pytest.param({}, set(), None, id="not for long, or the gate is shut"),
+        pytest.param({"pods": ()}, {"m1"}, None, id="nothing is on it"),
+        pytest.param({"schedulable": True}, {"m1"}, None, id="not before it is cordoned"),
+    ],
+)
+def test_a_machine_whose_kubelet_is_silent_is_switched_off(more: dict[str, Any], silent: set[str], expected: str | None) -> None:
+    """Only on its way out, and only where somebody would have to end its pods: then the hypervisor's word is proof."""
+    subject = machine("m1", OLD, GOING, **{**SILENT, **more})
+    found = [say(action) for action in going.push([subject], snapshot(subject), pool(), {}, silent).actions]
+    assert next((line for line in found if line.startswith("power")), None) == expected

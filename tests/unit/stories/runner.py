@@ -49,6 +49,7 @@ VERBS = {
     "remove pod": "force",
     "quarantine": "quarantine",
     "delete": "delete",
+    "power off": "power off",
     "gone": "gone",
     "cordon": "cordon",
     "uncordon": "uncordon",

@@ -34,6 +34,15 @@ UNHEALTHY = (
         faults=(stops("web-7-*"),),
     ),
     Scenario(
+        "stops-reporting-with-pods",
+        "one stops reporting with pods on it whose PDB allows nothing: it is switched off, which proves that none of them runs",
+        (as_is(6, begins_at=60),),
+        6,
+        **WATCHED,
+        furnish=lambda estate: estate.workload("cart", 6, min_available="100%"),
+        faults=(stops("web-3-*"),),
+    ),
+    Scenario(
         "most-stop-reporting",
         "FM17, FM19: 12 of 20 stop at once: none is touched, and the message says why",
         (as_is(20, begins_at=60), as_is(20, begins_at=900)),

@@ -107,6 +107,11 @@ class SimulatedCloud:
         with self._session.world() as world, world.calls.around(CLOUD, "delete"):
             world.hypervisor.delete(vm)
 
+    def power(self, vm: Vm, wanted: str) -> None:
+        """See ports.Cloud."""
+        with self._session.world() as world, world.calls.around(CLOUD, "power"):
+            world.hypervisor.switch(vm, wanted)
+
     def clear(self, leftover: Leftover) -> None:
         """See ports.Cloud."""
         with self._session.world() as world, world.calls.around(CLOUD, "clear"):

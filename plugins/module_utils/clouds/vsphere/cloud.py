@@ -189,6 +189,14 @@ class VsphereCloud:
             except NotFound:
                 return
 
+    def power(self, vm: Vm, wanted: str) -> None:
+        """As `Cloud.power`. One call; a clone that is under way has no power to switch."""
+        if any(clone.id == vm.id for clone in self._clones.values()):
+            raise Conflict(what="its clone is under way", where=f"machine {vm.name}")
+        if wanted == vm_states.OFF and vm.status == vm_states.STOPPED:
+            return
+        self._transport.call(Ref(VM, vm.id), "PowerOffVM_Task" if wanted == vm_states.OFF else "ResetVM_Task")
+
     def clear(self, leftover: Leftover) -> None:
         """As `Cloud.clear`: rules are put in order, one call for all machines of a cluster. Nothing else is ever left."""
         if self._apart is not None and leftover.kind == KIND:

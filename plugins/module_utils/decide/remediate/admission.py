@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import THEN_AGAIN, control
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.gate import Gate, gate
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING, Finding
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -33,7 +34,8 @@ FAILS_SOON = timedelta(hours=2)  # a machine that is unhealthy again so soon aft
 class Round:
     """One turn of remediation. `admitted` go now. `record` is what the pool's record should say of it; None leaves it as it is.
 
-    `gate` is shut for machines that only wait for their time, too.
+    `gate` is shut for machines that only wait for their time, too. `silent` are machines on their way out whose kubelets have been
+    silent for long while the cloud says that they run: they are switched off.
     """
 
     findings: Mapping[str, Finding] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Round:
     wake_at: datetime | None = None
     record: Remedies | None = None
     gate: Gate = field(default_factory=Gate)
+    silent: frozenset[str] = frozenset()
 
 
 def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, snapshot: Snapshot, known: Remedies) -> Round:
@@ -54,7 +57,8 @@ def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, sna
     wake_at = min((at for finding in findings.values() if (at := finding.unhealthy_at) is not None and at > now), default=None)
     shown = gate(staying, ill, policy.max_unhealthy, pool.name) if ill else Gate()
     blockers = [*(shown.blockers if unhealthy else ()), *_waits(ill, snapshot, now)]
-    found = Round(findings=findings, wake_at=wake_at, gate=shown)
+    silent = _silent(findings, snapshot, shown) if policy.remediate else frozenset()
+    found = Round(findings=findings, wake_at=wake_at, gate=shown, silent=silent)
 
     candidates = [machine for machine in staying if machine.name in unhealthy and machine.failure_domain not in shown.shut]
     if not policy.remediate:
@@ -82,6 +86,19 @@ def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, sna
             Blocker(code=SUSPENDED, what=suspended.what, where=f"pool {pool.name}", since=suspended.at + snapshot.ahead, forward=forward)
         )
     return replace(found, blockers=tuple(blockers), record=_changed(record, known))
+
+
+def _silent(findings: Mapping[str, Finding], snapshot: Snapshot, shown: Gate) -> frozenset[str]:
+    return frozenset(
+        machine.name
+        for machine in map(snapshot.machines.__getitem__, findings)
+        if machine.is_going
+        and machine.node is not None
+        and machine.node.ready is None
+        and machine.vm.status == vm_states.RUNNING
+        and findings[machine.name].is_unhealthy(snapshot.at)
+        and machine.failure_domain not in shown.shut
+    )
 
 
 def _by_rate(

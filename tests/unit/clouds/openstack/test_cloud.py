@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
     Denied,
@@ -250,3 +251,18 @@ def test_what_is_gone_already_is_deleted() -> None:
     cloud = cloud_on(FakeTransport({"DELETE compute /servers/s1": gone, "DELETE network /ports/p1": gone}))
     cloud.delete(Vm(id="s1", name="rec-0-aaaaa", status="running", created_at=NOW))
     cloud.clear(Leftover(kind="port", id="p1", name="rec-0-aaaaa-0", machine="rec-0-aaaaa", created_at=NOW))
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "bodies"),
+    [
+        (vm_states.RUNNING, vm_states.OFF, [{"os-stop": None}]),
+        (vm_states.STOPPED, vm_states.OFF, []),
+        (vm_states.RUNNING, vm_states.REBOOT, [{"reboot": {"type": "HARD"}}]),
+    ],
+)
+def test_power_is_one_call(status: str, wanted: str, bodies: list[Any]) -> None:
+    """Nova refuses to stop what is off."""
+    transport = FakeTransport({"POST compute /servers/s1/action": {}})
+    cloud_on(transport).power(Vm(id="s1", name="rec-0-aaaaa", status=status, created_at=NOW), wanted)
+    assert transport.bodies == bodies

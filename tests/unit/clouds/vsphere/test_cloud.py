@@ -372,3 +372,24 @@ def test_a_disk_that_outlives_its_machine_is_detached_first() -> None:
     assert vm.delete_again
     cloud.delete(vm)
     assert transport.calls[-1] == "Destroy_Task vm-30"
+
+
+def test_power_is_one_task() -> None:
+    """Without asking the guest; off already needs none."""
+    transport = FakeTransport(PowerOffVM_Task=TASK, ResetVM_Task=TASK)
+    transport.world[VM] = seen()
+    cloud = cloud_on(transport)
+    (vm,) = listed(cloud)
+    cloud.power(vm, vm_states.OFF)
+    cloud.power(vm, vm_states.REBOOT)
+    cloud.power(replace(vm, status=vm_states.STOPPED), vm_states.OFF)
+    assert [call for call in transport.calls if call != "read"] == ["PowerOffVM_Task vm-30", "ResetVM_Task vm-30"]
+
+
+def test_a_clone_under_way_has_no_power_to_switch() -> None:
+    transport = FakeTransport(CloneVM_Task=TASK)
+    cloud = cloud_on(transport)
+    cloud.create(MACHINE)
+    transport.world[TASK] = {"info.state": "running"}
+    with pytest.raises(Conflict):
+        cloud.power(listed(cloud)[0], vm_states.OFF)
