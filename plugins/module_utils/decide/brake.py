@@ -24,6 +24,7 @@ PAUSED = "paused"
 ABORTED = "aborted"
 REFUSED = "refused"
 CLOSED = "window"
+HEALING = "healing"  # a check of the machines' health rolls nothing
 
 THEN_AGAIN = "then run the same playbook again"
 
@@ -37,8 +38,8 @@ class Brake:
     creates: bool = True
 
 
-def brake(pool: Pool, asked: Revision, snapshot: Snapshot) -> Brake | None:
-    """The brake that is on; None where the rollout may go on."""
+def brake(pool: Pool, asked: Revision, snapshot: Snapshot, *, only_heals: bool = False) -> Brake | None:
+    """The brake that is on; None where the rollout may go on. `only_heals`: nothing is to be rolled, whoever asks."""
     if asked.id == ANY.id:
         return None  # a removal is no rollout
     steering, where = snapshot.steering, f"pool {pool.name}"
@@ -53,6 +54,8 @@ def brake(pool: Pool, asked: Revision, snapshot: Snapshot) -> Brake | None:
     refusal = refusal_of(pool, asked, snapshot)
     if refusal is not None and pool.revision.id == asked.id:
         return Brake(blocker=Blocker(code=REFUSED, what=refusal.what, where=where, since=refusal.at), creates=False)
+    if only_heals:
+        return Brake(blocker=Blocker(code=HEALING, what="only the machines' health is looked after", where=where))
     what = _closed(pool, snapshot.at)
     return Brake(blocker=Blocker(code=CLOSED, what=what, where=where)) if what else None
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class Rollout:
     """The job of converging one pool. `decide` is pure; what it keeps between turns only spares work."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, pool: Pool, *, only_heals: bool = False) -> None:
+        self.pool, self._only_heals = pool, only_heals
         self.policy = pool.drain
         self.limits = limits_of(pool)
         self.asked, self._replicas = pool.revision, pool.replicas  # by the variables, whatever is made instead
@@ -64,7 +64,7 @@ class Rollout:
             self._judge_anew()
         remedy = self._remedy(snapshot)
         census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced, self._unhealthy)
-        turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted, remedy)
+        turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted, remedy, only_heals=self._only_heals)
         if snapshot.stale.keys().isdisjoint(("cluster", "balancer")):
             turn.give_back()
             turn.push_those_going()

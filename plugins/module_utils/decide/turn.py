@@ -66,10 +66,12 @@ class Turn:
         asked: Revision,
         counted: Counted,
         remedy: Round | None = None,
+        *,
+        only_heals: bool = False,
     ) -> None:
         self.pool, self.limits, self.snapshot, self.census, self.asked = pool, limits, snapshot, census, asked
         self._counted = counted
-        self.brake = brake.brake(pool, asked, snapshot)
+        self.brake = brake.brake(pool, asked, snapshot, only_heals=only_heals)
         self.rung = ladder.rung(pool, snapshot, census)
         self.record = self.rung.record
         self.actions: list[Action] = []
@@ -114,7 +116,7 @@ class Turn:
         if remedy is not None:
             self._take(remedy)
         if self.brake is not None:
-            self.blockers.append(self.brake.blocker)
+            self.blockers += [self.brake.blocker] if self.brake.blocker.code != brake.HEALING else []
         elif self.rung.waits_for and self.staying + self.creating >= self.rung.most:
             self.blockers.append(Blocker(code="step", what=self.rung.waits_for))
             if self.rung.soaks_until is not None and self.rung.soaks_until > snapshot.at:

@@ -38,6 +38,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 
 AGAIN = "run the same playbook again"
 BLOCKERS_SHOWN = 5
+LEFT_ALONE = ("unhealthy", "person", "unlisted", "half_owned")  # somebody else's business: named by a check of health, no failure of it
 
 
 def conclude(turn: Turn, *, is_idle: bool) -> Decision:
@@ -110,6 +111,9 @@ def _of_another_revision(turn: Turn) -> str:
 def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) -> Decision:
     """Only the brake is in the way. One that was put on during the run may be lifted during the run."""
     is_aborted = on.blocker.code == brake.ABORTED and not on.stood_before
+    if on.blocker.code == brake.HEALING:
+        begun_here = any(machine.vm.created_at >= turn.snapshot.began_at for machine in turn.census.of(BOOTING))
+        return waiting if begun_here or turn.snapshot.creating else _healed(turn, waiting)
     if (turn.census.of(BOOTING) or turn.snapshot.creating) and not is_aborted:
         return waiting
     if on.blocker.code == brake.REFUSED:
@@ -126,6 +130,17 @@ def _braked(turn: Turn, on: brake.Brake, waiting: Decision, deadline: datetime) 
     if on.stood_before or turn.snapshot.at >= deadline:
         return replace(_over(waiting, None), pending=_held(turn, on))
     return waiting
+
+
+def _healed(turn: Turn, waiting: Decision) -> Decision:
+    """Nothing more can be healed in this pass. What waits for its time or turn is another pass's; what does not is named."""
+    if turn.census.of(QUARANTINED):
+        return _over(waiting, _quarantined(turn))
+    stuck = [blocker for blocker in waiting.blockers if not blocker.is_wait and blocker.code not in LEFT_ALONE]
+    if stuck:
+        return _over(waiting, _blocked(stuck, "everything else is healed"))
+    left = [f"{blocker.where}: {blocker.what}" for blocker in waiting.blockers if blocker.code in ("remediation", *LEFT_ALONE)]
+    return replace(_over(waiting, None), pending="; ".join(left[:BLOCKERS_SHOWN]))
 
 
 def _held(turn: Turn, on: brake.Brake) -> str:

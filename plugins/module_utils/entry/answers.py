@@ -58,6 +58,18 @@ def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) 
     return answer
 
 
+def of_health(job: Watched, request: PoolRequest, result: Result) -> dict[str, Any]:
+    """The answer of `node_health`, of one pass."""
+    pool, seen = job.pool or request.pool, job.last
+    answer: dict[str, Any] = {
+        "name": pool.name,
+        "machines": machines_of(seen.machines, pool, seen.at) if seen is not None else [],
+        "blockers": blocker_facts(blocker for blocker in result.blockers if not blocker.is_wait),
+        "waits": blocker_facts(blocker for blocker in result.blockers if blocker.is_wait),
+    }
+    return answer | ({"pending": result.pending} if result.pending else {})
+
+
 def of_nodes(job: Watched, request: DrainRequest, result: Result, *, check: bool) -> dict[str, Any]:
     """The answer of `node_drain`."""
     snapshot = job.first if check else job.last

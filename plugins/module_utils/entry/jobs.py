@@ -33,8 +33,9 @@ SPEED_WITHOUT_HASTE = 10  # of a simulated world's clock: 6 s of ours for a minu
 class Watched(Around):
     """A job that remembers the first and the last snapshot it was asked about: for `--diff`, and for what the task returns."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, only_heals: bool = False) -> None:
         super().__init__(job)
+        self.only_heals = only_heals  # it begins no rollout, whose image the record would have to hold
         self.first: Snapshot | None = None
         self.last: Snapshot | None = None
         self.forecast: Forecast | None = None  # in check mode
@@ -129,7 +130,8 @@ def run(
     # A world's clock may run so fast that its minute is over before this process has looked once.
     settings = replace(settings, seen=seen, first_look=settings.first_look * max(1.0, kit.speed / SPEED_WITHOUT_HASTE))
     if job.pool is not None:
-        settings = replace(settings, pinned=job.pool.revision.image, replicas=job.pool.replicas)
+        pinned = seen.record.pinned if job.only_heals else job.pool.revision.image
+        settings = replace(settings, pinned=pinned, replicas=job.pool.replicas)
     if check:
         from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, forecast
         from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past

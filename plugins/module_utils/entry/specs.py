@@ -231,6 +231,16 @@ POOL = Spec(
     required_if=[("state", "present", ["replicas"])],
 )
 
+CHECKUP = Spec(
+    {
+        "name": _text(required=True, aliases=["pool"]),
+        "replicas": {"type": "int", "required": True},
+        "lasts": _text(),
+        "every": _text(default="30s"),
+        **{name: POOL.options[name] for name in ("failure_domains", "user_data", "labels", "taints", "annotations")},
+    },
+)
+
 RUN = Spec(
     {
         "timeout": _text(),
@@ -297,6 +307,7 @@ _PROVIDER = {"mutually_exclusive": [PROVIDERS], "required_one_of": [PROVIDERS]}
 _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
 
 NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + HEALTH + BALANCER + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
+NODE_HEALTH = CHECKUP + IMAGE + HEALTH + STRATEGY + DRAIN + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
 NODE_POOL_INFO = INFO + IMAGE + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
 NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role takes what the module takes: its argument specs and its task are made from the module's documentation.
+"""A role takes what its module takes: its argument specs and its task are made from the module's documentation.
 
 pytest tests/unit/entry/test_role.py --update writes both anew.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import importlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from ansible_collections.immutable.fleet.plugins.modules import node_pool
+from ansible_collections.immutable.fleet.plugins.modules import node_health, node_pool
 
-ROLE = Path(__file__).resolve().parents[3] / "roles/node_pool"
+ROLES = Path(__file__).resolve().parents[3] / "roles"
 NOT_FOR_ROLES = ("stop_file",)  # the action plugin's
 LICENSE = "# SPDX-License-Identifier: GPL-3.0-or-later\n---\n"
 ARGUMENT_KEYS = ("description", "type", "elements", "required", "choices", "default")
@@ -34,9 +36,29 @@ def dump(value: Any) -> str:
     return yaml.dump(value, Dumper=IndentedDumper, sort_keys=False, width=120)
 
 
-def module_options() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Twin:
+    """A role and its module; `short` and `task` are what people read of them."""
+
+    role: str
+    module: ModuleType
+    short: str
+    task: str
+
+    @property
+    def name(self) -> str:
+        return f"immutable.fleet.{self.module.__name__.rpartition('.')[2]}"
+
+
+NODE_POOL = Twin(
+    "node_pool", node_pool, "Provision, scale and roll a pool of identical machines", "Bring the pool to what the variables describe"
+)
+REMEDIATE = Twin("remediate", node_health, "Replace the unhealthy machines of a pool", "Replace the unhealthy machines of the pool")
+
+
+def module_options(module: ModuleType) -> dict[str, Any]:
     """The module's options, fragments included, in their order."""
-    documentation = yaml.safe_load(node_pool.DOCUMENTATION)
+    documentation = yaml.safe_load(module.DOCUMENTATION)
     options = dict(documentation["options"])
     for name in documentation["extends_documentation_fragment"]:
         _namespace, _collection, fragment, *variant = name.split(".")
@@ -45,30 +67,30 @@ def module_options() -> dict[str, Any]:
     return {name: option for name, option in options.items() if name not in NOT_FOR_ROLES}
 
 
-def argument(option: dict[str, Any]) -> dict[str, Any]:
+def argument(option: dict[str, Any], role: str) -> dict[str, Any]:
     """An option as role argument specs have it; defaults are the module's business, and shown."""
     spec = {key: option[key] for key in ARGUMENT_KEYS if key in option}
     if "description" in spec:
-        spec["description"] = in_the_roles_words(spec["description"])
+        spec["description"] = in_the_roles_words(spec["description"], role)
     if "suboptions" in option:
-        spec["options"] = {name: argument(inner) for name, inner in option["suboptions"].items()}
+        spec["options"] = {name: argument(inner, role) for name, inner in option["suboptions"].items()}
     return spec
 
 
-def in_the_roles_words(text: Any) -> Any:
+def in_the_roles_words(text: Any, role: str) -> Any:
     """A link to an option of the module, as O(strategy.max_surge), becomes one to the role's variable."""
     if isinstance(text, list):
-        return [in_the_roles_words(line) for line in text]
-    return re.sub(r"\bO\(([a-z])", r"O(node_pool_\1", text)
+        return [in_the_roles_words(line, role) for line in text]
+    return re.sub(r"\bO\((?!immutable\.)([a-z])", rf"O({role}_\1", text)
 
 
-def wanted_specs() -> str:
-    arguments = {f"node_pool_{name}": argument(option) for name, option in module_options().items()}
+def wanted_specs(twin: Twin) -> str:
+    arguments = {f"{twin.role}_{name}": argument(option, twin.role) for name, option in module_options(twin.module).items()}
     main = {
-        "short_description": "Provision, scale and roll a pool of identical machines",
+        "short_description": twin.short,
         "description": [
-            "Each variable is the option of the same name of the module immutable.fleet.node_pool.",
-            "The module's answer is in the variable node_pool_result.",
+            f"Each variable is the option of the same name of the module {twin.name}.",
+            f"The module's answer is in the variable {twin.role}_result.",
         ],
         "author": ["immutable.fleet contributors"],
         "version_added": "0.1.0",
@@ -77,26 +99,24 @@ def wanted_specs() -> str:
     return LICENSE + dump({"argument_specs": {"main": main}})
 
 
-def variable(name: str, rest: str = "") -> str:
-    return "{{ node_pool_" + name + rest + " }}"
+def variable(role: str, name: str, rest: str = "") -> str:
+    return "{{ " + role + "_" + name + rest + " }}"
 
 
-def wanted_task() -> str:
+def wanted_task(twin: Twin) -> str:
     arguments = {
-        name: variable(name) if option.get("required") else variable(name, " | default(omit)") for name, option in module_options().items()
+        name: variable(twin.role, name, "" if option.get("required") else " | default(omit)")
+        for name, option in module_options(twin.module).items()
     }
-    task = {
-        "name": "Bring the pool to what the variables describe",
-        "immutable.fleet.node_pool": arguments,
-        "register": "node_pool_result",
-    }
+    task = {"name": twin.task, twin.name: arguments, "register": f"{twin.role}_result"}
     return LICENSE + dump([task])
 
 
+@pytest.mark.parametrize("twin", [NODE_POOL, REMEDIATE], ids=lambda twin: twin.role)
 @pytest.mark.parametrize(("file", "wanted"), [("meta/argument_specs.yml", wanted_specs), ("tasks/main.yml", wanted_task)])
-def test_the_role_is_the_modules_twin(file: str, wanted: Any, request: pytest.FixtureRequest) -> None:
+def test_the_role_is_the_modules_twin(twin: Twin, file: str, wanted: Any, request: pytest.FixtureRequest) -> None:
     """A new option reaches the role with the same commit."""
-    path = ROLE / file
+    path = ROLES / twin.role / file
     if request.config.getoption("update"):
-        path.write_text(wanted())
-    assert path.read_text() == wanted()
+        path.write_text(wanted(twin))
+    assert path.read_text() == wanted(twin)

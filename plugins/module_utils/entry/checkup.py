@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`node_health`: passes of the loop that only heal, one or as many as fit into a given time.
+
+Each pass is a run of its own, with fresh adapters: between two of them the lock is free, so that a rollout need not wait for a check
+that has nothing to do. What a pass has to know of those before it, the API server dates, or the pool's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Result
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, jobs, parse, wiring
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid, LockHeld
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
+
+Params = Mapping[str, Any]
+REPLACED_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRequest:
+    """The pool as it is declared, and for how long to look at it; None: once."""
+
+    request: parse.PoolRequest
+    lasts: timedelta | None
+    every: timedelta
+
+
+def health_request(params: Params) -> HealthRequest:
+    """The request of `node_health`. Raises `Invalid`."""
+    of_a_pool = {**params, "state": "present", "allow_scale_to_zero": False, "max_scale_down": "100%"}
+    request = parse.pool_request(of_a_pool)
+    every = duration(params["every"], "every")
+    if not every:
+        raise Invalid(what="0 leaves no time between passes; expected more", where="every")
+    if not params["wait"]:
+        raise Invalid(what="a pass that leaves what it began is none; expected true", where="wait")
+    lasts = duration(params["lasts"], "lasts") if params["lasts"] is not None else None
+    return HealthRequest(request=request, lasts=lasts, every=every)
+
+
+def look_after(asked: HealthRequest, params: Params, face: Face, *, check: bool) -> tuple[dict[str, Any], FleetError | None]:
+    """`(answer, failure)` of all passes; what stands in the answer beside counts is the last one's."""
+    passes, ends_at, replaced, changed = 0, None, [], False
+    while True:
+        kit = wiring.pool_kit(params, asked.request.pool, asked.request.user_data, asked.request.settings.call_timeout)
+        began_at = kit.runtime.now()
+        ends_at = ends_at or (began_at + asked.lasts if asked.lasts is not None else began_at)
+        seen, job, result = _pass(asked.request, kit, face, check=check)
+        passes, changed = passes + 1, changed or result.changed
+        replaced += [
+            {"machine": step.machine, "reason": step.reason}
+            for step in result.steps
+            if step.verb in ("choose", "delete") and step.reason.startswith("unhealthy")
+        ]
+        next_at = began_at + asked.every
+        if check or face.stops() or next_at > ends_at or _is_final(result):
+            break
+        while kit.runtime.now() < next_at and not face.stops():
+            kit.runtime.wait(next_at)
+    answer = answers.of_health(job, asked.request, result)
+    answer |= {"passes": passes, "changed": changed, "replaced": replaced[:REPLACED_MAX]}
+    if isinstance(result.failure, LockHeld):
+        since = result.failure.since
+        return answer | {"run": {"what": result.failure.what, "since": say_instant(since) if since else ""}}, None
+    if seen.holder and not result.changed:
+        answer["run"] = {"what": f"another run holds the pool: {seen.holder}", "since": seen.since}
+    return answer, result.failure
+
+
+def _pass(request: parse.PoolRequest, kit: wiring.Kit, face: Face, *, check: bool) -> tuple[LockFact, jobs.Watched, Result]:
+    seen = jobs.seen_lock(kit.ports)
+    pool = request.pool
+    if kit.ports.cloud is not None:
+        pool = replace(pool, revision=kit.ports.cloud.resolve(seen.record.pinned))
+    job = jobs.Watched(Rollout(pool, only_heals=True), only_heals=True)
+    return seen, job, jobs.run(job, kit, request.settings, face, check=check, seen=seen)
+
+
+def _is_final(result: Result) -> bool:
+    """A failure that another pass would only meet again, after asking for the same."""
+    return result.failure is not None and result.failure.code in ("invalid", "denied", "stopped", "bug", "library_missing")
