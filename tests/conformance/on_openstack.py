@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import COMPUTE
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import COMPUTE, IMAGE
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.lock import GlanceLock
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Lock
 from ansible_collections.immutable.fleet.tests.system.openstack_lab import CALL_TIMEOUT, Recording, client, now, use_or_skip
 
 Found = TypeVar("Found")
@@ -34,10 +36,16 @@ class OpenStack:
         self._run = secrets.token_hex(3)
         self._transports: list[Recording] = []
         self._pools: set[str] = set()
+        self._locks: set[str] = set()
         self._quota: dict[str, Any] | None = None
 
     def cloud(self, pool: str = "one") -> Cloud:
         return self._cloud(self._name(pool))
+
+    def lock(self, pool: str = "one") -> Lock:
+        name = f"{pool}{self._run}"
+        self._locks.add(name)
+        return GlanceLock(name, transport=Recording("small"), now=now)
 
     def cloud_of_unknown_image(self) -> Cloud:
         return self._cloud(self._name("one"), image="never-baked")
@@ -95,6 +103,10 @@ class OpenStack:
             self.until(lambda cloud=cloud: not cloud.list_vms(None, with_leftovers=False).vms, f"{pool} is empty")
             for leftover in cloud.list_vms(None, with_leftovers=True).leftovers or ():
                 cloud.clear(leftover)
+        for name in self._locks:
+            raw, query = client("small"), [("name", f"{marks.LOCK_NAME}{name}"), ("os_hidden", "true")]
+            for image in raw.request("GET", IMAGE, "/images", query=query)["images"]:
+                raw.request("DELETE", IMAGE, f"/images/{image['id']}")
         self._environment.undo()
 
     def _name(self, pool: str) -> str:

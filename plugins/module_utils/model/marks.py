@@ -49,6 +49,16 @@ TOKEN_MACHINE = PREFIX + "/machine"  # annotation of a bootstrap token: the mach
 LOCK_RECORD = PREFIX + "/record"  # annotation of the pool's Lease: PoolRecord
 LOCK_STEERING = PREFIX + "/steering"  # annotation of the pool's Lease: Steering, what operators asked of the pool
 
+# On the images without bytes that are the lock of a pool without a cluster: properties, and the begin of their name.
+LOCK_NAME = PREFIX + ".lock."
+LOCK_CHAIN = PREFIX + ".lock.chain"
+LOCK_NUMBER = PREFIX + ".lock.number"
+LOCK_HOLDER = PREFIX + ".lock.holder"
+LOCK_SINCE = PREFIX + ".lock.since"
+LOCK_RENEWALS = PREFIX + ".lock.renewals"
+LOCK_TTL = PREFIX + ".lock.ttl"
+LOCK_STATE = PREFIX + ".lock.state"  # PoolRecord, or Steering
+
 # Cluster API's annotations, here on the Node: read and never written. Their values name who put them there.
 DELETE_FIRST = "cluster.x-k8s.io/delete-machine"
 PRE_DRAIN_HOOK = "pre-drain.delete.hook.machine.cluster.x-k8s.io"  # begin of the key, as Cluster API compares it
