@@ -8,7 +8,7 @@ Sources: semantics sections 3 (rules 2 and 3) and 4; FM5, FM8, FM9, FM12.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -264,6 +264,20 @@ def quarantine(machine: Machine, what: str, now: datetime) -> ChangeNode | None:
     return ChangeNode(change, what, "quarantine")
 
 
-def may_quarantine(policy: DrainPolicy) -> bool:
-    """Whether an overdue machine is set aside rather than ending the run. With force, that is one which even force did not empty."""
-    return policy.on_timeout != FAIL
+def set_aside(
+    overdue: Sequence[tuple[Machine, str]], pool: Pool, now: datetime, room: int, quarantined: int, most: int
+) -> tuple[list[ChangeNode], list[Blocker]]:
+    """Marks of quarantine for as many of `overdue` as there is `room` for, and a blocker for each other one, which keeps its token.
+
+    `quarantined` of at most `most` are set aside already. With `on_timeout: fail` nothing is.
+    """
+    changes: list[ChangeNode] = []
+    blockers: list[Blocker] = []
+    for machine, what in overdue:
+        change = quarantine(machine, what, now) if pool.drain.on_timeout != FAIL else None
+        if change is not None and len(changes) < room:
+            changes.append(change)
+            continue
+        full = f"; {quarantined} quarantined of max_blocked {most}, so it keeps its surge token"
+        blockers.append(Blocker(code="overdue", what=what if pool.drain.on_timeout == FAIL else what + full, where=machine.where))
+    return changes, blockers

@@ -37,13 +37,11 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.withdrawal 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     Blocker,
-    Decision,
     Wish,
-    key_of,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import NEWEST, RECREATE, Limits, Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import ROLLBACK
@@ -163,23 +161,17 @@ class Turn:
 
     def set_aside_the_overdue(self) -> None:
         """Rule 3: a machine past its timeout is quarantined while there is room; else it keeps its token."""
-        for machine, what in self._push.overdue:
-            if not going.may_quarantine(self.pool.drain):
-                self.blockers.append(Blocker(code="overdue", what=what, where=machine.where))
-                continue
-            change = going.quarantine(machine, what, self.snapshot.at)
-            if change is not None and self.quarantined + self.setting_aside < self.limits.blocked:
-                self.setting_aside += 1  # its token is free only once the mark is seen
-                self.actions.append(change)
-            else:
-                why = f"{what}; {self.quarantined} quarantined of max_blocked {self.limits.blocked}, so it keeps its surge token"
-                self.blockers.append(Blocker(code="overdue", what=why, where=machine.where))
+        room = self.limits.blocked - self.quarantined - self.setting_aside
+        marks, blockers = going.set_aside(self._push.overdue, self.pool, self.snapshot.at, room, self.quarantined, self.limits.blocked)
+        self.setting_aside += len(marks)  # their tokens are free only once the marks are seen
+        self.actions += marks
+        self.blockers += blockers
 
     # Rules 4 to 8: marks ----------------------------------------------------------------------------------------------
     def mark_failed(self) -> None:
         """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
         for machine in self._not_held(self.census.of(FAILED)):
-            why = self._failure_of(machine)
+            why = losses.failure_of(machine, self._remedy, self.snapshot.at)
             if not self._is_known_loss(machine):
                 continue
             if machine.is_unused:
@@ -190,13 +182,6 @@ class Turn:
             for machine in self._not_held(self.census.current[BOOTING]):
                 if not machine.was_ready:
                     self._choose(machine, "its revision is refused, and it was never ready")
-
-    def _failure_of(self, machine: Machine) -> str:
-        found = self._remedy.findings.get(machine.name) if self._remedy is not None else None
-        if found is not None:
-            return f"unhealthy: {found.what}" + (f" for {say_duration(lasts)}" if (lasts := self.snapshot.at - found.since) else "")
-        fault = f": {machine.vm.fault}" if machine.vm.fault else ""
-        return ("failed and never joined" if machine.is_unused else "failed") + fault
 
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
@@ -274,18 +259,6 @@ class Turn:
         found, heard_out_at = untouchable.name(self.census, self.snapshot, self.chosen_now, self._unlisted)
         self.blockers += found + untouchable.name_members(self._unlisted_members)
         self.wake(heard_out_at)
-
-    # ------------------------------------------------------------------------------------------------------------------
-    def decision(self) -> Decision:
-        """What this turn found, without a judgement on whether all is done."""
-        busy = self.snapshot.busy
-        return Decision(
-            actions=tuple(action for action in self.actions if not busy or key_of(action) not in busy),
-            blockers=tuple(self.blockers),
-            wake_at=self.wake_at,
-            tally=self.census.tally(creating=len(self.snapshot.creating), existing=self.existing, pods_left=self.pods_left),
-            record=self.record,
-        )
 
     @property
     def _surplus(self) -> int:

@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import waiting_for
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision, ways_on
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision, key_of, ways_on
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Blocked,
     Exhausted,
@@ -41,12 +41,24 @@ BLOCKERS_SHOWN = 5
 LEFT_ALONE = ("unhealthy", "person", "unlisted", "half_owned")  # somebody else's business: named by a check of health, no failure of it
 
 
+def _found_by(turn: Turn) -> Decision:
+    """What the turn found, without a judgement on whether all is done."""
+    snapshot, census = turn.snapshot, turn.census
+    return Decision(
+        actions=tuple(action for action in turn.actions if not snapshot.busy or key_of(action) not in snapshot.busy),
+        blockers=tuple(turn.blockers),
+        wake_at=turn.wake_at,
+        tally=census.tally(creating=len(snapshot.creating), existing=turn.existing, pods_left=turn.pods_left),
+        record=turn.record,
+    )
+
+
 def conclude(turn: Turn, *, is_idle: bool) -> Decision:
     """The turn's decision with its end, if this is one. A run ends only when no call is in flight and none is wanted.
 
     `is_idle` False: something is wanted, though it may be held off for a moment after a refusal.
     """
-    decision, pool, snapshot, census = turn.decision(), turn.pool, turn.snapshot, turn.census
+    decision, pool, snapshot, census = _found_by(turn), turn.pool, turn.snapshot, turn.census
     progressed_at = snapshot.progressed_at or snapshot.began_at
     deadline = max(progressed_at, turn.patient_until or progressed_at) + pool.strategy.progress_deadline
     if snapshot.at >= deadline and turn.brake is None:
