@@ -32,7 +32,8 @@ TEST_TOOLS = ("hypothesis", "jq", "prometheus-client", "pytest", "pytest-xdist")
 SDKS = tuple(line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#")
 OLDEST_SDKS = tuple(sdk.replace(">=", "==") for sdk in SDKS)
 POOLS_ON_OPENSTACK = [
-    f"tests/system/test_{name}.py" for name in ("bad_days", "boot_volume", "kill_and_rerun", "pool_life", "recreate", "steering")
+    f"tests/system/test_{name}.py"
+    for name in ("bad_days", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "steering")
 ]
 SAY_VERSIONS = """
 import importlib.metadata, platform

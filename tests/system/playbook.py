@@ -48,7 +48,14 @@ class Outcome:
 
 
 MODULE = re.compile(r"AnsiballZ_(node|golden)_")
-WITHOUT_EVENTS = ("node_pool_info", "node_pool_control", "simulated_world")
+WITHOUT_EVENTS = (
+    "golden_image",
+    "golden_image_channel",
+    "golden_image_info",
+    "node_pool_info",
+    "node_pool_control",
+    "simulated_world",
+)
 
 
 class Playbooks:
