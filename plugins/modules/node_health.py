@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - immutable.fleet._health
   - immutable.fleet._strategy
   - immutable.fleet._drain
+  - immutable.fleet._balancer
   - immutable.fleet._openstack
   - immutable.fleet._vsphere
   - immutable.fleet._simulated

@@ -8,8 +8,6 @@ never ends, are the cloud's trouble, not the image's, and count elsewhere.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake, ladder
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import is_missing_its_node
@@ -17,12 +15,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.target impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Lost, PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
 
 
 def counts(machine: Machine, pool: Pool, snapshot: Snapshot) -> bool:
@@ -51,12 +45,3 @@ def with_loss(record: PoolRecord, machine: Machine, pool: Pool, snapshot: Snapsh
     said = f"{what}; {len(lost)} lost, max_failed_new {limit}"
     image = pool.revision.image.get("asked") or pool.revision.fields.get("image", "")
     return record.refusing(revision, Refusal(at=snapshot.at, what=said, image=image))
-
-
-def failure_of(machine: Machine, remedy: Round | None, now: datetime) -> str:
-    """Why a failed machine goes."""
-    found = remedy.findings.get(machine.name) if remedy is not None else None
-    if found is not None:
-        return f"unhealthy: {found.what}" + (f" for {say_duration(lasts)}" if (lasts := now - found.since) else "")
-    fault = f": {machine.vm.fault}" if machine.vm.fault else ""
-    return ("failed and never joined" if machine.is_unused else "failed") + fault

@@ -19,6 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked impor
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.creation import create
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.failing import mark_failed
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
@@ -70,7 +71,7 @@ class Rollout:
             turn.push_those_going()
             turn.set_aside_the_overdue()
             if "cloud" not in snapshot.stale:
-                turn.mark_failed()
+                mark_failed(turn)
                 if turn.may_replace:
                     turn.mark_outdated_booting()
                     turn.mark_outdated_not_ready()

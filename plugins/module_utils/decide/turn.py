@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One turn of the rollout rule: the rules of semantics section 3 by their numbers, on counts that move with each decision.
 
-Rule 9 is in decide/creation.py, rule 10 in decide/verdict.py.
+Rule 4 is in decide/failing.py, rule 9 in decide/creation.py, rule 10 in decide/verdict.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import (
     going,
     ladder,
     leftovers,
-    losses,
     order,
     recreation,
     untouchable,
@@ -110,9 +109,8 @@ class Turn:
         self._push = going.Push()
         self._doubles: set[str] = set()  # known once rule 7 has looked
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
-        self._remedy = remedy
-        if remedy is not None:
-            self._take(remedy)
+        self.remedy = remedy
+        self._take_remedy()
         if self.brake is not None:
             self.blockers += [self.brake.blocker] if self.brake.blocker.code != brake.HEALING else []
         elif self.rung.waits_for and self.staying + self.creating >= self.rung.most:
@@ -123,11 +121,13 @@ class Turn:
             if self.rung.ask is not None:
                 self.actions.append(self.rung.ask)
 
-    def _take(self, remedy: Round) -> None:
-        self.blockers += remedy.blockers
-        self.wake(remedy.wake_at)
-        if remedy.record is not None:
-            self.record = replace(self.record or self.snapshot.record, health=remedy.record.dump())
+    def _take_remedy(self) -> None:
+        """What remediation holds back, waits for, and wants to be on record."""
+        if self.remedy is not None:
+            self.blockers += self.remedy.blockers
+            self.wake(self.remedy.wake_at)
+            if self.remedy.record is not None:
+                self.record = replace(self.record or self.snapshot.record, health=self.remedy.record.dump())
 
     @property
     def may_replace(self) -> bool:
@@ -153,7 +153,7 @@ class Turn:
     def push_those_going(self) -> None:
         """Rule 2: every machine that is going or set aside moves one step. Nothing ever stops this."""
         machines = [m for m in self.census.of(GOING) + self.census.of(QUARANTINED) if m.name not in self._given_back]
-        self._push = going.push(machines, self.snapshot, self.pool, self.left, self._remedy.silent if self._remedy else ())
+        self._push = going.push(machines, self.snapshot, self.pool, self.left, self.remedy.silent if self.remedy else ())
         self.actions += self._push.actions
         self.blockers += self._push.blockers
         self.wish(self._push.wishes)
@@ -168,24 +168,9 @@ class Turn:
         self.blockers += blockers
 
     # Rules 4 to 8: marks ----------------------------------------------------------------------------------------------
-    def mark_failed(self) -> None:
-        """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
-        for machine in self._not_held(self.census.of(FAILED)):
-            why = losses.failure_of(machine, self._remedy, self.snapshot.at)
-            if not self._is_known_loss(machine):
-                continue
-            if machine.is_unused:
-                self._choose(machine, why)
-            elif self.going < self.limits.going:
-                self._choose(machine, f"{why}; {self.going} going < {self.limits.going}")
-        if self.brake is not None and not self.brake.creates:
-            for machine in self._not_held(self.census.current[BOOTING]):
-                if not machine.was_ready:
-                    self._choose(machine, "its revision is refused, and it was never ready")
-
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
-        for machine in self._not_held(self.census.outdated[BOOTING]):
+        for machine in self.not_held(self.census.outdated[BOOTING]):
             if self._may_leave_the_old:
                 self._count_old_out(self._choose_booting(machine, "outdated"))
 
@@ -193,20 +178,20 @@ class Turn:
         """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
         sick = len(self.census.of(NOT_READY)) + len(self.census.of(FAILED))
         proven = bool(self.census.current[AVAILABLE])
-        for machine in self._not_held(self.census.outdated[NOT_READY]):
+        for machine in self.not_held(self.census.outdated[NOT_READY]):
             if sick > self.limits.unhealthy and not proven and (self.limits.surge > 0 or self.going > 0):
                 what = f"machines not ready: {sick} > max_unhealthy_total {self.limits.unhealthy}"
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
                 return
             if self.going < self.limits.going and self._may_leave_the_old and self._can_leave(machine):
                 self._count_old_out(1)
-                self._choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
+                self.choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
 
     def mark_surplus(self) -> None:
         """Rule 7: too many of the wanted revision: those that serve least go first, among them the second machine of a slot."""
         self._doubles = order.doubles_of(self.census.current, self.chosen_now, surplus := self._surplus)
-        booting = order.doubles_first(self._not_held(self._candidates(BOOTING)), self._doubles)
-        not_ready = order.doubles_first(self._not_held(self._candidates(NOT_READY)), self._doubles)
+        booting = order.doubles_first(self.not_held(self._candidates(BOOTING)), self._doubles)
+        not_ready = order.doubles_first(self.not_held(self._candidates(NOT_READY)), self._doubles)
         never = [machine for machine in booting if not machine.was_ready]
         young = [machine for machine in booting if machine.was_ready]
         for machine in never + not_ready + young:
@@ -215,7 +200,7 @@ class Turn:
             if machine in young:
                 gone = self._choose_booting(machine, "surplus")
             elif gone := self._can_leave(machine):
-                self._choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
+                self.choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
             surplus -= gone
             self._count_out(machine, gone)
 
@@ -299,14 +284,6 @@ class Turn:
         else:
             self.old -= gone
 
-    def _is_known_loss(self, machine: Machine) -> bool:
-        """A loss that speaks against the image is on record before its machine goes; if not, it is put there now."""
-        if not losses.counts(machine, self.pool, self.snapshot):
-            return True
-        self.is_losing = True
-        self.record = losses.with_loss(self.record or self.snapshot.record, machine, self.pool, self.snapshot)
-        return False
-
     def _choose_available(self, machines: list[Machine], why: str, most: int, doubles: set[str] | None = None) -> int:
         """Mark up to `most` of `machines` in order while the floor is kept; how many were marked."""
         if not machines or most <= 0:
@@ -318,7 +295,7 @@ class Turn:
             if chosen >= most or self.available - 1 < self._least_available:
                 break
             if self._can_leave(machine):
-                self._choose(machine, f"{why}; {self.available} available > floor {self.limits.floor}")
+                self.choose(machine, f"{why}; {self.available} available > floor {self.limits.floor}")
                 self.available -= 1
                 chosen += 1
         return chosen
@@ -346,7 +323,7 @@ class Turn:
         self.blockers += found
         return not found
 
-    def _not_held(self, machines: list[Machine]) -> list[Machine]:
+    def not_held(self, machines: list[Machine]) -> list[Machine]:
         """Those of `machines` that no person has cordoned; all of them with `include_cordoned`."""
         all_of_them = self.pool.drain.include_cordoned
         waits_for_answers = self.pool.probes and self.pool.replicas  # who is removed altogether need not be well
@@ -367,14 +344,14 @@ class Turn:
 
     def _choose_booting(self, machine: Machine, why: str) -> bool:
         if not machine.was_ready:
-            self._choose(machine, f"{why} and never ready")
+            self.choose(machine, f"{why} and never ready")
             return True
         if self.available >= self.limits.floor and self._can_leave(machine):
-            self._choose(machine, f"{why} and not yet available; {self.available} available >= floor {self.limits.floor}")
+            self.choose(machine, f"{why} and not yet available; {self.available} available >= floor {self.limits.floor}")
             return True
         return False
 
-    def _choose(self, machine: Machine, reason: str) -> None:
+    def choose(self, machine: Machine, reason: str) -> None:
         """Mark it: by cordon where there is a node, on record where it is a member, by its delete where it is neither."""
         self.chosen_now.add(machine.name)
         self.going += 1

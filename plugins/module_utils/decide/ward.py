@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
 if TYPE_CHECKING:  # a pool in which all is well compiles none of it
@@ -48,6 +49,8 @@ class Ward:
 
     def _is_plainly_well(self, machine: Machine) -> bool:
         node = machine.node
+        if machine.service is not None:
+            return True  # a plain machine fails by its startup_timeout
         if node is None or node.ready is not True or machine.vm.status != vm_states.RUNNING:
             return False
         if machine.health is not None and machine.health.healthy is False:
@@ -68,3 +71,12 @@ class Ward:
             if finding is not None:
                 findings[name] = finding
         return admit(findings, pool, self._policy, snapshot, known) if findings else None
+
+
+def why_failed(machine: Machine, remedy: Round | None, now: datetime) -> str:
+    """Why a failed machine goes, as it is told."""
+    found = remedy.findings.get(machine.name) if remedy is not None else None
+    if found is not None:
+        return f"unhealthy: {found.what}" + (f" for {say_duration(lasts)}" if (lasts := now - found.since) else "")
+    fault = f": {machine.vm.fault}" if machine.vm.fault else ""
+    return ("failed and never joined" if machine.is_unused else "failed") + fault

@@ -14,7 +14,7 @@ from ansible_collections.immutable.fleet.tests.unit.entry.test_parse import POOL
 
 OPTIONS = specs.HEALTH.options["health"]["options"]["probes"]["options"]
 TCP = {name: option.get("default") for name, option in OPTIONS.items()} | {"type": "tcp", "port": 80}
-PLAIN: dict[str, Any] = {**POOL, "balancer": {"simulated": {"backend": "shop"}}, "health": {"probes": [TCP]}}
+PLAIN: dict[str, Any] = {**POOL, "balancer": {"simulated": {"backend": "shop"}}, "health": {**POOL["health"], "probes": [TCP]}}
 
 
 def asked(**given: Any) -> parse.PoolRequest:
@@ -28,7 +28,7 @@ def test_a_plain_pool_is_taken() -> None:
 
 def test_one_that_is_removed_needs_no_probes() -> None:
     """Nobody asks whether it is well."""
-    assert asked(state="absent", health={"probes": []}).pool.replicas == 0
+    assert asked(state="absent", health={**POOL["health"], "probes": []}).pool.replicas == 0
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,9 @@ def test_one_that_is_removed_needs_no_probes() -> None:
     [
         pytest.param({"balancer": {"simulated": None}}, "balancer.simulated", "exactly one", id="none of the kinds"),
         pytest.param({"kubernetes": {}}, "balancer", "expected one of the two", id="a cluster, too"),
-        pytest.param({"health": {"probes": []}}, "health.probes", "expected at least one", id="nobody says when a machine is well"),
+        pytest.param(
+            {"health": {**POOL["health"], "probes": []}}, "health.probes", "expected at least one", id="nobody says when a machine is well"
+        ),
         pytest.param({"simulated": None, "openstack": {}}, "balancer.simulated", "machines of that world", id="machines of another kind"),
         pytest.param({"labels": {"tier": "web"}}, "labels", "are a node's", id="labels"),
         pytest.param({"taints": [{"key": "a", "value": "", "effect": "NoSchedule"}]}, "taints", "are a node's", id="taints"),

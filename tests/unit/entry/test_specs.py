@@ -66,3 +66,10 @@ def test_secrets_are_found_at_any_depth() -> None:
         "name": "web",
     }
     assert specs.secrets_of(params, specs.NODE_POOL.options) == ["#cloud-config", "hunter2", "k8s-token"]
+
+
+def test_what_describes_a_pool_describes_it_to_a_check_of_its_health() -> None:
+    """The same variables go to both, and one parser reads them."""
+    ways_of_a_pool = {"state", "allow_scale_to_zero", "max_scale_down"}
+    assert specs.NODE_POOL.options.keys() - specs.NODE_HEALTH.options.keys() == ways_of_a_pool
+    assert specs.NODE_HEALTH.options.keys() - specs.NODE_POOL.options.keys() == {"lasts", "every"}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rule 4 of the rollout rule: machines that failed, by the cloud's word, by time, or for being unhealthy (semantics section 3)."""
+
+from __future__ import annotations
+
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import losses
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.ward import why_failed
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+
+
+def mark_failed(turn: Turn) -> None:
+    """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
+    for machine in turn.not_held(turn.census.of(FAILED)):
+        why = why_failed(machine, turn.remedy, turn.snapshot.at)
+        if not _is_known_loss(turn, machine):
+            continue
+        if machine.is_unused:
+            turn.choose(machine, why)
+        elif turn.going < turn.limits.going:
+            turn.choose(machine, f"{why}; {turn.going} going < {turn.limits.going}")
+    if turn.brake is not None and not turn.brake.creates:
+        for machine in turn.not_held(turn.census.current[BOOTING]):
+            if not machine.was_ready:
+                turn.choose(machine, "its revision is refused, and it was never ready")
+
+
+def _is_known_loss(turn: Turn, machine: Machine) -> bool:
+    """A loss that speaks against the image is on record before its machine goes; if not, it is put there now."""
+    if not losses.counts(machine, turn.pool, turn.snapshot):
+        return True
+    turn.is_losing = True
+    turn.record = losses.with_loss(turn.record or turn.snapshot.record, machine, turn.pool, turn.snapshot)
+    return False
