@@ -9,6 +9,7 @@ before all of these; the node this run lives on comes last of all (FM42).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -94,6 +95,22 @@ def doubles_of(staying: Mapping[str, Iterable[Machine]], chosen: AbstractSet[str
             found.add(machine.name)
         elif slot is not None:
             slots.add(slot)
+    return found
+
+
+def fullest_first(classes: Iterable[Iterable[Machine]], staying: Iterable[Machine]) -> list[list[Machine]]:
+    """The same machines, class by class; within a class the failure domain that has most of `staying` leads until all are level.
+
+    Equals come as they came. Without it a pool that is scaled down while machines boot would lose them all in one domain.
+    """
+    have, gone = Counter(machine.failure_domain for machine in staying), Counter[str]()
+    found: list[list[Machine]] = []
+    for members in classes:
+        turns: list[tuple[int, Machine]] = []
+        for machine in members:
+            turns.append((gone[machine.failure_domain] - have[machine.failure_domain], machine))
+            gone[machine.failure_domain] += 1
+        found.append([machine for _turn, machine in sorted(turns, key=itemgetter(0))])
     return found
 
 

@@ -190,11 +190,14 @@ class Turn:
     def mark_surplus(self) -> None:
         """Rule 7: too many of the wanted revision: those that serve least go first, among them the second machine of a slot."""
         self._doubles = order.doubles_of(self.census.current, self.chosen_now, surplus := self._surplus)
-        booting = order.doubles_first(self.not_held(self._candidates(BOOTING)), self._doubles)
-        not_ready = order.doubles_first(self.not_held(self._candidates(NOT_READY)), self._doubles)
+        if surplus <= 0:
+            return
+        booting, not_ready = self.not_held(self._candidates(BOOTING)), self.not_held(self._candidates(NOT_READY))
         never = [machine for machine in booting if not machine.was_ready]
         young = [machine for machine in booting if machine.was_ready]
-        for machine in never + not_ready + young:
+        staying = [machine for kind in STAYING for machine in self._candidates(kind)]
+        classes = order.fullest_first((never, not_ready, young), staying)
+        for machine in [machine for members in classes for machine in order.doubles_first(members, self._doubles)]:
             if surplus <= 0:
                 return
             if machine in young:

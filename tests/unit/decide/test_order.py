@@ -176,6 +176,25 @@ def test_FM26_the_second_of_a_slot_is_one_too_many(surplus: int, expected: set[s
     assert order.doubles_of({"available": machines, "booting": [], "not ready": []}, set(), surplus) == expected
 
 
+@pytest.mark.parametrize(
+    ("never", "young", "expected"),
+    [
+        (["1a", "4a", "2b", "7a", "3c"], [], [["1a", "4a", "2b", "7a", "3c"], []]),
+        (["1a", "2b"], ["4a", "5b", "3c"], [["1a", "2b"], ["4a", "5b", "3c"]]),
+        (["3c", "2b"], ["4a", "5b"], [["2b", "3c"], ["4a", "5b"]]),
+    ],
+    ids=["a leads until it is level with b and c", "classes come one after the other", "who left before counts"],
+)
+def test_of_those_that_serve_least_the_fullest_domain_leads(never: list[str], young: list[str], expected: list[list[str]]) -> None:
+    """So a pool that is scaled down while machines boot stays spread: a, b and c have four, two and one that stay."""
+
+    def domains(names: list[str]) -> list[Machine]:
+        return [placed(int(name[0]), name[1]) for name in names]
+
+    found = order.fullest_first((domains(never), domains(young)), domains(["1a", "4a", "7a", "6a", "2b", "5b", "3c"]))
+    assert [[machine.name[1:] for machine in members] for members in found] == expected
+
+
 def test_budgets_in_use_are_those_of_pods_still_to_leave() -> None:
     """Of machines that are going."""
     assert order.budgets_in_use([machine("m1", pods=slow(30, CART)), machine("m2")]) == {CART}
