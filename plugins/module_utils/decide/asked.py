@@ -1,35 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pods of nodes ask of a drain, counted once for each Node object.
+"""What the pods of nodes ask of a drain, counted once for each Node object, and only as far as somebody wants to know.
 
-A replay of 1,000 machines with 30 pods each ranks the same nodes in each of some thousand turns, and hardly one of them is
+A replay of 1,000 machines with 30 pods each ranks the same nodes in each of some hundred turns, and hardly one of them is
 different. What is kept only spares counting: it rests on an unchanged value, may be lost at any time, and decides nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, Node
 
 
-@dataclass(frozen=True, slots=True)
 class Asked:
-    """The longest grace period of a node's pods in seconds, how many pods each budget covers, and the most of these numbers."""
+    """What is asked of the drain of one node. `longest` is the longest grace period of its pods, in seconds."""
 
-    longest: float = 0.0
-    pods_of: Mapping[str, int] = field(default_factory=dict)
-    most: int = 0
+    __slots__ = ("_pods_of", "longest", "node")
+
+    def __init__(self, node: Node | None) -> None:
+        self.node = node
+        self.longest = max([pod.grace for pod in node.pods]).total_seconds() if node is not None and node.pods else 0.0
+        self._pods_of: Mapping[str, int] | None = None
+
+    @property
+    def pods_of(self) -> Mapping[str, int]:
+        """How many of its pods each budget covers. Hardly a budget is ever tight enough for this to matter."""
+        if self._pods_of is None:
+            self._pods_of = Counter([name for pod in self.node.pods for name in pod.budgets]) if self.node is not None else {}
+        return self._pods_of
 
 
-NOTHING_ASKED = Asked()
+NOTHING_ASKED = Asked(None)
 
 
 class Counted:
     """What was counted so far. Whoever decides turn after turn keeps it and hands it on."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Node, Asked]] = {}  # by the node's name; true while the node is this very object
+        self._known: dict[str, Asked] = {}  # by the node's name; true while the node is this very object
 
     def asked_by(self, nodes: Sequence[Node | None]) -> list[Asked]:
         """Of each of `nodes`, in their order."""
@@ -39,22 +48,15 @@ class Counted:
 
     def _of(self, node: Node) -> Asked:
         known = self._known.get(node.name)
-        if known is None or known[0] is not node:
-            known = self._known[node.name] = (node, asked_of(node))
-        return known[1]
+        if known is None or known.node is not node:
+            known = self._known[node.name] = Asked(node)
+        return known
 
 
-def asked_of(node: Node) -> Asked:
-    """Counted anew. O(pods)."""
-    if not node.pods:
-        return NOTHING_ASKED
-    pods_of: dict[str, int] = {}
-    for pod in node.pods:
-        for name in pod.budgets:
-            pods_of[name] = pods_of.get(name, 0) + 1
-    return Asked(max([pod.grace for pod in node.pods]).total_seconds(), pods_of, max(pods_of.values(), default=0))
-
-
-def scarce(budgets: Mapping[str, Budget], pods: int) -> dict[str, Budget]:
-    """Those of `budgets` that so many pods of one node would use up: no other one makes a drain wait for itself."""
-    return {name: budget for name, budget in budgets.items() if budget.allowed <= pods}
+def scarce(budgets: Mapping[str, Budget], nodes: Sequence[Asked]) -> dict[str, Budget]:
+    """Those of `budgets` that the pods of one of `nodes` would use up: no other one makes a drain wait for itself."""
+    pods = max([len(asked.node.pods) for asked in nodes if asked.node is not None], default=0)
+    if all(budget.allowed > pods for budget in budgets.values()):
+        return {}  # without a look at whose pods they are
+    most = max([max(asked.pods_of.values(), default=0) for asked in nodes], default=0)
+    return {name: budget for name, budget in budgets.items() if budget.allowed <= most}

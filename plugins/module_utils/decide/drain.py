@@ -167,6 +167,8 @@ def waiting_for(node: Node, budgets: Mapping[str, Budget]) -> str:
 
 def predicted_drain(asked: Asked, budgets: Mapping[str, Budget]) -> float:
     """Seconds a drain should take by what is known: the longest grace, times the rounds its tightest budget asks for."""
+    if not budgets:
+        return asked.longest
     rounds = 1
     for name in asked.pods_of.keys() & budgets.keys():
         pods, allowed = asked.pods_of[name], budgets[name].allowed

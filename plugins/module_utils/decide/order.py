@@ -25,8 +25,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 
-# (own node, not to go first, shares a tight budget), (by the order asked for, slot, name)
-_Rank = tuple[tuple[bool, bool, bool], tuple[float, int, str]]
+# own node, not to go first, shares a tight budget; by the order asked for, slot, name
+_Rank = tuple[bool, bool, bool, float, int, str]
 
 
 def in_order(
@@ -46,20 +46,25 @@ def in_order(
     by_domain: dict[str, list[tuple[_Rank, Machine]]] = {}
     machines = list(candidates)
     all_asked = (counted or Counted()).asked_by([machine.node for machine in machines])
-    tight = scarce(budgets, max((asked.most for asked in all_asked), default=0))
+    tight = scarce(budgets, all_asked)
     for machine, asked in zip(machines, all_asked, strict=True):
         own, late, shares = _standing(machine, asked, tight, busy_budgets, own_node)
+        is_double = doubles is not None and machine.name in doubles
         slot = 0 if doubles is None else -(machine.vm.slot or 0)
-        rank = (own, late and machine.name not in (doubles or ()), shares), (_urgency(machine, asked, tight, order), slot, machine.name)
+        rank = (own, late and not is_double, shares, _urgency(machine, asked, tight, order), slot, machine.name)
         by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
-    ranked: list[tuple[tuple[bool, bool, bool], int, tuple[float, int, str], Machine]] = []
     for members in by_domain.values():
         members.sort(key=itemgetter(0))
-        # A domain's k-th machine from the end has turn -k: the fullest domain leads until all are level.
-        for index, ((standing, urgency), machine) in enumerate(members):
-            ranked.append((standing, index - len(members), urgency, machine))
-    ranked.sort(key=itemgetter(0, 1, 2))
-    return [row[3] for row in ranked]
+    if len(by_domain) == 1:
+        return [machine for members in by_domain.values() for _rank, machine in members]
+    # A domain's k-th machine from the end has turn -k: the fullest domain leads until all are level.
+    turns = [
+        ((rank[:3], index - len(members), rank[3:]), machine)
+        for members in by_domain.values()
+        for index, (rank, machine) in enumerate(members)
+    ]
+    turns.sort(key=itemgetter(0))
+    return [machine for _turn, machine in turns]
 
 
 def unprotected(
@@ -139,8 +144,8 @@ def _standing(
 ) -> tuple[bool, bool, bool]:
     """What comes before failure domains and the order asked for: last of it, that it alone would use up a budget in use."""
     node = machine.node
-    names = asked.pods_of.keys() & tight.keys()
-    shares = any(tight[name].allowed <= asked.pods_of[name] for name in names if name in busy_budgets)
+    shared = asked.pods_of.keys() & tight.keys() & busy_budgets if tight else ()
+    shares = any(tight[name].allowed <= asked.pods_of[name] for name in shared)
     is_own = node is not None and node.name == own_node
     return is_own, not goes_first(machine), shares
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import drain
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import asked_of
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Asked
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget, EvictionTry, Pod
@@ -185,7 +185,7 @@ def test_what_a_drain_waits_for(pods: tuple[Pod, ...], allowed: int, expected: s
 )
 def test_predicted_length_of_a_drain(pods: tuple[Pod, ...], allowed: int, seconds: int) -> None:
     """The longest grace, times the rounds that the tightest PDB asks for."""
-    assert drain.predicted_drain(asked_of(node(pods=pods)), {CART: budget(CART, allowed)}) == seconds
+    assert drain.predicted_drain(Asked(node(pods=pods)), {CART: budget(CART, allowed)}) == seconds
 
 
 @pytest.mark.parametrize(
