@@ -16,12 +16,13 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 class Asked:
     """What is asked of the drain of one node. `longest` is the longest grace period of its pods, in seconds."""
 
-    __slots__ = ("_pods_of", "longest", "node")
+    __slots__ = ("_most", "_pods_of", "longest", "node")
 
     def __init__(self, node: Node | None) -> None:
         self.node = node
         self.longest = max([pod.grace for pod in node.pods]).total_seconds() if node is not None and node.pods else 0.0
         self._pods_of: Mapping[str, int] | None = None
+        self._most: int | None = None
 
     @property
     def pods_of(self) -> Mapping[str, int]:
@@ -29,6 +30,13 @@ class Asked:
         if self._pods_of is None:
             self._pods_of = Counter([name for pod in self.node.pods for name in pod.budgets]) if self.node is not None else {}
         return self._pods_of
+
+    @property
+    def most(self) -> int:
+        """The most of these numbers."""
+        if self._most is None:
+            self._most = max(self.pods_of.values(), default=0)
+        return self._most
 
 
 NOTHING_ASKED = Asked(None)
@@ -58,5 +66,5 @@ def scarce(budgets: Mapping[str, Budget], nodes: Sequence[Asked]) -> dict[str, B
     pods = max([len(asked.node.pods) for asked in nodes if asked.node is not None], default=0)
     if all(budget.allowed > pods for budget in budgets.values()):
         return {}  # without a look at whose pods they are
-    most = max([max(asked.pods_of.values(), default=0) for asked in nodes], default=0)
+    most = max([asked.most for asked in nodes], default=0)
     return {name: budget for name, budget in budgets.items() if budget.allowed <= most}

@@ -52,23 +52,31 @@ class Budgets:
 
 
 def status_of(row: BudgetRow) -> Budget:
-    """The budget as its status shows it. Percentages are of the workloads' replicas and round up, both kinds."""
-    scale = row.pods if row.scale < 0 else row.scale
-    if row.desired >= 0:
-        desired, expected = row.desired, row.expected
-    elif row.max_unavailable:
-        expected = scale
-        desired = max(0, expected - count_of(row.max_unavailable, expected, round_up=True))
-    else:
-        expected = scale if row.min_available.endswith("%") else row.pods
-        desired = count_of(row.min_available, expected, round_up=True)
-    healthy = row.healthy + row.elsewhere
+    """The budget as its status shows it."""
+    desired, expected = _wanted(row)
     return Budget(
         name=row.name,
-        allowed=max(0, healthy - desired) if expected > 0 else 0,
-        healthy=healthy,
+        allowed=allowed_by(row),
+        healthy=row.healthy + row.elsewhere,
         desired=desired,
         expected=expected,
         owner=row.owner,
         created_at=row.created_at,
     )
+
+
+def allowed_by(row: BudgetRow) -> int:
+    """How many evictions the budget has room for."""
+    desired, expected = _wanted(row)
+    return max(0, row.healthy + row.elsewhere - desired) if expected > 0 else 0
+
+
+def _wanted(row: BudgetRow) -> tuple[int, int]:
+    """`(desired, expected)` pods. Percentages are of the workloads' replicas and round up, both kinds."""
+    if row.desired >= 0:
+        return row.desired, row.expected
+    scale = row.pods if row.scale < 0 else row.scale
+    if row.max_unavailable:
+        return max(0, scale - count_of(row.max_unavailable, scale, round_up=True)), scale
+    expected = scale if row.min_available.endswith("%") else row.pods
+    return count_of(row.min_available, expected, round_up=True), expected

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import status_of
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import allowed_by
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import CLUSTER
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
@@ -66,7 +66,7 @@ class QuietSession(VirtualSession):
     def _matters(self, name: str) -> bool:
         budget = self._state.budgets.get(name)
         if budget is not None:
-            allowed, before = status_of(budget).allowed, self._allowed.get(name)
+            allowed, before = allowed_by(budget), self._allowed.get(name)
             if before is not None or allowed == 0:
                 self._allowed[name] = allowed
             return before is not None and allowed > before
