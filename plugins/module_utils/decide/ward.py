@@ -77,6 +77,7 @@ def why_failed(machine: Machine, remedy: Round | None, now: datetime) -> str:
     """Why a failed machine goes, as it is told."""
     found = remedy.findings.get(machine.name) if remedy is not None else None
     if found is not None:
-        return f"unhealthy: {found.what}" + (f" for {say_duration(lasts)}" if (lasts := now - found.since) else "")
+        lasts = now - found.since
+        return f"unhealthy: {found.what}" + (f" for {say_duration(lasts)}" if lasts else "")
     fault = f": {machine.vm.fault}" if machine.vm.fault else ""
     return ("failed and never joined" if machine.is_unused else "failed") + fault
