@@ -133,7 +133,7 @@ def test_a_module_without_live_lines_works_in_the_background_too(site: Site) -> 
     asked = site.task("node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}}, register="info")
     run = site.run([site.make_world(), site.pool("v1"), {**asked, "async": 60, "poll": 1}])
     assert run.code == 0, run.text
-    assert (run["info"]["finished"], len(run["info"]["machines"])) == (1, 6)
+    assert (bool(run["info"]["finished"]), len(run["info"]["machines"])) == (True, 3)
 
 
 def test_an_abort_from_another_terminal_ends_a_run(site: Site) -> None:
