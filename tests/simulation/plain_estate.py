@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +13,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.c
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import DRAINING, REMOVED, SERVING, MemberChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import ServiceProbe
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Backend, BackendMember
@@ -64,9 +66,10 @@ class PlainWitness(Witness):
     cuts_expected: int = 0
     run_began_at: datetime = DAWN
     known: set[str] = field(default_factory=set)  # ids of members before the change that is under way
+    marks: Mapping[str, Note] = field(default_factory=dict)  # on the pool's record, by machine
 
     def around(self, ports: Ports) -> Ports:
-        return replace(ports, cloud=_Cloud(self, ports.cloud), balancer=_Balancer(self, ports.balancer))
+        return replace(ports, cloud=_Cloud(self, ports.cloud), balancer=_Balancer(self, ports.balancer), lock=_Lock(self, ports.lock))
 
     def members(self) -> dict[str, BackendMember]:
         """Ours, by machine."""
@@ -91,20 +94,32 @@ class PlainWitness(Witness):
     def quarantined(self) -> set[str]:
         return set()
 
+    def marked(self) -> set[str]:
+        """Machines whose mark is on the record; with `recreate` a machine may have the name of the one that was marked."""
+        vms = self.vms()
+        return {name for name, note in self.marks.items() if name in vms and vms[name].created_at <= note.at}
+
+    def before_record(self, record: PoolRecord) -> None:
+        """A record is about to be written. The marks on it are the marks of such a pool, as a cordon is that of a node."""
+        available = self.available() - self.marked()
+        excused = self.excused_until is not None and self.world.now < self.excused_until
+        for name in sorted(name for name, note in record.leaving.items() if self.marks.get(name) != note):
+            if name in available and len(available) - 1 < self.floor and not excused:
+                raise Broken(f"{self.world.now}: {name} marked, {len(available)} available, floor {self.floor}")
+            available.discard(name)
+
     def before_members(self, changes: Sequence[MemberChange]) -> None:
         """A change of members is about to have its effect."""
         rows = {row.id: row for row in self.members().values()}
+        vms, marked = self.vms(), self.marked()
         self.known = set(rows)
-        available = self.available()
-        excused = self.excused_until is not None and self.world.now < self.excused_until
         for change in changes:
             row = rows.get(change.id)
             if change.to == SERVING and row is None:
                 self._before_join(change)
             elif row is not None and change.to == DRAINING and row.state == SERVING:
-                if row.name in available and len(available) - 1 < self.floor and not excused:
-                    raise Broken(f"{self.world.now}: {row.name} drains, {len(available)} available, floor {self.floor}")
-                available.discard(row.name)
+                if row.name in vms and row.name not in marked:
+                    raise Broken(f"{self.world.now}: {row.name} drains without a mark")
                 self.draining_since[row.id] = self.world.now
             elif row is not None and change.to == REMOVED:
                 self._before_remove(row)
@@ -173,6 +188,31 @@ class _Cloud:
     def delete(self, vm: Vm) -> None:
         self._witness.before_delete(vm)
         self._cloud.delete(vm)
+
+
+class _Lock:
+    """The lock, with a witness at each write of a record."""
+
+    def __init__(self, witness: PlainWitness, lock: Any) -> None:
+        self._witness, self._lock = witness, lock
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._lock, verb)
+
+    def acquire(self, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
+        return self._written(seen.record, lambda: self._lock.acquire(seen, holder, ttl))
+
+    def renew(self, held: LockFact) -> LockFact:
+        return self._written(held.record, lambda: self._lock.renew(held))
+
+    def release(self, held: LockFact) -> None:
+        self._written(held.record, lambda: self._lock.release(held))
+
+    def _written(self, record: PoolRecord, write: Callable[[], Any]) -> Any:
+        self._witness.before_record(record)
+        answer = write()
+        self._witness.marks = self._lock.read().record.leaving  # a lock that is another's now is left as it was
+        return answer
 
 
 class _Balancer:

@@ -11,6 +11,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
+
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, ROLLING_UPDATE, DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
@@ -120,6 +122,7 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> Ordeal:
     return estate
 
 
+@pytest.mark.share(4)
 def test_nobody_is_cut_off_while_calls_and_controllers_fail(seed: int) -> None:
     """Crashes, lost replies, outages: sessions end by themselves, or by the drain's time, and by nothing else."""
     estate = play(seed, CONTROL_FAULTS, 3)
@@ -127,6 +130,7 @@ def test_nobody_is_cut_off_while_calls_and_controllers_fail(seed: int) -> None:
     assert estate.cut <= estate.witness.cuts_expected
 
 
+@pytest.mark.share(4)
 def test_runs_converge_while_machines_fail_too(seed: int) -> None:
     """Machines are lost, stopped, deleted, ill, never come up: the rule heals, and never breaks a guard by an action of its own."""
     play(seed + 600_000, CONTROL_FAULTS + MACHINE_FAULTS, 4)
