@@ -174,7 +174,7 @@ def test_force_deletes_the_pods_once_the_time_is_up() -> None:
     ("facts", "expected"),
     [
         pytest.param({"status": vm_states.STOPPED, "ready": None}, ["taint"], id="shut off, and the kubelet is silent"),
-        pytest.param({"status": vm_states.ERROR, "ready": False}, ["taint"], id="in ERROR, and the kubelet is silent"),
+        pytest.param({"status": vm_states.ERROR, "ready": None}, ["taint"], id="in ERROR, and the kubelet is silent"),
         pytest.param(
             {"status": vm_states.STOPPED, "ready": None, "taints": (going.OUT_OF_SERVICE,)},
             ["remove"],
@@ -186,6 +186,7 @@ def test_force_deletes_the_pods_once_the_time_is_up() -> None:
             id="tainted already, and its pods go",
         ),
         pytest.param({"status": vm_states.STOPPED, "ready": True}, ["evict"], id="the kubelet still speaks: no proof"),
+        pytest.param({"status": vm_states.ERROR, "ready": False}, ["evict"], id="nor when it speaks of being not ready"),
         pytest.param({"status": vm_states.RUNNING, "ready": None}, ["evict"], id="the hypervisor says it runs: no proof"),
     ],
 )

@@ -57,6 +57,11 @@ def probed(subject: Machine, *, healthy: bool | None) -> Machine:
             id="in ERROR and silent: the same",
         ),
         pytest.param(
+            machine("m1", NEW, NOT_READY, ready=False, ready_since=ago(60), status=vm_states.ERROR),
+            ("Ready is False", later(240)),
+            id="in ERROR while its kubelet speaks: no proof, so its own time",
+        ),
+        pytest.param(
             machine(status=vm_states.ERROR),
             ("observers disagree: the cloud says that its VM is in ERROR, its kubelet reports that it is ready", None),
             id="FM21: one observer against the other",
