@@ -17,12 +17,15 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension, load_remedies
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Steering
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Protection, Steering
 from ansible_collections.immutable.fleet.tests.unit.builders import HELD, NEW, NOW, OLD, ago, blocked, later, machine, pool, said, snapshot
 
 OUT = "the failure domain is out: none of its 7 machines is well; one outage, and none is replaced for it"
 SICK: dict[str, Any] = {"ready": None, "ready_since": ago(400)}
 RECENT: dict[str, Any] = {"ready": None, "ready_since": ago(100)}
+
+
+PROTECTED = {"steering": Steering(protect={"m19": Protection(later(3600), Asked("ana", ago(1)))})}
 
 
 def machines(count: int, *sick: int, recent: tuple[int, ...] = (), domains: int = 1, **more: Any) -> list[Machine]:
@@ -149,6 +152,30 @@ def test_FM19_the_gate_says_what_it_counted(subjects: list[Machine], told: list[
     """In numbers: how many of how many, and how many may be."""
     ill = {subject.name: None for subject in subjects if subject.node is not None and subject.node.ready is not True}
     assert [f"{one.code} {one.where}: {one.what}" for one in gate(subjects, ill, "34%", "web").blockers] == told
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "admitted"),
+    [
+        pytest.param(machine("m19", slot=19), {}, ["m3"], id="it is well again"),
+        pytest.param(machine("m19", NEW, HELD, slot=19, **SICK), {}, ["m3"], id="a person cordoned it since"),
+        pytest.param(machine("m19", NEW, NOT_READY, slot=19, **SICK), PROTECTED, ["m3"], id="an operator protects it"),
+        pytest.param(machine("m19", NEW, NOT_READY, slot=19, **RECENT), {}, [], id="it is not well again, though not for long"),
+    ],
+)
+def test_one_that_is_noted_and_does_not_leave_holds_up_nobody(first: Machine, more: dict[str, Any], admitted: list[str]) -> None:
+    """Its place is free: another one is noted."""
+    found = turn(*machines(19, 3), first, record=noted(s19="m19"), **more)
+    assert [one.machine for one in record_of(found).slots.values() if one.machine != "m19"] == admitted
+
+
+def test_one_that_is_kept_no_longer_waits_its_turn() -> None:
+    """Its place was given away: never more than the rate."""
+    kept = machine("m19", NEW, NOT_READY, slot=19, **SICK)
+    gone = machine("m3", NEW, GOING, slot=3)
+    found = turn(*machines(3), gone, *machines(19)[4:], kept, record=noted(s19="m19", s3="m3"))
+    assert [line for line in said(found) if line.startswith("choose")] == []
+    assert blocked(found) == ["remediation machine m19: Ready is Unknown: waits its turn, 1 of 1 under way"]
 
 
 def test_other_failure_domains_go_on_while_one_is_out() -> None:

@@ -112,13 +112,18 @@ def _by_rate(
 ) -> tuple[Remedies, frozenset[str], list[Blocker]]:
     """`(the record, who goes, what waits)`. Who is new in the record goes in the turn that finds it there."""
     most = max(1, count_of(policy.max_in_flight, pool.replicas, round_up=False, option="health.max_in_flight"))
-    noted = {machine.name for machine in candidates if _is_noted(machine, record)}
-    under_way = slots_under_way(record, pool, snapshot, now) - {slot_of(machine) for machine in candidates if machine.name not in noted}
+    under_way = slots_under_way(record, pool, ill, snapshot, now) - {slot_of(machine) for machine in candidates}
     free = most - len(under_way)
-    slots, waiting = dict(record.slots), []
-    for machine in sorted(candidates, key=lambda machine: (ill[machine.name].since, machine.name)):
-        slot = slot_of(machine)
-        if machine.name in noted or _is_cordoned(machine, pool):
+    slots, waiting, admitted = dict(record.slots), [], set()
+    # Those that are noted come first. One that had been kept, and may go now, may find its place taken.
+    order = sorted(candidates, key=lambda machine: (not _is_noted(machine, record), ill[machine.name].since, machine.name))
+    for machine in order:
+        slot, is_noted = slot_of(machine), _is_noted(machine, record)
+        if is_noted and (free > 0 or _is_kept(machine, pool, snapshot)):
+            admitted.add(machine.name)  # one that is kept is told so as a failed one is, and takes no place
+            free -= not _is_kept(machine, pool, snapshot)
+            continue
+        if _is_cordoned(machine, pool):
             continue
         if free <= 0:
             what = f"{ill[machine.name].what}: waits its turn, {most - free} of {most} under way"
@@ -129,11 +134,14 @@ def _by_rate(
             return replace(record, suspended=Suspension(now, _in_vain(machine, slot, policy))), frozenset(), []
         slots[slot], free = Remedy(machine.name, now, count), free - 1
     young = {slot: one for slot, one in slots.items() if now - one.at <= FAILS_SOON}
-    return replace(record, slots=young, suspended=None), frozenset(noted), waiting
+    return replace(record, slots=young, suspended=None), frozenset(admitted), waiting
 
 
-def slots_under_way(record: Remedies, pool: Pool, snapshot: Snapshot, now: datetime) -> set[str]:
-    """Slots whose machine was told to go and is still there, or whose replacement is not there, or not ready yet."""
+def slots_under_way(record: Remedies, pool: Pool, ill: Mapping[str, Finding], snapshot: Snapshot, now: datetime) -> set[str]:
+    """Slots whose machine was told to go and is still there, or whose replacement is not there, or not ready yet.
+
+    One that is noted and does not leave, because it is well again or somebody keeps it, holds up nobody else.
+    """
     machines = snapshot.machines
     of_slot: dict[str, list[Machine]] = {}
     for machine in machines.values():
@@ -143,9 +151,12 @@ def slots_under_way(record: Remedies, pool: Pool, snapshot: Snapshot, now: datet
     for slot, remedy in record.slots.items():
         old = machines.get(remedy.machine)
         others = [machine for machine in of_slot.get(slot, ()) if machine.name != remedy.machine and not _is_set_aside(machine)]
-        is_leaving = old is not None and not _is_set_aside(old)
-        is_coming = not any(machine.was_ready for machine in others) and (bool(others) or is_missing)
-        if (is_leaving or is_coming) and now - remedy.at <= FAILS_SOON:
+        if old is not None and not old.is_going and not _is_set_aside(old):
+            is_under_way = old.name in ill and not _is_kept(old, pool, snapshot)
+        else:
+            is_leaving = old is not None and not _is_set_aside(old)
+            is_under_way = is_leaving or (not any(machine.was_ready for machine in others) and (bool(others) or is_missing))
+        if is_under_way and now - remedy.at <= FAILS_SOON:
             found.add(slot)
     return found
 
@@ -214,6 +225,12 @@ def _only_told(machine: Machine, finding: Finding) -> Blocker:
 
 def _is_cordoned(machine: Machine, pool: Pool) -> bool:
     return machine.node is not None and machine.node.is_held and not pool.drain.include_cordoned
+
+
+def _is_kept(machine: Machine, pool: Pool, snapshot: Snapshot) -> bool:
+    """A person cordoned it, or protects it for now."""
+    protection = snapshot.steering.protect.get(machine.name)
+    return _is_cordoned(machine, pool) or (protection is not None and snapshot.at < protection.until)
 
 
 def _is_set_aside(machine: Machine) -> bool:
