@@ -8,6 +8,7 @@ server, or on the pool's record.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import compress
 from operator import is_not
@@ -43,9 +44,9 @@ class Ward:
             self._before = machines
         for name in self._seen.keys() - self._doubtful:
             del self._seen[name]
-        if not self._doubtful or snapshot.stale:
+        if snapshot.stale:
             return None  # facts that stand still say nothing against a machine (FM17)
-        return self._examined(pool, snapshot)
+        return self._examined(pool, snapshot) if self._doubtful else _forgotten(snapshot)
 
     def _is_plainly_well(self, machine: Machine) -> bool:
         node = machine.node
@@ -70,7 +71,17 @@ class Ward:
             finding = examine(snapshot.machines[name], pool, self._policy, seen, snapshot.at)
             if finding is not None:
                 findings[name] = finding
-        return admit(findings, pool, self._policy, snapshot, known) if findings else None
+        return admit(findings, pool, self._policy, snapshot, known) if findings else _forgotten(snapshot)
+
+
+def _forgotten(snapshot: Snapshot) -> Round | None:
+    """Nobody lacks anything: what the record says of it would be held against a machine that lacks it again some day."""
+    if "first_seen" not in snapshot.record.health:
+        return None
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import load_remedies
+
+    return Round(record=replace(load_remedies(snapshot.record.health), first_seen={}))
 
 
 def why_failed(machine: Machine, remedy: Round | None, now: datetime) -> str:

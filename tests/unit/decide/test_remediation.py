@@ -280,6 +280,21 @@ def test_FM17_facts_that_stand_still_heal_nothing() -> None:
         assert said(turn(*machines(20, 3), record=noted(s3="m3"), stale={source: ago(90)})) == []
 
 
+@pytest.mark.parametrize(
+    ("subjects", "more", "kept"),
+    [
+        pytest.param(machines(20), {}, noted(s3="m3"), id="all are plainly well"),
+        pytest.param([*machines(19), machine("m19", NEW, BOOTING, slot=19)], {}, noted(s3="m3"), id="one boots, and has no Node yet"),
+        pytest.param(machines(20), {"stale": {"cluster": ago(90)}}, None, id="facts that stand still say nothing"),
+    ],
+)
+def test_a_node_that_is_back_is_forgotten_on_record_too(subjects: list[Machine], more: dict[str, Any], kept: Remedies | None) -> None:
+    """Else one that is missing for a minute, and again a week later, would have been missing for a week."""
+    found = turn(*subjects, record=replace(noted(s3="m3"), first_seen={"m0": ago(86_400)}), **more)
+    assert (record_of(found) if found.record is not None else None) == kept
+    assert turn(*subjects, record=noted(s3="m3"), **more).record is None
+
+
 @pytest.mark.parametrize("wrong", [-600, 600])
 def test_FM40_a_controller_whose_clock_is_wrong_decides_the_same(wrong: float) -> None:
     """Instants are in its clock, and what it writes is in the server's."""
