@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.gate import gate
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
-from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import DEFAULT_CHECKS, ConditionCheck, HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension, load_remedies
@@ -278,6 +279,27 @@ def test_FM17_facts_that_stand_still_heal_nothing() -> None:
     """Neither the cluster's nor the cloud's."""
     for source in ("cluster", "cloud"):
         assert said(turn(*machines(20, 3), record=noted(s3="m3"), stale={source: ago(90)})) == []
+
+
+LOCKED_UP = {"KernelDeadlock": ("True", ago(900))}
+
+
+@pytest.mark.parametrize(
+    ("state", "off", "wakes"),
+    [
+        pytest.param(SICK, ["power off m3: its kubelet is silent: off, nothing runs on it for sure"], False, id="silent for its timeout"),
+        pytest.param(RECENT, [], True, id="not for so long"),
+        pytest.param({**RECENT, "conditions": LOCKED_UP}, [], True, id="not for so long, and unhealthy for another reason"),
+        pytest.param({"conditions": LOCKED_UP}, [], False, id="unhealthy, and its kubelet speaks"),
+        pytest.param({"ready": False, "ready_since": ago(900)}, [], False, id="it says itself that it is not ready"),
+    ],
+)
+def test_only_a_kubelet_that_has_been_silent_for_long_has_its_machine_switched_off(state: Any, off: list[str], wakes: bool) -> None:
+    """On its way out, with pods on it. A finding of another kind is no proof that nobody hears the kubelet."""
+    checks = (*DEFAULT_CHECKS, ConditionCheck("KernelDeadlock", "True", timedelta(minutes=2)))
+    found = turn(*machines(3), machine("m3", NEW, GOING, slot=3, **state), policy={"conditions": checks}, replicas=4)
+    assert [line for line in said(found) if line.startswith("power")] == off
+    assert (found.wake_at == later(200)) == wakes
 
 
 @pytest.mark.parametrize(

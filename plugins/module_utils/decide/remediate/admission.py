@@ -17,7 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.g
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING, Finding
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
-from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import READY, HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_duration, say_instant
@@ -57,7 +57,9 @@ def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, sna
     wake_at = min((at for finding in findings.values() if (at := finding.unhealthy_at) is not None and at > now), default=None)
     shown = gate(staying, ill, policy.max_unhealthy, pool.name) if ill else Gate()
     blockers = [*(shown.blockers if unhealthy else ()), *_waits(ill, snapshot, now)]
-    silent = _silent(findings, snapshot, shown) if policy.remediate else frozenset()
+    silences = _silences(findings, pool, policy, snapshot, shown) if policy.remediate else {}
+    silent = frozenset(name for name, at in silences.items() if at <= now)
+    wake_at = min((at for at in (wake_at, *silences.values()) if at is not None and at > now), default=None)
     found = Round(findings=findings, wake_at=wake_at, gate=shown, silent=silent)
 
     candidates = [machine for machine in staying if machine.name in unhealthy and machine.failure_domain not in shown.shut]
@@ -88,17 +90,24 @@ def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, sna
     return replace(found, blockers=tuple(blockers), record=_changed(record, known))
 
 
-def _silent(findings: Mapping[str, Finding], snapshot: Snapshot, shown: Gate) -> frozenset[str]:
-    return frozenset(
-        machine.name
+def _silences(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, snapshot: Snapshot, shown: Gate) -> dict[str, datetime]:
+    """Machines on their way out whose kubelets are silent, and from when that is so for long enough to switch them off.
+
+    No other finding makes that time shorter: pods may run beside a kubelet that has been silent for seconds.
+    """
+    timeouts = (check.timeout for check in policy.conditions if (check.type, check.status) == (READY, "Unknown"))
+    timeout = min(timeouts, default=pool.strategy.startup_timeout)
+    return {
+        machine.name: machine.node.ready_since + timeout
         for machine in map(snapshot.machines.__getitem__, findings)
         if machine.is_going
         and machine.node is not None
         and machine.node.ready is None
+        and machine.node.ready_since is not None
         and machine.vm.status == vm_states.RUNNING
-        and findings[machine.name].is_unhealthy(snapshot.at)
+        and findings[machine.name].unhealthy_at is not None
         and machine.failure_domain not in shown.shut
-    )
+    }
 
 
 def _by_rate(
