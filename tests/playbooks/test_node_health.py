@@ -92,3 +92,18 @@ def test_a_check_that_finds_a_run_at_work_does_not_fail(site: Site) -> None:
         end(first)
     assert (run.code, run["held"]["changed"], run["held"]["replaced"]) == (0, False, [])
     assert "another run holds the pool" in run["held"]["run"]["what"]
+
+
+def test_a_check_with_another_pools_replicas_is_refused(site: Site) -> None:
+    """A wrong number of replicas is no reason to take most of a pool away."""
+    run = site.run(
+        [
+            site.make_world(),
+            site.pool(replicas=4),
+            check(site, "wrong", failing=True, replicas=1),
+            check(site, "right", replicas=4),
+        ]
+    )
+    assert run["wrong"]["failure"]["what"] == "from 4 to 1 replicas takes 3 machines away; max_scale_down 50% allows 2"
+    assert "node_pool" in run["wrong"]["failure"]["forward"]
+    assert (run["wrong"]["changed"], len(names(run["right"]))) == (False, 4)

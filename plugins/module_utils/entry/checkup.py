@@ -22,6 +22,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.record impor
 
 Params = Mapping[str, Any]
 REPLACED_MAX = 200
+FEWER_BY = "give the pool's own replicas; fewer machines are made by node_pool"
+MAX_SCALE_DOWN = "50%"  # as `node_pool` has it: a pass for the wrong pool, with another's replicas, is refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class HealthRequest:
 
 def health_request(params: Params) -> HealthRequest:
     """The request of `node_health`. Raises `Invalid`."""
-    of_a_pool = {**params, "state": "present", "allow_scale_to_zero": False, "max_scale_down": "100%"}
+    of_a_pool = {**params, "state": "present", "allow_scale_to_zero": False, "max_scale_down": MAX_SCALE_DOWN}
     request = parse.pool_request(of_a_pool)
     every = duration(params["every"], "every")
     if not every:
@@ -80,7 +82,8 @@ def _pass(request: parse.PoolRequest, kit: wiring.Kit, face: Face, *, check: boo
     pool = request.pool
     if kit.ports.cloud is not None:
         pool = replace(pool, revision=kit.ports.cloud.resolve(seen.record.pinned))
-    job = jobs.Watched(Rollout(pool, only_heals=True), only_heals=True)
+    guarded = jobs.ScaleGuard(Rollout(pool, only_heals=True), pool, request.max_scale_down, forward=FEWER_BY)
+    job = jobs.Watched(guarded, only_heals=True)
     return seen, job, jobs.run(job, kit, request.settings, face, check=check, seen=seen)
 
 

@@ -50,11 +50,12 @@ class Watched(Around):
 class ScaleGuard(Around):
     """A pool's job that refuses, at its first look, to take more machines away than one run may.
 
-    An operator's number was guarded when it was asked for.
+    An operator's number was guarded when it was asked for. `forward` says how to go on where the limit is no option of the task.
     """
 
-    def __init__(self, job: Job, pool: Pool, limit: int | str) -> None:
+    def __init__(self, job: Job, pool: Pool, limit: int | str, *, forward: str = "") -> None:
         super().__init__(job)
+        self._forward = forward
         self._replicas = pool.replicas
         self._limit = limit
         self._has_looked = False
@@ -65,6 +66,7 @@ class ScaleGuard(Around):
             is_asked = replicas_of(self._replicas, snapshot.steering) == self._replicas
             refusal = self._too_many_to_go(snapshot.machines) if is_asked else None
             if refusal is not None:
+                refusal.forward = self._forward or refusal.forward
                 return Decision(finished=True, failure=refusal)
             self._has_looked = True
         return self._job.decide(snapshot, now)

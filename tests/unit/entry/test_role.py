@@ -38,12 +38,13 @@ def dump(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Twin:
-    """A role and its module; `short` and `task` are what people read of them."""
+    """A role and its module; `short` and `task` are what people read of them. `has_only`: one pool of an inventory can be picked."""
 
     role: str
     module: ModuleType
     short: str
     task: str
+    has_only: bool = False
 
     @property
     def name(self) -> str:
@@ -53,7 +54,9 @@ class Twin:
 NODE_POOL = Twin(
     "node_pool", node_pool, "Provision, scale and roll a pool of identical machines", "Bring the pool to what the variables describe"
 )
-REMEDIATE = Twin("remediate", node_health, "Replace the unhealthy machines of a pool", "Replace the unhealthy machines of the pool")
+REMEDIATE = Twin(
+    "remediate", node_health, "Replace the unhealthy machines of a pool", "Replace the unhealthy machines of the pool", has_only=True
+)
 
 
 def module_options(module: ModuleType) -> dict[str, Any]:
@@ -84,8 +87,18 @@ def in_the_roles_words(text: Any, role: str) -> Any:
     return re.sub(r"\bO\((?!immutable\.)([a-z])", rf"O({role}_\1", text)
 
 
+ONLY = {
+    "description": [
+        "Name of the only pool to look after, of those of an inventory. Nothing is done for one of another name.",
+        "All of them where it is not given.",
+    ],
+    "type": "str",
+}
+
+
 def wanted_specs(twin: Twin) -> str:
     arguments = {f"{twin.role}_{name}": argument(option, twin.role) for name, option in module_options(twin.module).items()}
+    arguments |= {f"{twin.role}_only": ONLY} if twin.has_only else {}
     main = {
         "short_description": twin.short,
         "description": [
@@ -108,7 +121,9 @@ def wanted_task(twin: Twin) -> str:
         name: variable(twin.role, name, "" if option.get("required") else " | default(omit)")
         for name, option in module_options(twin.module).items()
     }
-    task = {"name": twin.task, twin.name: arguments, "register": f"{twin.role}_result"}
+    task: dict[str, Any] = {"name": twin.task, twin.name: arguments, "register": f"{twin.role}_result"}
+    if twin.has_only:
+        task["when"] = f"{twin.role}_only is not defined or {twin.role}_only == {twin.role}_name"
     return LICENSE + dump([task])
 
 
