@@ -115,7 +115,7 @@ def apply(shelf: Shelf, tree: Path, roles: Mapping[str, Path], named: Sequence[s
     folder = emptied(shelf.work / "play")
     names = [str(roles[name]) if "/" in name else name for name in named]
     play = [{"name": f"Roles of {shelf.name}", "hosts": HOST, "gather_facts": True, "roles": names}]
-    own = {
+    own = {  # wins: variables that name another connection, as a host's do, would have roles change this machine as root
         "ansible_connection": CONNECTION,
         "ansible_host": str(tree),
         "ansible_python_interpreter": "auto_silent",  # the image's, whatever the run around it has
@@ -124,7 +124,7 @@ def apply(shelf: Shelf, tree: Path, roles: Mapping[str, Path], named: Sequence[s
     (folder / "play.json").write_text(json.dumps(play), encoding="utf-8")  # JSON is YAML
     inventory = folder / "inventory.json"
     inventory.touch(mode=0o600)
-    inventory.write_text(json.dumps({"all": {"hosts": {HOST: {**own, **variables}}}}), encoding="utf-8")
+    inventory.write_text(json.dumps({"all": {"hosts": {HOST: {**variables, **own}}}}), encoding="utf-8")
     command = ["sh", "-euc", IN_THE_TREE, "in-the-tree", str(tree), playbook_program(), "-i", str(inventory), str(folder / "play.json")]
     return Program("ansible-playbook", command, shelf.work / "roles.log", _settings(shelf, roles))
 

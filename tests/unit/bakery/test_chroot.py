@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.chroot import Debian, shut
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery import chroot
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.chroot import CONNECTION, HOST, Debian, shut
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.disk import make_bootable
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.tests.unit.bakery.test_listing import lay_out
+from ansible_collections.immutable.fleet.tests.unit.bakery.test_shelf import shelf
 from ansible_collections.immutable.fleet.tests.unit.hygiene.trees import LINK, ROOT
 
 
@@ -76,3 +79,13 @@ def test_what_mmdebstrap_is_asked(tmp_path: Path) -> None:
         str(tmp_path / "base.tar"),
         "http://mirror.example/debian",
     ]
+
+
+def test_variables_do_not_lead_roles_out_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of a host come with its connection, which is often `local`: this machine, as root."""
+    monkeypatch.setattr(chroot, "Program", lambda *arguments: arguments)
+    place = shelf(tmp_path)
+    hosts_variables = {"ansible_connection": "local", "ansible_host": "localhost", "port": 80}
+    chroot.apply(place, place.tree, {}, ["web"], hosts_variables)
+    used = json.loads((place.work / "play/inventory.json").read_text())["all"]["hosts"][HOST]
+    assert (used["ansible_connection"], used["ansible_host"], used["port"]) == (CONNECTION, str(place.tree), 80)
