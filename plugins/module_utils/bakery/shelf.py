@@ -93,7 +93,7 @@ class Shelf:
         note, text = self.work / "inputs.json", json.dumps(dict(inputs), sort_keys=True)
         if _text_of(note) != text:
             shutil.rmtree(self.work)
-            self.work.mkdir()
+            self._make_work()
             for product in (self.image, self.bill):
                 product.unlink(missing_ok=True)
             write(note, text)
@@ -127,7 +127,7 @@ class Shelf:
     def held(self) -> Iterator[None]:
         """Only we work on the version meanwhile. Raises `LockHeld`, `Invalid` where the folder cannot be written."""
         try:
-            self.work.mkdir(parents=True, exist_ok=True)
+            self._make_work()
             descriptor = os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Invalid(what=f"cannot be written: {error.strerror}: {error.filename}", where="path") from error
@@ -139,6 +139,11 @@ class Shelf:
             yield
         finally:
             os.close(descriptor)
+
+    def _make_work(self) -> None:
+        """Only root may look in, whatever the umask: programs that run as their owner and devices lie there."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.work.chmod(0o700)
 
 
 def part_of(path: Path) -> Path:

@@ -51,6 +51,16 @@ def test_work_of_other_inputs_does_not_count(tmp_path: Path) -> None:
         assert whole(place) == []
 
 
+def test_nobody_else_looks_into_the_work(tmp_path: Path) -> None:
+    """Setuid programs and devices lie there; a folder that was there already is shut too."""
+    place = shelf(tmp_path)
+    place.work.mkdir(parents=True, mode=0o755)
+    with place.held():
+        assert place.work.stat().st_mode & 0o777 == 0o700
+        place.begin(INPUTS)
+        assert place.work.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_version_has_one_bake_at_a_time(tmp_path: Path) -> None:
     """The second is told at once; the lock ends with its process."""
     with shelf(tmp_path).held():
