@@ -9,11 +9,15 @@ Sources: mke2fs(8) (-d, -E offset), grub-mkimage(1), GRUB's manual, "Images" and
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Program
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Program, ProgramFailed
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.shelf import Shelf, part_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
@@ -25,6 +29,8 @@ CONVERSIONS = {
     "qcow2": "-O qcow2",
     "vmdk": "-O vmdk -o subformat=streamOptimized,adapter_type=lsilogic",  # the form that vSphere imports
 }
+TAKEN = ("qcow2", "raw", "vdi", "vhdx", "vmdk", "vpc")  # formats that are read; others are seldom tested in QEMU
+INFO_SECONDS = 60.0
 GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile search search_fs_uuid echo test minicmd"
 SPARE_MIB = 256  # for logs and what cloud-init writes, until the first boot grows the file system
 GRUB_FOLDER = "/usr/lib/grub/i386-pc"
@@ -96,7 +102,8 @@ class Taken:
 
     def __init__(self, shelf: Shelf, image: Path) -> None:
         self._final, self._part = shelf.image, part_of(shelf.image)
-        options = CONVERSIONS[shelf.format].split()
+        image = image.resolve()  # a plain path, never one of QEMU's protocols
+        options = ["-f", lone_format(info_of(image), image), *CONVERSIONS[shelf.format].split()]
         self._program = Program("qemu-img", ["qemu-img", "convert", *options, str(image), str(self._part)], shelf.work / "disk.log")
         self.stop = self._program.stop
 
@@ -129,6 +136,41 @@ class CopiedOut:
             self._part.replace(self._final)
             return True
         return False
+
+
+def info_of(image: Path) -> dict[str, Any]:
+    """What qemu-img says of an image; it does not look behind it. Raises `ProgramFailed`."""
+    argv = ["qemu-img", "info", "--output=json", str(image)]
+    try:
+        said = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=INFO_SECONDS)  # noqa: S603  # ours
+        found: dict[str, Any] = json.loads(said.stdout)
+    except subprocess.CalledProcessError as error:
+        raise ProgramFailed(what=f"qemu-img ended with {error.returncode}: {error.stderr.strip()}", where=str(image)) from error
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise ProgramFailed(what=f"qemu-img info: {error}", where=str(image)) from error
+    return found
+
+
+def lone_format(info: Mapping[str, Any], image: Path) -> str:
+    """The format of an image that is whole in its one file. Raises `Invalid` for one that is not.
+
+    We read as root: an image that names another file would bring any file of this machine along. It would also change without a
+    new version, since only its own bytes are an input.
+    """
+    data = (info.get("format-specific") or {}).get("data") or {}
+    named = [info.get("full-backing-filename"), info.get("backing-filename"), data.get("data-file")]
+    named += [
+        each.get("filename") for each in data.get("extents") or () if Path(each.get("filename") or image).resolve() != image.resolve()
+    ]
+    others = [str(name) for name in named if name]
+    if others:
+        flat = f"qemu-img convert -O qcow2 {shlex.quote(str(image))} {shlex.quote(f'{image}.flat')}"
+        raise Invalid(
+            what=f"{image} takes bytes from another file, {others[0]}; expected an image that is whole", where="file", forward=flat
+        )
+    if info.get("format") not in TAKEN:
+        raise Invalid(what=f"{image} has the format {info.get('format')}; expected one of {', '.join(TAKEN)}", where="file")
+    return str(info["format"])
 
 
 def make_bootable(tree: Path, file_system: str) -> None:
