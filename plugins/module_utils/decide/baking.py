@@ -66,6 +66,7 @@ class Verdict:
 
 SSH_PORT = 22
 SCAN = "ports"
+SCAN_LIMIT = timedelta(minutes=10)  # a look takes seconds, and a minute without KVM; a machine without an address never answers
 EMULATE = "without KVM"  # start again, emulated
 FIRMWARE = timedelta(seconds=20)  # with KVM it takes half a second; where KVM is there and does not work, it never ends
 
@@ -91,6 +92,11 @@ def judge(guest: Guest, policy: BootPolicy, now: datetime) -> Verdict:
         )
     if missing:
         return Verdict(look=missing[0])
+    if guest.ports is None and age > policy.limit + SCAN_LIMIT:
+        limits = f"boot.limit {say_duration(policy.limit)}, and {say_duration(SCAN_LIMIT)} for its ports"
+        return Verdict(
+            wrong=f"its ports were not seen {say_duration(age)} after it was started ({limits}): it has to get an address by DHCP"
+        )
     if guest.ports is None:
         return Verdict(look=SCAN)
     return Verdict(wrong=_wrong_ports(guest.ports, policy))

@@ -57,6 +57,17 @@ def guest(*, seen: frozenset[str] = READY, ports: set[int] | None = None, **more
         pytest.param(guest(seen=frozenset({USER_DATA})), 5, Verdict(look=HEALTH), id="its service starts"),
         pytest.param(guest(), 5, Verdict(look=SCAN), id="it is healthy"),
         pytest.param(guest(), 121, Verdict(look=SCAN), id="the limit is for the boot, not for the look at the ports"),
+        pytest.param(guest(), 720, Verdict(look=SCAN), id="a slow look at the ports"),
+        pytest.param(
+            guest(),
+            721,
+            Verdict(
+                wrong="its ports were not seen 12m1s after it was started (boot.limit 2m, and 10m for its ports): "
+                "it has to get an address by DHCP"
+            ),
+            id="no DHCP client",
+        ),
+        pytest.param(guest(ports={80}), 721, Verdict(), id="a look that ended late"),
         pytest.param(guest(ports={80}), 6, Verdict(), id="as declared"),
         pytest.param(guest(ports={80, 111}), 6, Verdict(wrong="port 111 listens and is not declared"), id="a port too many"),
         pytest.param(guest(ports=set()), 6, Verdict(wrong="port 80 is declared and does not listen"), id="a port that is closed"),
