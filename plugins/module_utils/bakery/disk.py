@@ -31,6 +31,8 @@ CONVERSIONS = {
 }
 TAKEN = ("qcow2", "raw", "vdi", "vhdx", "vmdk", "vpc")  # formats that are read; others are seldom tested in QEMU
 INFO_SECONDS = 60.0
+LOOKED_INTO = ("home", "opt", "root", "srv", "usr", "var")  # folders that the gate judges
+OF_NO_DISK = {"cifs", "nfs", "nfs4", "none", "overlay", "swap", "tmpfs"}  # types in fstab that bring nothing of the image
 GRUB_MODULES = "biosdisk part_msdos ext2 normal linux configfile search search_fs_uuid echo test minicmd"
 SPARE_MIB = 256  # for logs and what cloud-init writes, until the first boot grows the file system
 GRUB_FOLDER = "/usr/lib/grub/i386-pc"
@@ -53,9 +55,10 @@ rm -f "$disk" "$core"
 """
 
 # The file system with an os-release is the root. What is mounted and the loop device end with the namespace.
+# sh has no pipefail, so the first tar leaves a mark.
 COPY_OUT = """\
 set -eu
-qemu-img convert -O raw "$image" "$disk"
+qemu-img convert -f "$format" -O raw "$image" "$disk"
 mkdir -p "$mount" "$tree"
 found=
 for offset in $( (sfdisk --dump "$disk" 2>/dev/null || true) | sed -n 's/.*start= *\\([0-9]*\\).*/\\1/p') 0; do
@@ -64,7 +67,9 @@ for offset in $( (sfdisk --dump "$disk" 2>/dev/null || true) | sed -n 's/.*start
     umount "$mount"
 done
 [ "$found" ] || { echo "no file system with /etc/os-release was found in the image"; exit 1; }
-tar --create --one-file-system --directory "$mount" . | tar --extract --directory "$tree" --numeric-owner
+rm -f "$unread"
+{ tar --create --one-file-system --directory "$mount" . || touch "$unread"; } | tar --extract --directory "$tree" --numeric-owner
+[ ! -e "$unread" ] || { echo "not every file of the image could be read, and so could not be judged"; exit 1; }
 umount "$mount"
 rm -f "$disk"
 """
@@ -125,14 +130,16 @@ class CopiedOut:
             "tree": self._part,
             "disk": shelf.work / "disk.raw",
             "mount": shelf.work / "mount",
+            "unread": shelf.work / "copy.unread",
         }
-        values = {name: str(path) for name, path in paths.items()}
+        values = {**{name: str(path) for name, path in paths.items()}, "format": shelf.format}
         self._program = Program("the copy of the root file system", ["sh", "-c", COPY_OUT], shelf.work / "copy.log", values)
         self.stop = self._program.stop
 
     def look(self) -> bool:
-        """Whether it is finished."""
+        """Whether it is finished. Raises `Invalid` for an image that is more than its root file system."""
         if self._program.look():
+            refuse_other_file_systems(self._part)
             self._part.replace(self._final)
             return True
         return False
@@ -171,6 +178,18 @@ def lone_format(info: Mapping[str, Any], image: Path) -> str:
     if info.get("format") not in TAKEN:
         raise Invalid(what=f"{image} has the format {info.get('format')}; expected one of {', '.join(TAKEN)}", where="file")
     return str(info["format"])
+
+
+def refuse_other_file_systems(tree: Path) -> None:
+    """Raises `Invalid` where fstab mounts what the gate would have to look into: only the root file system is copied."""
+    fstab = tree / "etc/fstab"
+    is_own = fstab.is_file() and not fstab.is_symlink() and not fstab.parent.is_symlink()  # a link could lead out of the tree
+    lines = fstab.read_text(encoding="utf-8", errors="replace").splitlines() if is_own else []
+    mounts = [fields for fields in map(str.split, lines) if len(fields) > 2 and not fields[0].startswith("#")]  # noqa: PLR2004  # what, where, type
+    apart = [path for _what, path, kind, *_more in mounts if kind not in OF_NO_DISK and path.strip("/").partition("/")[0] in LOOKED_INTO]
+    if apart:
+        what = f"{', '.join(sorted(apart))} lie on file systems of their own in /etc/fstab, and would not be looked into"
+        raise Invalid(what=f"{what}; expected an image with one file system", where="file")
 
 
 def make_bootable(tree: Path, file_system: str) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery import disk
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.tests.unit.bakery.test_listing import lay_out
 from ansible_collections.immutable.fleet.tests.unit.bakery.test_shelf import shelf
 
 IMAGE = Path("/images/web.img")
@@ -69,3 +72,54 @@ def test_the_conversion_is_told_the_format(tmp_path: Path, monkeypatch: pytest.M
     place = shelf(tmp_path)
     disk.Taken(place, tmp_path / "given.img")
     assert started == [["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(tmp_path / "given.img"), f"{place.image}.part"]]
+
+
+# Programs that stand for the real ones: a disk that is a folder, and a file of it that cannot be read.
+STAND_INS = {
+    "qemu-img": 'echo "$@" > "$log"',
+    "sfdisk": "true",
+    "mount": 'for folder; do :; done; mkdir -p "$folder/etc"; echo ID=debian > "$folder/etc/os-release"; echo x > "$folder/hosts"',
+    "umount": "true",
+    "tar": 'case "$*" in *create*) /bin/tar "$@" || exit; exit "$read_ends_with";; esac; exec /bin/tar "$@"',
+}
+
+
+@pytest.mark.parametrize(("read_ends_with", "ends_with"), [(0, 0), (2, 1)], ids=["all was read", "a file could not be read"])
+def test_a_tree_is_whole_or_refused(read_ends_with: int, ends_with: int, tmp_path: Path) -> None:
+    """What was not read would not be judged. The disk is read as what it was made, not as what its bytes say."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in STAND_INS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    paths = {name: str(tmp_path / name) for name in ("image", "disk", "mount", "tree", "unread", "log")}
+    values = {**paths, "format": "raw", "read_ends_with": str(read_ends_with), "PATH": f"{programs}:{os.environ['PATH']}"}
+    ended = subprocess.run(["sh", "-c", disk.COPY_OUT], env=values, capture_output=True, text=True, check=False)
+    assert ended.returncode == ends_with, ended.stderr
+    assert ("could not be judged" in ended.stdout) is bool(ends_with)
+    assert (tmp_path / "log").read_text().startswith("convert -f raw -O raw")
+
+
+@pytest.mark.parametrize(
+    ("line", "is_refused"),
+    [
+        pytest.param("UUID=1 / ext4 defaults 0 1", False, id="the root"),
+        pytest.param("UUID=2 /boot/efi vfat umask=0077 0 1", False, id="what firmware reads"),
+        pytest.param("UUID=3 none swap sw 0 0", False, id="swap"),
+        pytest.param("tmpfs /var/tmp tmpfs nosuid 0 0", False, id="memory"),
+        pytest.param("server:/home /home nfs4 ro 0 0", False, id="a server's"),
+        pytest.param("#UUID=4 /home ext4 defaults 0 2", False, id="a comment"),
+        pytest.param("UUID=4 /home ext4 defaults 0 2", True, id="a partition"),
+        pytest.param("UUID=1 /var/ btrfs subvol=@var 0 0", True, id="a subvolume"),
+        pytest.param("/dev/vg/log\t/var/log\txfs\tdefaults\t0\t2", True, id="a volume further down"),
+    ],
+)
+def test_an_image_of_several_file_systems_is_refused(line: str, is_refused: bool, tmp_path: Path) -> None:
+    """Only the root file system is looked into: a key in a /home of its own would pass."""
+    lay_out(tmp_path, {"/etc/fstab": f"# a comment\n\n{line}\n"})
+    if not is_refused:
+        disk.refuse_other_file_systems(tmp_path)
+        return
+    with pytest.raises(Invalid) as refused:
+        disk.refuse_other_file_systems(tmp_path)
+    assert (refused.value.where, line.split()[1] in refused.value.what) == ("file", True)
