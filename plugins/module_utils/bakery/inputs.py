@@ -56,10 +56,19 @@ def inputs_of(base: Mapping[str, Any], roles: Mapping[str, Path], variables: Map
         if variables:
             found["variables"] = digest_of(variables)
         found |= {f"role {name}": digest_of_files(folder) for name, folder in sorted(roles.items())}
-        found |= {f"file {path.name}": digest_of_files(path) for path in sorted(extra)}
+        found |= {f"file {name}": digest for name, digest in _by_name(extra)}
     except OSError as error:
         raise Invalid(what=f"cannot be read: {error.strerror}: {error.filename}", where="extra_inputs") from error
     return found
+
+
+def _by_name(extra: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """By their last names, since a checkout lies elsewhere each time; those that share one count together, in whatever order."""
+    digests: dict[str, list[str]] = {}
+    for path in sorted(extra):
+        digests.setdefault(path.name, []).append(digest_of_files(path))
+    for name, found in digests.items():
+        yield name, found[0] if len(found) == 1 else digest_of(sorted(found))
 
 
 def version_of(inputs: Mapping[str, str], parent: str) -> str:

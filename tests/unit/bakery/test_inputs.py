@@ -66,6 +66,25 @@ def test_base_and_variables_count(tmp_path: Path) -> None:
     assert len({plain, first, second, version(tmp_path, base={"suite": "trixie"}), version(tmp_path, variables={"port": 80})}) == 5
 
 
+def test_files_of_the_same_name_all_count(tmp_path: Path) -> None:
+    """And where they lie does not."""
+    places = [tmp_path / folder / "main.cfg" for folder in ("a", "b")]
+    for place in places:
+        place.parent.mkdir()
+        place.write_text(str(place.parent.name))
+
+    def digests() -> dict[str, str]:
+        return inputs_of({}, {}, {}, places)
+
+    before = digests()
+    for place in places:
+        kept = place.read_text()
+        place.write_text("changed")
+        assert digests() != before
+        place.write_text(kept)
+    assert inputs_of({}, {}, {}, places[::-1]) == before == digests()
+
+
 @pytest.mark.parametrize(
     ("tasks", "meta"),
     [
