@@ -2,7 +2,7 @@
 """Follows an event file while it grows, and hands each complete line on.
 
 Promises: a line is handed on at most `POLL_SECONDS` after it was written, once, in order; half a line waits for its rest. What is
-left when the writer has ended is handed on before `stop` returns.
+left when the writer has ended is handed on before `stop` returns. A file that is not there, or may not be read, shows nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Follower:
         self._read()
 
     def _read(self) -> None:
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+        with contextlib.suppress(OSError), self._path.open("rb") as file:
             file.seek(self._offset)
             self._hand_on(file)
             self._offset = file.tell()

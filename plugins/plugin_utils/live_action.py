@@ -138,6 +138,8 @@ def _place(given: str | None) -> Iterator[Place]:
     try:
         fcntl.flock(stop_lock, fcntl.LOCK_EX)
         events_file = Path(os.path.expandvars(given)).expanduser().absolute() if given else folder / "events.jsonl"
+        if not given:
+            events_file.touch(mode=0o600)  # ours, also where the module runs as root: it would make one that only root reads
         yield Place(folder, events_file, stop_file, stop_lock)
     finally:
         os.close(stop_lock)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.plugin_utils import live_action
 from ansible_collections.immutable.fleet.plugins.plugin_utils.follow import Follower, events_in
 
 
@@ -31,6 +32,24 @@ def test_a_file_that_never_came_is_no_error(tmp_path: Path) -> None:
     follower = Follower(tmp_path / "none", lambda _event: None, lambda: None)
     follower.start()
     follower.stop()
+
+
+def test_a_file_that_may_not_be_read_is_no_error(tmp_path: Path) -> None:
+    """The user may have named one of root's. A folder stands for it here, since root may read all files."""
+    follower = Follower(tmp_path, lambda _event: None, lambda: None)
+    follower._read()
+
+
+def test_the_file_is_ours_before_the_module_writes() -> None:
+    """With `become` the module is root, and what root makes only root reads."""
+    with live_action._place(None) as place:
+        assert place.events_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_the_user_named_is_left_to_the_module(tmp_path: Path) -> None:
+    """It says why where it cannot be made."""
+    with live_action._place(str(tmp_path / "events.jsonl")) as place:
+        assert not place.events_file.exists()
 
 
 def test_lines_that_are_not_ours_are_left_out() -> None:
