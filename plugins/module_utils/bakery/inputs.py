@@ -63,12 +63,12 @@ def inputs_of(base: Mapping[str, Any], roles: Mapping[str, Path], variables: Map
 
 
 def _by_name(extra: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    """By their last names, since a checkout lies elsewhere each time; those that share one count together, in whatever order."""
+    """By their last names, since a checkout lies elsewhere each time; those that share one count together, in the order of their paths."""
     digests: dict[str, list[str]] = {}
     for path in sorted(extra):
         digests.setdefault(path.name, []).append(digest_of_files(path))
     for name, found in digests.items():
-        yield name, found[0] if len(found) == 1 else digest_of(sorted(found))
+        yield name, found[0] if len(found) == 1 else digest_of(found)
 
 
 def version_of(inputs: Mapping[str, str], parent: str) -> str:

@@ -67,7 +67,7 @@ def test_base_and_variables_count(tmp_path: Path) -> None:
 
 
 def test_files_of_the_same_name_all_count(tmp_path: Path) -> None:
-    """And where they lie does not."""
+    """Whichever is named first; two that change places are a change."""
     places = [tmp_path / folder / "main.cfg" for folder in ("a", "b")]
     for place in places:
         place.parent.mkdir()
@@ -83,6 +83,9 @@ def test_files_of_the_same_name_all_count(tmp_path: Path) -> None:
         assert digests() != before
         place.write_text(kept)
     assert inputs_of({}, {}, {}, places[::-1]) == before == digests()
+    for place, text in zip(places, ("b", "a"), strict=True):
+        place.write_text(text)
+    assert digests() != before
 
 
 @pytest.mark.parametrize(
