@@ -153,8 +153,15 @@ class GlanceImages:
     def _is_cleared_away(self, image: Any, manifest: Manifest) -> bool:
         """Whether the image was none to go on with, and is deleted now.
 
-        Raises `Invalid` where it is published with other bytes, `Conflict` while somebody uploads it.
+        Raises `Invalid` where it is published with other bytes, `Conflict` while somebody uploads it or where somebody put it into a
+        status of which a publish makes nothing, as `deactivated`.
         """
+        if image["status"] not in convert.OURS_TO_HANDLE:
+            what = f"its image {image['id']} has the status {image['status']}, which no publish makes"
+            forward = (
+                f"look at it: openstack image show {image['id']}; one that is deactivated: openstack image set --activate {image['id']}"
+            )
+            raise Conflict(what=what, where=f"image {manifest.ref}", forward=forward)
         there = convert.version_of(image)
         if there is not None and there.state == PUBLISHED:
             if there.manifest.digest != manifest.digest:

@@ -30,7 +30,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.version impo
 Found = Mapping[str, Any]
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, marks.PREFIX)
 PATCH = "application/openstack-images-v2.1-json-patch"
-ACTIVE, QUEUED, SAVING = "active", "queued", "saving"
+ACTIVE, QUEUED, SAVING, KILLED = "active", "queued", "saving", "killed"
+OURS_TO_HANDLE = frozenset({ACTIVE, QUEUED, SAVING, KILLED})  # what a publish makes of an image; any other status is a person's doing
 
 
 def version_id(project: str, ref: str, attempt: int) -> str:

@@ -99,6 +99,19 @@ def test_somebody_else_is_uploading(tmp_path: Path) -> None:
         publish(tmp_path, {show(0): image("queued"), UPLOAD: NotFound(what="410 Gone")})
 
 
+@pytest.mark.parametrize("status", ["deactivated", "importing", "pending_delete", "uploading"])
+def test_an_image_that_somebody_put_away_is_not_deleted(status: str, tmp_path: Path) -> None:
+    """It is no upload that was cut off: an administrator deactivates an image to look at it, and machines may run it."""
+    with pytest.raises(Conflict, match=f"has the status {status}"):
+        publish(tmp_path, {show(0): image(status)})
+
+
+def test_what_glance_gave_up_is_replaced(tmp_path: Path) -> None:
+    answers = {show(0): image("killed"), DELETE: None, show(1): [GONE, image(attempt=1)], CREATE: image("queued", attempt=1)}
+    transport = publish(tmp_path, {**answers, f"PUT image /images/{IDS[1]}/file": None})
+    assert DELETE in transport.calls
+
+
 def test_wrong_bytes_are_no_version_and_are_replaced(tmp_path: Path) -> None:
     """By the run after the one that found them."""
     wrong = image(os_hash_value="c" * 128, protected=False)
