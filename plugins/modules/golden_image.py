@@ -86,7 +86,9 @@ options:
     type: str
     default: ''
   keep:
-    description: How many versions of each channel always stay, counted from its newest promotion, at least 3.
+    description:
+      - How many versions of each channel always stay, counted from its newest promotion, at least 3.
+      - As many that may be used and were not rolled back from stay too, so that there is something to go back to.
     type: int
     default: 3
   min_age:

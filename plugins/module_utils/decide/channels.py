@@ -161,15 +161,16 @@ def retained(
 ) -> tuple[tuple[str, ...], tuple[Kept, ...]]:
     """`(refs to remove, those kept and why)`, in order of their age.
 
-    Kept is what a channel points to or pointed to among its last `keep` versions, what `used` names with a reason (machines run it, a
-    pool may roll back to it), what is newer than an instant, and every ancestor of those: else a revocation would not be inherited.
+    Kept are the last `keep` versions that a channel points to or can go back to, and the last `keep` of its promotions: of those, ones that
+    were rolled back from or revoked are nothing to go back to. Kept is what `used` names with a reason (machines run it, a pool may roll
+    back to it), what is newer than an instant, and every ancestor of those: else a revocation would not be inherited.
     """
     keep = max(keep, KEPT_PER_CHANNEL)
     why: dict[str, str] = dict(used)
     for channel, promotions in channels.items():
         newest = dict.fromkeys(each.version for each in sorted(promotions, key=lambda one: -one.number))
-        standing = points_to(promotions, versions)
-        for ref in [*([standing.version] if standing else []), *list(newest)[:keep]]:
+        usable = dict.fromkeys(each.version for each in reversed(stack(promotions)) if not doubt(each.version, versions))
+        for ref in [*list(usable)[:keep], *list(newest)[:keep]]:
             why.setdefault(ref, f"among the last {keep} of channel {channel}")
     for ref, version in versions.items():
         if (version.begun_at or version.manifest.created_at) >= newer_than:

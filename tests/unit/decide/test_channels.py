@@ -210,15 +210,33 @@ def test_what_is_removed_and_what_stays() -> None:
     channels = {"web/stable": history("3 5 6 7 8 <7")}
     newer_than = NOW - timedelta(days=7)
     removed, kept = retained(versions, channels, {"web@1": "web-0-aaaaa runs it"}, newer_than=newer_than)
-    assert removed == ("base@2", "web@2", "web@3", "web@4", "web@5")
+    assert removed == ("base@2", "web@2", "web@3", "web@4")
     assert {each.ref: each.why for each in kept} == {
         "base@1": "web@8 was built upon it",
         "web@1": "web-0-aaaaa runs it",
+        "web@5": "among the last 3 of channel web/stable",
         "web@6": "among the last 3 of channel web/stable",
         "web@7": "among the last 3 of channel web/stable",
         "web@8": "among the last 3 of channel web/stable",
         "web@9": "new",
     }
+
+
+@pytest.mark.parametrize(
+    ("promotions", "bad", "removed"),
+    [
+        pytest.param("1 2 3 4 5 6 7 <4", (), ["web@1", "web@5"], id="rolled back three times"),
+        pytest.param("1 2 3 4 5 6 7", ("5", "6", "7"), ["web@1"], id="the last three are revoked"),
+        pytest.param("1 2 3 8 9 10", (), [], id="the last three are missing"),
+        pytest.param("1 2 3 4 5 6 7", (), ["web@1", "web@2", "web@3", "web@4"], id="all well"),
+    ],
+)
+def test_there_is_always_something_to_go_back_to(promotions: str, bad: tuple[str, ...], removed: list[str]) -> None:
+    """Three that may be used and were not rolled back from, beside the last three of all."""
+    numbers = [str(number) for number in range(1, 8)] if "7" in promotions else ["1", "2", "3"]
+    versions = known(*(version(f"web@{number}", revoked=number in bad, age=OLD - timedelta(hours=int(number))) for number in numbers))
+    gone, _kept = retained(versions, {"web/stable": history(promotions)}, {}, newer_than=NOW - timedelta(days=7))
+    assert list(gone) == removed
 
 
 def test_a_promotion_comes_back_from_its_text() -> None:
