@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import (
     NAME,
     PUBLISHED,
+    UPLOADING,
     VERSION,
     Manifest,
     Revocation,
@@ -70,6 +71,9 @@ def _publish(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     if there is not None and is_there and there.manifest.digest != manifest.digest:
         what = f"{manifest.ref} is published with the digest {there.manifest.digest}, and a version never changes"
         raise Invalid(what=f"{what}; expected another version for {manifest.digest}", where="version")
+    if there is not None and not is_there and there.revoked is not None:
+        what = f"{manifest.ref} is revoked {there.revoked}, and has not all of its bytes"
+        raise Blocked(what=what, where="name, version", forward="publish another version", back=channels.NOTHING_DONE)
     revoked = channels.revocation_of(manifest.parent, seen.versions) if manifest.parent and not is_there else None
     if revoked is not None:
         what = f"the parent {manifest.parent} may not be used: {revoked[0]} is revoked {revoked[1]}"
@@ -140,9 +144,17 @@ def _revoke(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     ref = ref_of(params["name"], params["version"])
     if ref not in seen:
         raise Invalid(what=channels.doubt(ref, seen), where="name, version")
+    if seen[ref].state == UPLOADING and seen[ref].revoked is None:
+        raise Conflict(  # who uploads may replace the image, and the mark with it
+            what=f"{ref} is not published: its upload did not end, or its image was deactivated; no machine can be made of it",
+            where=f"image {ref}",
+            forward="run the same task again later: when the upload has ended, or the image is active again",
+            back=channels.NOTHING_DONE,
+        )
     own = Revocation(at=shelf.now(), by=who(os.environ), why=params["reason"])
     heirs = Revocation(at=own.at, by=own.by, why=f"built upon {ref}: {params['reason']}")
-    affected = [each for each in (ref, *channels.descendants(ref, seen)) if seen[each].revoked is None]
+    whole = (each for each in (ref, *channels.descendants(ref, seen)) if seen[each].state != UPLOADING)  # what is uploaded inherits it
+    affected = [each for each in whole if seen[each].revoked is None]
     for each in () if check else affected:
         shelf.store.revoke(seen[each], own if each == ref else heirs)
     machines = shelf.store.users()
