@@ -155,13 +155,20 @@ def _revoke(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     heirs = Revocation(at=own.at, by=own.by, why=f"built upon {ref}: {params['reason']}")
     whole = (each for each in (ref, *channels.descendants(ref, seen)) if seen[each].state != UPLOADING)  # what is uploaded inherits it
     affected = [each for each in whole if seen[each].revoked is None]
-    for each in () if check else affected:
-        shelf.store.revoke(seen[each], own if each == ref else heirs)
+    revoked = []
+    for each in affected:
+        try:
+            if not check:
+                shelf.store.revoke(seen[each], own if each == ref else heirs)
+            revoked.append(each)
+        except Conflict:
+            if each == ref:
+                raise  # of the others, one may be another project's: it inherits the revocation without a mark
     machines = shelf.store.users()
     return {
         **_said(seen[ref]),
-        "changed": bool(affected),
-        "revoked": affected,
+        "changed": bool(revoked),
+        "revoked": revoked,
         "machines": sorted(name for each in (ref, *channels.descendants(ref, seen)) for name in machines.get(seen[each].id, ())),
     }
 

@@ -40,6 +40,8 @@ class Store:
 
     def revoke(self, version: Version, revocation: Revocation) -> None:
         del revocation
+        if version.id == "another project's":
+            raise Conflict(what="the image belongs to another project")
         self.revoked.append(version.ref)
 
     def retire(self, version: Version) -> None:
@@ -67,6 +69,15 @@ def test_what_is_uploaded_inherits_a_revocation() -> None:
     heirs = [replace(MANIFEST, version=number, parent="web@1") for number in ("2", "3")]
     store = Store(parent, Version(manifest=heirs[0], id="id-2", state=UPLOADING, begun_at=NOW), Version(manifest=heirs[1], id="id-3"))
     assert bring(store, state="revoked")["revoked"] == ["web@1", "web@3"] == store.revoked
+
+
+def test_another_projects_heir_inherits_without_a_mark() -> None:
+    """Ours are marked all the same; one that was named and is another's is refused."""
+    parent = Version(manifest=MANIFEST, id="id-1", begun_at=NOW)
+    heir = Version(manifest=replace(MANIFEST, version="2", parent="web@1"), id="another project's", begun_at=NOW)
+    assert bring(Store(parent, heir), state="revoked")["revoked"] == ["web@1"]
+    with pytest.raises(Conflict):
+        bring(Store(parent, heir), state="revoked", version="2")
 
 
 def test_a_revoked_version_is_not_uploaded_to_its_end(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ Rejected: one record with a property that is changed (lost updates), tags (the s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -65,11 +66,12 @@ class GlanceImages:
         """As `ImageStore.catalogue`. Three lists at once: Glance shows hidden images only to who asks for them alone."""
         version, promotion = (marks.IMAGE_KIND, marks.VERSION_IMAGE), (marks.IMAGE_KIND, marks.PROMOTION_IMAGE)
         queries = ((version,), (version, ("os_hidden", "true")), (promotion,))
-        self._transport.project_id()  # so that the threads share one token
+        project = self._transport.project_id()  # asked first, so that the threads share one token
         with ThreadPoolExecutor(len(queries)) as threads:
             shown, hidden, promotions = threads.map(self._list, queries)
         by_id = {image["id"]: image for image in (*shown, *hidden)}  # one that is hidden just now is in both
-        return Catalogue(versions=convert.versions_of(by_id.values()), promotions=convert.promotions_of(promotions))
+        versions = convert.versions_of(convert.counting(by_id.values(), project))
+        return Catalogue(versions=versions, promotions=convert.promotions_of(convert.counting(promotions, project)))
 
     def publish(self, manifest: Manifest, path: str, *, text: str, signature: str = "") -> Version:
         """As `ImageStore.publish`. Four calls and the upload; three where it is published already."""
@@ -115,23 +117,37 @@ class GlanceImages:
             image = self._get(version.id)
             if image is None or (image.get(marks.IMAGE_REVOKED) and image.get("os_hidden")):
                 return
+            self._refuse_anothers(image, version)
             self._patch(version.id, convert.revocation_request(version.revoked or revocation))
         image = self._get(version.id)
         if image is not None and not image.get(marks.IMAGE_REVOKED):
             raise Conflict(what="somebody changes the image all the time", where=f"image {version.ref}")
 
     def retire(self, version: Version) -> None:
-        """As `ImageStore.retire`. Two calls."""
-        try:
-            self._patch(version.id, convert.protection_request(protected=False))
-            self._transport.request("DELETE", IMAGE, f"/images/{version.id}")
-        except NotFound:
+        """As `ImageStore.retire`. Three calls; a fourth, which protects it again, where the store still needs it."""
+        image = self._get(version.id)
+        if image is None:
             return
+        self._refuse_anothers(image, version)
+        with contextlib.suppress(NotFound):
+            self._patch(version.id, convert.protection_request(protected=False))
+            try:
+                self._transport.request("DELETE", IMAGE, f"/images/{version.id}")
+            except Conflict:
+                if image.get("protected"):
+                    self._patch(version.id, convert.protection_request(protected=True))
+                raise
 
     def users(self) -> Mapping[str, tuple[str, ...]]:
         """As `ImageStore.users`. The project's servers, in pages."""
         servers = every(self._transport, COMPUTE, "/servers/detail", "servers")
         return convert.users_of(servers, self.catalogue().versions.values())
+
+    def _refuse_anothers(self, image: Any, version: Version) -> None:
+        """An administrator could change it, and others' machines are made of it. Raises `Conflict`."""
+        if not convert.is_of(image, self._transport.project_id()):
+            what = f"the image {image['id']} belongs to another project, {image.get('owner')}"
+            raise Conflict(what=what, where=f"image {version.ref}", forward="run the same task with that project's account")
 
     def _list(self, query: tuple[tuple[str, str], ...]) -> list[Any]:
         return list(every(self._transport, IMAGE, "/images", "images", query))

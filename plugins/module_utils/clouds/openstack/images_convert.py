@@ -31,6 +31,7 @@ Found = Mapping[str, Any]
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, marks.PREFIX)
 PATCH = "application/openstack-images-v2.1-json-patch"
 ACTIVE, QUEUED, SAVING, KILLED = "active", "queued", "saving", "killed"
+SHOWN_TO_OTHERS = frozenset({"community", "public", "shared"})
 OURS_TO_HANDLE = frozenset({ACTIVE, QUEUED, SAVING, KILLED})  # what a publish makes of an image; any other status is a person's doing
 
 
@@ -131,6 +132,35 @@ def versions_of(images: Iterable[Found]) -> dict[str, Version]:
         if version.ref not in found or found[version.ref].state != PUBLISHED:
             found[version.ref] = version
     return found
+
+
+def counting(images: Iterable[Found], project: str) -> list[Found]:
+    """The images that count for a project: its own, and those that others show it where it has none of that version or channel.
+
+    An administrator's list has the private images of every project.
+    """
+    ours, others = [], []
+    for image in images:
+        if is_of(image, project):
+            ours.append(image)
+        elif image.get("visibility") in SHOWN_TO_OTHERS:
+            others.append(image)
+    known = {_about(image) for image in ours}
+    return [*ours, *(image for image in others if _about(image) not in known)]
+
+
+def is_of(image: Found, project: str) -> bool:
+    """Whether the image is the project's own."""
+    return bool(image.get("owner") == project)
+
+
+def _about(image: Found) -> tuple[str, ...]:
+    """The version, or the channel, that an image says something of."""
+    promotion = load_promotion(image.get(marks.IMAGE_PROMOTION) or "")
+    if promotion is not None:
+        return ("channel", promotion.image, promotion.channel)
+    version = version_of(image)
+    return ("version", version.ref if version is not None else image["id"])
 
 
 def promotions_of(images: Iterable[Found]) -> tuple[Promotion, ...]:

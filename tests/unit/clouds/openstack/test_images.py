@@ -40,7 +40,16 @@ def image(status: str = "active", attempt: int = 0, age: timedelta = timedelta(0
     changed = (NOW - age).isoformat().replace("+00:00", "Z")
     request = convert.version_request(IDS[attempt], MANIFEST, MANIFEST.dump(), "", "private", {})
     whole = {"os_hash_algo": "sha512", "os_hash_value": "b" * 128} if status == "active" else {}
-    return {**request, "status": status, "protected": status == "active", "created_at": changed, "updated_at": changed, **whole, **more}
+    return {
+        **request,
+        "owner": "p1",
+        "status": status,
+        "protected": status == "active",
+        "created_at": changed,
+        "updated_at": changed,
+        **whole,
+        **more,
+    }
 
 
 def show(attempt: int) -> str:
@@ -189,6 +198,55 @@ def test_a_revocation_that_was_overwritten_is_written_again() -> None:
     GlanceImages(transport, now=lambda: NOW).revoke(version, WHY)
     assert transport.calls == [show(0), PATCH, show(0), PATCH, show(0)]
     assert transport.bodies[1] == convert.revocation_request(WHY)
+
+
+def listed(*images: dict[str, Any]) -> dict[str, Any]:
+    return {"images": list(images)}
+
+
+def test_other_projects_images_count_where_they_are_shown_and_ours_are_none() -> None:
+    """An administrator's list has the private ones of all projects too."""
+    private = image(owner="p2", id="private", created_at="2026-11-22T00:00:00Z")
+    public = image(owner="p2", id="public", visibility="public", created_at="2026-11-23T00:00:00Z")
+    history = {"visibility": "public", "owner": "p2"}
+
+    def catalogue(versions: list[dict[str, Any]], promotions: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+        class Lists(Uploading):
+            def request(self, method: str, service: str, path: str, **more: Any) -> Any:
+                del method, service, path
+                kind = dict(more["query"]).get(marks.IMAGE_KIND)
+                return listed(*(versions if kind == marks.VERSION_IMAGE else promotions))
+
+        found = GlanceImages(Lists({}), now=lambda: NOW).catalogue()
+        return [version.id for version in found.versions.values()], [each.token for each in found.promotions]
+
+    others = {**record(4, "theirs"), **history}
+    assert catalogue([private], [{**others, "visibility": "private"}]) == ([], [])
+    assert catalogue([private, public], [others]) == (["public"], ["theirs"])
+    assert catalogue([private, public, image()], [others, {**record(3, "mine"), "owner": "p1"}]) == ([IDS[0]], ["mine"])
+
+
+def test_another_projects_image_is_not_touched() -> None:
+    version = convert.version_of(image())
+    assert version is not None
+    transport = Uploading({show(0): image(owner="p2")})
+    store = GlanceImages(transport, now=lambda: NOW)
+    with pytest.raises(Conflict, match="belongs to another project, p2"):
+        store.revoke(version, WHY)
+    with pytest.raises(Conflict, match="belongs to another project, p2"):
+        store.retire(version)
+    assert transport.calls == [show(0), show(0)]
+
+
+def test_an_image_that_the_store_still_needs_stays_protected() -> None:
+    """As it was: nobody may delete a version by hand."""
+    version = convert.version_of(image())
+    assert version is not None
+    transport = Uploading({show(0): image(), PATCH: None, DELETE: Conflict(what="in use")})
+    with pytest.raises(Conflict, match="in use"):
+        GlanceImages(transport, now=lambda: NOW).retire(version)
+    assert transport.calls == [show(0), PATCH, DELETE, PATCH]
+    assert transport.bodies[3] == convert.protection_request(protected=True)
 
 
 def test_who_uses_a_version() -> None:
