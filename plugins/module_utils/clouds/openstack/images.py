@@ -40,7 +40,7 @@ class ImageTransport(Transport, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
-    """How images are made: who sees them, and properties of the user's that Nova or people read."""
+    """How images of versions are made: who sees them, and properties of the user's that Nova or people read."""
 
     visibility: str = "private"
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -94,13 +94,14 @@ class GlanceImages:
         raise Invalid(what=f"{ATTEMPTS_MAX} images of {manifest.ref} were deleted; expected another version", where="version")
 
     def promote(self, promotion: Promotion) -> Promotion:
-        """As `ImageStore.promote`. One call; another for each number whose promotion was deleted by hand."""
+        """As `ImageStore.promote`. Two calls; two more for each number whose promotion was deleted by hand."""
         project = self._transport.project_id()
+        visibility = self._visibility_of(promotion.version, project)
         for number in range(promotion.number, promotion.number + ATTEMPTS_MAX):
             wanted = replace(promotion, number=number)
             image_id = convert.promotion_id(project, wanted)
             try:
-                body = convert.promotion_request(image_id, wanted, self._placing.visibility)
+                body = convert.promotion_request(image_id, wanted, visibility)
                 self._transport.request("POST", IMAGE, "/images", body=body)
             except Conflict:
                 found = convert.promotions_of(filter(None, [self._get(image_id)]))
@@ -142,6 +143,13 @@ class GlanceImages:
         """As `ImageStore.users`. The project's servers, in pages."""
         servers = every(self._transport, COMPUTE, "/servers/detail", "servers")
         return convert.users_of(servers, self.catalogue().versions.values())
+
+    def _visibility_of(self, ref: str, project: str) -> str:
+        """Who sees a version of ours, and so may follow its channels; a promotion of another project's version is ours alone."""
+        images = self._list(((marks.IMAGE_KIND, marks.VERSION_IMAGE), ("name", ref)))
+        own = {image["id"]: image for image in images if convert.is_of(image, project)}
+        version = convert.versions_of(own.values()).get(ref)
+        return str(own[version.id]["visibility"]) if version is not None else "private"
 
     def _refuse_anothers(self, image: Any, version: Version) -> None:
         """An administrator could change it, and others' machines are made of it. Raises `Conflict`."""

@@ -25,6 +25,7 @@ WHY = Revocation(at=NOW, by="ana@laptop", why="bad")
 IDS = [convert.version_id("p1", "web@1", attempt) for attempt in range(3)]
 RECORDS = [convert.promotion_id("p1", replace(PROMOTION, number=number)) for number in (3, 4)]
 CREATE = "POST image /images"
+LIST = "GET image /images"
 
 
 class Uploading(FakeTransport):
@@ -50,6 +51,10 @@ def image(status: str = "active", attempt: int = 0, age: timedelta = timedelta(0
         **whole,
         **more,
     }
+
+
+def listed(*images: dict[str, Any]) -> dict[str, Any]:
+    return {"images": list(images)}
 
 
 def show(attempt: int) -> str:
@@ -180,11 +185,29 @@ def record(number: int, token: str) -> dict[str, Any]:
     ids=["free", "ours, its answer was lost", "deleted by hand: that id is never given again"],
 )
 def test_a_promotion_takes_its_number(answers: dict[str, Any], expected: int) -> None:
-    assert GlanceImages(Uploading(answers), now=lambda: NOW).promote(PROMOTION) == replace(PROMOTION, number=expected)
+    transport = Uploading({LIST: listed(image()), **answers})
+    assert GlanceImages(transport, now=lambda: NOW).promote(PROMOTION) == replace(PROMOTION, number=expected)
+
+
+@pytest.mark.parametrize(
+    ("versions", "visibility"),
+    [
+        ([image()], "private"),
+        ([image(visibility="public")], "public"),
+        ([image(owner="p2", visibility="public")], "private"),
+        ([image(visibility="public"), image("queued", attempt=1)], "public"),
+    ],
+    ids=["private", "public", "another project's", "a dead upload beside it"],
+)
+def test_who_sees_a_version_sees_its_promotion(versions: list[dict[str, Any]], visibility: str) -> None:
+    """Else others could use the version, and not follow its channels."""
+    transport = Uploading({LIST: listed(*versions), CREATE: None})
+    GlanceImages(transport, now=lambda: NOW).promote(PROMOTION)
+    assert (transport.calls, transport.bodies[1]["visibility"]) == ([LIST, CREATE], visibility)
 
 
 def test_a_number_that_is_anothers_is_a_conflict() -> None:
-    answers = {CREATE: TAKEN, f"GET image /images/{RECORDS[0]}": record(3, "another's")}
+    answers = {LIST: listed(), CREATE: TAKEN, f"GET image /images/{RECORDS[0]}": record(3, "another's")}
     with pytest.raises(Conflict):
         GlanceImages(Uploading(answers), now=lambda: NOW).promote(PROMOTION)
 
@@ -198,10 +221,6 @@ def test_a_revocation_that_was_overwritten_is_written_again() -> None:
     GlanceImages(transport, now=lambda: NOW).revoke(version, WHY)
     assert transport.calls == [show(0), PATCH, show(0), PATCH, show(0)]
     assert transport.bodies[1] == convert.revocation_request(WHY)
-
-
-def listed(*images: dict[str, Any]) -> dict[str, Any]:
-    return {"images": list(images)}
 
 
 def test_other_projects_images_count_where_they_are_shown_and_ours_are_none() -> None:
