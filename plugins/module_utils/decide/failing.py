@@ -7,23 +7,39 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import loss
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.ward import why_failed
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+
+WAIT = "remediation"
 
 
 def mark_failed(turn: Turn) -> None:
-    """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once."""
+    """Rule 4: a failed machine goes; free if it never had a node, else as many as may be going at once.
+
+    One that is unhealthy and still serves waits until the others keep the floor without it: its replacement is made first.
+    """
     for machine in turn.not_held(turn.census.of(FAILED)):
         why = why_failed(machine, turn.remedy, turn.snapshot.at)
         if not _is_known_loss(turn, machine):
             continue
         if machine.is_unused:
             turn.choose(machine, why)
+        elif turn.pool.replicas and _serves(machine) and turn.available < turn.limits.floor:
+            what = f"{why}; it serves, so it waits for its replacement: {turn.available} available < floor {turn.limits.floor}"
+            turn.blockers.append(Blocker(code=WAIT, what=what, where=machine.where))
         elif turn.going < turn.limits.going:
             turn.choose(machine, f"{why}; {turn.going} going < {turn.limits.going}")
     if turn.brake is not None and not turn.brake.creates:
         for machine in turn.not_held(turn.census.current[BOOTING]):
             if not machine.was_ready:
                 turn.choose(machine, "its revision is refused, and it was never ready")
+
+
+def _serves(machine: Machine) -> bool:
+    """As far as the cloud, its kubelet and its probes know: it fails by another condition of its node."""
+    is_ill = machine.health is not None and machine.health.healthy is False
+    return machine.vm.status == vm_states.RUNNING and machine.node is not None and machine.node.ready is True and not is_ill
 
 
 def _is_known_loss(turn: Turn, machine: Machine) -> bool:

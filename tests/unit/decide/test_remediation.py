@@ -285,6 +285,25 @@ LOCKED_UP = {"KernelDeadlock": ("True", ago(900))}
 
 
 @pytest.mark.parametrize(
+    ("others", "replicas", "first"),
+    [
+        pytest.param(machines(2), 3, "create slot", id="its replacement first"),
+        pytest.param([*machines(2), machine("m2", NEW, BOOTING, slot=2)], 3, "", id="which is awaited"),
+        pytest.param(machines(3), 3, "choose m3", id="and is there"),
+        pytest.param(machines(0), 0, "choose m3", id="a pool that shall be empty has no floor"),
+    ],
+)
+def test_one_that_is_unhealthy_and_serves_keeps_the_floor(others: list[Machine], replicas: int, first: str) -> None:
+    """With max_surge 1 and max_unavailable 0, as a rollout has it."""
+    ill = machine("m3", slot=3, conditions=LOCKED_UP)
+    policy = HealthPolicy(conditions=(ConditionCheck("KernelDeadlock", "True", timedelta(minutes=2)),))
+    known = PoolRecord(health=noted(s3="m3").dump())
+    found = Rollout(pool(replicas, health=policy)).decide(snapshot(*others, ill, record=known), NOW)
+    assert [line[: len(first)] for line in said(found)][:1] == ([first] if first else [])
+    assert not found.finished
+
+
+@pytest.mark.parametrize(
     ("state", "off", "wakes"),
     [
         pytest.param(SICK, ["power off m3: its kubelet is silent: off, nothing runs on it for sure"], False, id="silent for its timeout"),
