@@ -178,7 +178,7 @@ class Turn:
         """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
         sick = len(self.census.of(NOT_READY)) + len(self.census.of(FAILED))
         proven = bool(self.census.current[AVAILABLE])
-        for machine in self.not_held(self.census.outdated[NOT_READY]):
+        for machine in self._told_not_ready(self.census.outdated[NOT_READY]):
             if sick > self.limits.unhealthy and not proven and (self.limits.surge > 0 or self.going > 0):
                 what = f"machines not ready: {sick} > max_unhealthy_total {self.limits.unhealthy}"
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
@@ -192,7 +192,7 @@ class Turn:
         self._doubles = order.doubles_of(self.census.current, self.chosen_now, surplus := self._surplus)
         if surplus <= 0:
             return
-        booting, not_ready = self.not_held(self._candidates(BOOTING)), self.not_held(self._candidates(NOT_READY))
+        booting, not_ready = self.not_held(self._candidates(BOOTING)), self._told_not_ready(self._candidates(NOT_READY))
         never = [machine for machine in booting if not machine.was_ready]
         young = [machine for machine in booting if machine.was_ready]
         staying = [machine for kind in STAYING for machine in self._candidates(kind)]
@@ -332,6 +332,14 @@ class Turn:
         waits_for_answers = self.pool.probes and self.pool.replicas  # who is removed altogether need not be well
         free = [m for m in machines if (all_of_them or not m.is_held) and not (waits_for_answers and m.is_unknown)]
         return [m for m in free if not self._is_protected(m)]
+
+    def _told_not_ready(self, machines: list[Machine]) -> list[Machine]:
+        """Those of `machines` that may leave without the floor, since somebody said that they are not ready.
+
+        Of one whose node is ready and whose probes have not answered yet nobody did: it may well serve.
+        """
+        free = self.not_held(machines)
+        return [machine for machine in free if not machine.is_unheard] if self.pool.probes and self.pool.replicas else free
 
     def _is_protected(self, machine: Machine) -> bool:
         """An operator wants it to stay for now."""

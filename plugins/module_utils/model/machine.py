@@ -79,6 +79,12 @@ class Machine:
         return self.service is not None and self.service.ready is None
 
     @property
+    def is_unheard(self) -> bool:
+        """It runs, its node is ready, and its probes, where there are any, have not said yet whether it serves."""
+        is_ready = self.node is not None and self.node.ready is True and self.vm.status == vm_states.RUNNING
+        return is_ready and (self.health is None or self.health.healthy is None)
+
+    @property
     def failure_domain(self) -> str:
         """Where it runs; "" where the cloud placed it."""
         return self.vm.failure_domain

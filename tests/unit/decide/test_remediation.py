@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import DEFAULT_CHECKS, ConditionCheck, HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health, ServiceProbe
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension, load_remedies
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -282,6 +283,28 @@ def test_FM17_facts_that_stand_still_heal_nothing() -> None:
 
 
 LOCKED_UP = {"KernelDeadlock": ("True", ago(900))}
+
+
+@pytest.mark.parametrize(
+    ("health", "replicas", "going"),
+    [
+        pytest.param(None, 3, [], id="no answer yet"),
+        pytest.param(Health(healthy=None, since=ago(1)), 3, [], id="not enough of them"),
+        pytest.param(Health(healthy=False, since=ago(1)), 3, ["m0"], id="it does not serve"),
+        pytest.param(None, 0, ["m0"], id="removed altogether: it need not be well"),
+    ],
+)
+@pytest.mark.parametrize("revision", [OLD, NEW])
+def test_who_has_not_been_asked_yet_is_not_taken_as_not_ready(
+    health: Health | None, replicas: int, going: list[str], revision: str
+) -> None:
+    """Rules 6 and 7 take what serves nobody, without the floor. At a run's first look no probe has answered."""
+    well = Health(healthy=True, since=ago(86_400))
+    new = [machine(f"n{number}", slot=number, health=well) for number in range(replicas)]
+    wanted = pool(replicas, probes=(ServiceProbe(kind="tcp", port=80),), max_unhealthy_total=1)
+    unheard = machine("m0", revision, slot=0, health=health)
+    found = Rollout(wanted).decide(snapshot(*new, unheard), NOW)
+    assert [line.split()[1].rstrip(":") for line in said(found) if line.startswith("choose")] == going
 
 
 @pytest.mark.parametrize(
