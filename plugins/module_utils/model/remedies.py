@@ -17,11 +17,16 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """The machine of a slot that was last replaced for being unhealthy, and the how manieth in a row it was."""
+    """The machine of a slot that was last replaced for being unhealthy, and the how manieth in a row it was.
+
+    `resumed` is when operators had last resumed by then, as their own clock had it: another instant means that they did so again. By
+    time it could not be told, since that clock is another one.
+    """
 
     machine: str
     at: datetime
     count: int = 1
+    resumed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,11 @@ class Storm:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Replacing did not help: nothing more is replaced until an operator resumes."""
+    """Replacing did not help: nothing more is replaced until an operator resumes. `resumed` as of a `Remedy`."""
 
     at: datetime
     what: str
+    resumed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +59,10 @@ class Remedies:
         """As JSON has it, without what is empty."""
         storm, suspended = self.storm, self.suspended
         raw: dict[str, Any] = {
-            "slots": {slot: [one.machine, say_instant(one.at), one.count] for slot, one in sorted(self.slots.items())},
+            "slots": {slot: [one.machine, say_instant(one.at), one.count, *_said(one.resumed)] for slot, one in sorted(self.slots.items())},
             "first_seen": {name: say_instant(at) for name, at in sorted(self.first_seen.items())},
             "storm": [say_instant(at) for at in (storm.since, storm.over) if at is not None] if storm is not None else None,
-            "suspended": [say_instant(suspended.at), suspended.what] if suspended is not None else None,
+            "suspended": [say_instant(suspended.at), suspended.what, *_said(suspended.resumed)] if suspended is not None else None,
         }
         return {key: value for key, value in raw.items() if value}
 
@@ -74,15 +80,22 @@ def load_remedies(raw: Mapping[str, Any]) -> Remedies:
 
 def _remedy(raw: Any) -> Remedy | None:
     try:
-        machine, at, count = raw
-        return Remedy(str(machine), parse_instant(at), int(count))
+        machine, at, count, *resumed = raw
+        return Remedy(str(machine), parse_instant(at), int(count), _instant(resumed[0]) if resumed else None)
     except (TypeError, ValueError):
         return None
 
 
 def _suspension(raw: list[Any]) -> Suspension | None:
-    at = _instant(raw[0]) if len(raw) > 1 else None
-    return Suspension(at, str(raw[1])) if at is not None else None
+    try:
+        at, what, *resumed = raw
+        return Suspension(parse_instant(at), str(what), _instant(resumed[0]) if resumed else None)
+    except (TypeError, ValueError):
+        return None
+
+
+def _said(resumed: datetime | None) -> list[str]:
+    return [say_instant(resumed)] if resumed is not None else []
 
 
 def _instant(text: Any) -> datetime | None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -220,11 +220,13 @@ def test_after_a_storm_there_is_a_cooldown(storm: Storm, going: list[str], kept:
         assert found.wake_at == wakes
 
 
-def tried(count: int, seconds_ago: float = 900) -> Remedies:
-    return Remedies(slots={"3": Remedy("m3-before", ago(seconds_ago), count)})
+def tried(count: int, seconds_ago: float = 900, resumed: datetime | None = None) -> Remedies:
+    return Remedies(slots={"3": Remedy("m3-before", ago(seconds_ago), count, resumed)})
 
 
 RESUMED = Steering(resumed=Asked("ana", ago(1)))
+RESUMED_SLOWLY = Steering(resumed=Asked("ana", ago(4000)))  # just now, by a controller whose clock is slow
+AFRESH = Remedy("m3", NOW, 1, ago(1))
 
 
 @pytest.mark.parametrize(
@@ -234,8 +236,15 @@ RESUMED = Steering(resumed=Asked("ana", ago(1)))
         pytest.param(tried(2), Steering(), Remedy("m3", NOW, 3), id="a third time"),
         pytest.param(tried(3), Steering(), Suspension, id="FM18: a fourth time: suspended"),
         pytest.param(tried(3, 7300), Steering(), Remedy("m3", NOW, 1), id="it was well for long in between"),
-        pytest.param(tried(3), RESUMED, Remedy("m3", NOW, 1), id="an operator resumed"),
-        pytest.param(replace(tried(3), suspended=Suspension(ago(5), "in vain")), RESUMED, Remedy("m3", NOW, 1), id="which lifts it"),
+        pytest.param(tried(3), RESUMED, AFRESH, id="an operator resumed"),
+        pytest.param(replace(tried(3), suspended=Suspension(ago(5), "in vain")), RESUMED, AFRESH, id="which lifts it"),
+        pytest.param(
+            replace(tried(3), suspended=Suspension(ago(5), "in vain")),
+            RESUMED_SLOWLY,
+            Remedy("m3", NOW, 1, ago(4000)),
+            id="FM40: slow clock",
+        ),
+        pytest.param(tried(3, resumed=ago(1)), RESUMED, Suspension, id="resumed before the last one"),
     ],
 )
 def test_a_slot_that_is_replaced_in_vain_suspends_the_pool(known: Remedies, steering: Steering, expected: Any) -> None:
@@ -246,7 +255,10 @@ def test_a_slot_that_is_replaced_in_vain_suspends_the_pool(known: Remedies, stee
         what = (
             "slot 3 was replaced 3 times for being unhealthy, and its machine m3 is unhealthy again: remediation of the pool is suspended"
         )
-        assert (kept.suspended, blocked(found)) == (Suspension(NOW, what), [f"suspended pool web: {what}"])
+        assert (kept.suspended, blocked(found)) == (
+            Suspension(NOW, what, steering.resumed and steering.resumed.at),
+            [f"suspended pool web: {what}"],
+        )
     else:
         assert (kept.slots["3"], kept.suspended) == (expected, None)
 

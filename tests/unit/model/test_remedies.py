@@ -18,10 +18,11 @@ from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago
     [
         Remedies(),
         Remedies(slots={"3": Remedy("web-3-x7k2p", NOW, 2)}, first_seen={"web-4-aaaaa": ago(60)}),
+        Remedies(slots={"3": Remedy("web-3-x7k2p", NOW, 2, ago(90))}, suspended=Suspension(NOW, "in vain", ago(90))),
         Remedies(storm=Storm(ago(60))),
         Remedies(storm=Storm(ago(60), NOW), suspended=Suspension(NOW, "slot 3 was replaced 3 times")),
     ],
-    ids=["nothing", "machines", "a storm", "one that is over"],
+    ids=["nothing", "machines", "once resumed", "a storm", "one that is over"],
 )
 def test_what_is_written_is_read(known: Remedies) -> None:
     """Beside the rest of the record."""

@@ -123,6 +123,7 @@ def _by_rate(
     most = max(1, count_of(policy.max_in_flight, pool.replicas, round_up=False, option="health.max_in_flight"))
     under_way = slots_under_way(record, pool, ill, snapshot, now) - {slot_of(machine) for machine in candidates}
     free = most - len(under_way)
+    resumed = snapshot.steering.resumed.at if snapshot.steering.resumed is not None else None
     slots, waiting, admitted = dict(record.slots), [], set()
     # Those that are noted come first. One that had been kept, and may go now, may find its place taken.
     order = sorted(candidates, key=lambda machine: (not _is_noted(machine, record), ill[machine.name].since, machine.name))
@@ -140,8 +141,8 @@ def _by_rate(
             continue
         count = _tries(slots.get(slot), machine, snapshot, now) + 1
         if count > policy.suspend_after:
-            return replace(record, suspended=Suspension(now, _in_vain(machine, slot, policy))), frozenset(), []
-        slots[slot], free = Remedy(machine.name, now, count), free - 1
+            return replace(record, suspended=Suspension(now, _in_vain(machine, slot, policy), resumed)), frozenset(), []
+        slots[slot], free = Remedy(machine.name, now, count, resumed), free - 1
     young = {slot: one for slot, one in slots.items() if now - one.at <= FAILS_SOON}
     return replace(record, slots=young, suspended=None), frozenset(admitted), waiting
 
@@ -182,10 +183,15 @@ def _is_noted(machine: Machine, record: Remedies) -> bool:
 
 def _tries(last: Remedy | None, machine: Machine, snapshot: Snapshot, now: datetime) -> int:
     """How many replacements of the slot in a row have failed so far; those before an operator resumed do not count."""
-    resumed = snapshot.steering.resumed
     if last is None or last.machine == machine.name or now - last.at > FAILS_SOON:
         return 0
-    return 0 if resumed is not None and resumed.at >= last.at else last.count
+    return 0 if _has_resumed_since(last, snapshot) else last.count
+
+
+def _has_resumed_since(noted: Remedy | Suspension, snapshot: Snapshot) -> bool:
+    """By identity and not by time: operators' clocks are not the API server's (FM40)."""
+    resumed = snapshot.steering.resumed
+    return resumed is not None and resumed.at != noted.resumed
 
 
 def _in_vain(machine: Machine, slot: str, policy: HealthPolicy) -> str:
@@ -202,9 +208,7 @@ def _storm(known: Storm | None, shown: Gate, now: datetime) -> Storm | None:
 
 
 def _standing(suspended: Suspension | None, snapshot: Snapshot) -> Suspension | None:
-    resumed = snapshot.steering.resumed
-    is_lifted = suspended is not None and resumed is not None and resumed.at >= suspended.at
-    return None if is_lifted else suspended
+    return None if suspended is None or _has_resumed_since(suspended, snapshot) else suspended
 
 
 def _with_first_seen(record: Remedies, ill: Mapping[str, Finding], snapshot: Snapshot) -> Remedies:
