@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Result
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, jobs, parse, wiring
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid, LockHeld
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid, LockHeld, Throttled, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 
@@ -50,12 +50,19 @@ def health_request(params: Params) -> HealthRequest:
 
 def look_after(asked: HealthRequest, params: Params, face: Face, *, check: bool) -> tuple[dict[str, Any], FleetError | None]:
     """`(answer, failure)` of all passes; what stands in the answer beside counts is the last one's."""
-    passes, ends_at, replaced, changed = 0, None, [], False
+    passes, ends_at, replaced, changed, kit = 0, None, [], False, None
     while True:
-        kit = wiring.pool_kit(params, asked.request.pool, asked.request.user_data, asked.request.settings.call_timeout)
-        began_at = kit.runtime.now()
-        ends_at = ends_at or (began_at + asked.lasts if asked.lasts is not None else began_at)
-        seen, job, result = _pass(asked.request, kit, face, check=check)
+        began_at = kit.runtime.now() if kit is not None else None
+        try:
+            kit = wiring.pool_kit(params, asked.request.pool, asked.request.user_data, asked.request.settings.call_timeout)
+            began_at = kit.runtime.now()
+            ends_at = ends_at or (began_at + asked.lasts if asked.lasts is not None else began_at)
+            seen, job, result = _pass(asked.request, kit, face, check=check)
+        except (Transient, Throttled):  # before the loop, which bears with them itself
+            if kit is None or began_at is None or ends_at is None or check or face.stops() or began_at + asked.every > ends_at:
+                raise
+            _wait(kit, began_at + asked.every, face)
+            continue
         passes, changed = passes + 1, changed or result.changed
         replaced += [
             {"machine": step.machine, "reason": step.reason}
@@ -65,8 +72,7 @@ def look_after(asked: HealthRequest, params: Params, face: Face, *, check: bool)
         next_at = began_at + asked.every
         if check or face.stops() or next_at > ends_at or _is_final(result):
             break
-        while kit.runtime.now() < next_at and not face.stops():
-            kit.runtime.wait(next_at)
+        _wait(kit, next_at, face)
     answer = answers.of_health(job, asked.request, result)
     answer |= {"passes": passes, "changed": changed, "replaced": replaced[:REPLACED_MAX]}
     if isinstance(result.failure, LockHeld):
@@ -75,6 +81,11 @@ def look_after(asked: HealthRequest, params: Params, face: Face, *, check: bool)
     if seen.holder and not result.changed:
         answer["run"] = {"what": f"another run holds the pool: {seen.holder}", "since": seen.since}
     return answer, result.failure
+
+
+def _wait(kit: wiring.Kit, until: datetime, face: Face) -> None:
+    while kit.runtime.now() < until and not face.stops():
+        kit.runtime.wait(until)
 
 
 def _pass(request: parse.PoolRequest, kit: wiring.Kit, face: Face, *, check: bool) -> tuple[LockFact, jobs.Watched, Result]:
