@@ -5,7 +5,20 @@
 
 from __future__ import annotations
 
-CONNECTION = r"""      cloud:
+
+class ModuleDocFragment:
+    """Twin of entry/cloud_specs.py, OPENSTACK."""
+
+    DOCUMENTATION = r"""
+options:
+  openstack:
+    description:
+      - Machines are servers of an OpenStack project. Exactly one provider has to be given.
+      - The connection is configured as for the modules of C(openstack.cloud), with C(clouds.yaml), the C(OS_*) environment
+        variables or O(openstack.auth). Needs C(openstacksdk) >= 1.0.0.
+    type: dict
+    suboptions:
+      cloud:
         description: Name of a cloud in C(clouds.yaml). The environment variable E(OS_CLOUD) is used where it is not given.
         type: str
       auth:
@@ -96,25 +109,7 @@ CONNECTION = r"""      cloud:
         description: File of the client certificate's key.
         type: path
         aliases: [key]
-"""
-
-
-class ModuleDocFragment:
-    """Twin of entry/cloud_specs.py, OPENSTACK."""
-
-    DOCUMENTATION = (
-        r"""
-options:
-  openstack:
-    description:
-      - Machines are servers of an OpenStack project. Exactly one provider has to be given.
-      - The connection is configured as for the modules of C(openstack.cloud), with C(clouds.yaml), the C(OS_*) environment
-        variables or O(openstack.auth). Needs C(openstacksdk) >= 1.0.0.
-    type: dict
-    suboptions:
-"""
-        + CONNECTION
-        + r"""      image:
+      image:
         description:
           - Name or ID of the image that machines are made from. It is resolved once, at the start of a rollout, to an ID and a digest,
             so that a name that moves in the meantime does not mix two images in one pool.
@@ -191,4 +186,3 @@ options:
         type: list
         elements: str
 """
-    )
