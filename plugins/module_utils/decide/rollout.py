@@ -125,8 +125,8 @@ class Rollout:
     def _dress(self, turn: Turn, now: datetime) -> list[Action]:
         """Labels and taints that are missing on nodes that stay; a node that was found in order is not compared again."""
         self._undressed.update(turn.census.fresh)
-        found: list[Action] = []
-        for name in sorted(self._undressed):
+        found: dict[str, Action] = {}
+        for name in tuple(self._undressed):
             judged = self._verdicts.get(name)
             if judged is not None and judged[3] and turn.brake is not None:
                 continue  # while nothing is replaced, pods are not kept off old machines either
@@ -138,5 +138,5 @@ class Rollout:
             if change is None:
                 self._undressed.discard(name)
             else:
-                found.append(change)
-        return found
+                found[name] = change
+        return [found[name] for name in sorted(found)]
