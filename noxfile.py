@@ -203,9 +203,24 @@ def labs(session: nox.Session) -> None:
 
 def lane(session: nox.Session, tests: list[str], environment: dict[str, str]) -> None:
     """Its output comes in one piece when it ends; arguments after -- may leave nothing of it, which pytest calls 5."""
-    options = ["-m", "lab", "--no-skip", "--durations=12", "--override-ini=faulthandler_timeout=1200"]  # a rollout takes minutes
+    options = [
+        "-m",
+        "lab and not bake",
+        "--no-skip",
+        "--durations=12",
+        "--override-ini=faulthandler_timeout=1200",
+    ]  # a rollout takes minutes
     ends_well = [0, 5] if session.posargs else [0]
     print(session.run("pytest", *tests, *options, *session.posargs, env=environment, silent=True, success_codes=ends_well))
+
+
+@nox.session
+def bake(session: nox.Session) -> None:
+    """Bakes real images and boots them; needs root. Without KVM a boot takes many minutes, hence not in `labs`."""
+    session.run("tests/labs/lab", "up", "images")
+    session.run(
+        "pytest", "tests/system/test_golden_image_build.py", "--no-skip", "--override-ini=faulthandler_timeout=3000", *session.posargs
+    )
 
 
 @nox.session

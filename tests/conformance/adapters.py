@@ -39,7 +39,7 @@ KUBERNETES_MARKS = [pytest.mark.lab, pytest.mark.filterwarnings("ignore::Resourc
 KUBERNETES = pytest.param(Kubernetes, id="kubernetes", marks=KUBERNETES_MARKS)
 CLUSTERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
 LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file"), KUBERNETES]
-LOCKS.append(pytest.param(OpenStack, id="openstack", marks=openstack_lab.MARKS))
+LOCKS.append(pytest.param(OpenStack, id="openstack", marks=[*openstack_lab.MARKS, *KUBERNETES_MARKS]))
 IMAGE_STORES: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 IMAGE_STORES.append(pytest.param(OnGlance, id="glance", marks=openstack_lab.MARKS))
 BALANCERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]

@@ -22,7 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.bakery.inputs impo
 from ansible_collections.immutable.fleet.tests.labs.images.__main__ import collections, is_installed
 from ansible_collections.immutable.fleet.tests.system.playbook import ROOT, Playbooks
 
-pytestmark = [pytest.mark.lab, pytest.mark.story]
+pytestmark = [pytest.mark.lab, pytest.mark.story, pytest.mark.bake]
 
 ROLES = Path(__file__).parent / "bakery/roles"
 PACKAGES = ["linux-image-cloud-amd64", "systemd-sysv", "systemd-timesyncd", "cloud-init", "ifupdown", "isc-dhcp-client", "dbus", "udev"]
