@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.scaling import too_many_to_go
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_before, replicas_of
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import image_before, replicas_of, standing_refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.reach import CURRENT_CONTEXT, Reach, control
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
@@ -70,25 +70,24 @@ def steered(seen: LockFact, wish: Wish) -> Steering:
 
 
 def _resumed(record: PoolRecord, steering: Steering, asked: Asked) -> Steering:
-    """Neither paused nor aborted, and what was refused is tried again; a retarget or a rollback stays."""
+    """Neither paused nor aborted, and what was refused or suspended is tried again; a retarget or a rollback stays."""
     last = steering.resumed
-    is_refused = any(last is None or refusal.at > last.at for refusal in record.refused.values())
-    suspended = _suspended_at(record)
-    if suspended is not None and (last is None or suspended > last.at):  # later than that by the server's clock, whatever ours says
-        return replace(steering, pause=None, abort=None, resumed=replace(asked, at=max(asked.at, suspended)))
-    if steering.pause is None and steering.abort is None and not is_refused:
+    is_stopped = any(standing_refusal(record, steering, revision) for revision in record.refused) or _is_suspended(record, last)
+    if steering.pause is None and steering.abort is None and not is_stopped:
         return steering
-    return replace(steering, pause=None, abort=None, resumed=asked)
+    # Another instant than the last one, whatever the operators' clocks say: by that it is told from it.
+    at = asked.at if last is None else max(asked.at, last.at + timedelta(seconds=1))
+    return replace(steering, pause=None, abort=None, resumed=replace(asked, at=at))
 
 
-def _suspended_at(record: PoolRecord) -> datetime | None:
-    """When remediation was suspended; None where it was not."""
+def _is_suspended(record: PoolRecord, last: Asked | None) -> bool:
+    """Whether remediation was suspended, and no operator has resumed since."""
     if not record.health:
-        return None
+        return False
     from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import load_remedies
 
     suspended = load_remedies(record.health).suspended
-    return suspended.at if suspended is not None else None
+    return suspended is not None and (last is None or last.at == suspended.resumed)
 
 
 def _retarget(record: PoolRecord, steering: Steering, wish: Wish) -> Override | None:

@@ -31,6 +31,9 @@ def counts(machine: Machine, pool: Pool, snapshot: Snapshot) -> bool:
         return False  # the revision is refused already
     if steering.resumed is not None and vm.created_at < steering.resumed.at:
         return False  # an operator said: try again
+    refusal = record.refused.get(vm.revision)
+    if refusal is not None and machine.name in refusal.machines and vm.created_at < refusal.at:
+        return False  # it was counted then; the clock of the operator who resumed may be another one
     known = record.lost.get(vm.revision, ())  # with `recreate` an earlier machine may have had its name
     return all(one.machine != machine.name or one.at < vm.created_at for one in known)
 
@@ -44,4 +47,6 @@ def with_loss(record: PoolRecord, machine: Machine, pool: Pool, snapshot: Snapsh
         return replace(record, lost={**record.lost, revision: lost})
     said = f"{what}; {len(lost)} lost, max_failed_new {limit}"
     image = pool.revision.image.get("asked") or pool.revision.fields.get("image", "")
-    return record.refusing(revision, Refusal(at=snapshot.at, what=said, image=image))
+    resumed = snapshot.steering.resumed.at if snapshot.steering.resumed is not None else None
+    machines = tuple(one.machine for one in lost)
+    return record.refusing(revision, Refusal(at=snapshot.at, what=said, image=image, machines=machines, resumed=resumed))

@@ -30,7 +30,7 @@ def replicas_of(asked: int, steering: Steering) -> int:
 def standing_refusal(record: PoolRecord, steering: Steering, revision: str) -> Refusal | None:
     """Why no machine of `revision` is made; None where it broke no budget, or an operator resumed since."""
     refusal = record.refused.get(revision)
-    if refusal is None or (steering.resumed is not None and steering.resumed.at >= refusal.at):
+    if refusal is None or (steering.resumed is not None and steering.resumed.at != refusal.resumed):
         return None
     return refusal
 

@@ -33,11 +33,17 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A revision that broke its budget: no run makes a machine of it again until an operator resumes."""
+    """A revision that broke its budget: no run makes a machine of it again until an operator resumes.
+
+    `resumed` is when operators had last resumed by then, as their own clock had it: another instant means that they did so again. By
+    time it could not be told, since that clock is another one (FM40). `machines` are those that it cost, by name.
+    """
 
     at: datetime
     what: str
     image: str  # as asked for
+    machines: tuple[str, ...] = ()
+    resumed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +158,13 @@ def _say_lost(one: Lost) -> dict[str, str]:
     return {"machine": one.machine, "at": say_instant(one.at), "what": one.what}
 
 
-def _say_refusal(one: Refusal) -> dict[str, str]:
-    return {"at": say_instant(one.at), "what": one.what, "image": one.image}
+def _say_refusal(one: Refusal) -> dict[str, Any]:
+    said: dict[str, Any] = {"at": say_instant(one.at), "what": one.what, "image": one.image}
+    if one.machines:
+        said["machines"] = list(one.machines)
+    if one.resumed is not None:
+        said["resumed"] = say_instant(one.resumed)
+    return said
 
 
 def _texts(raw: Any) -> dict[str, str]:
@@ -173,6 +184,8 @@ def _lost(raw: Any) -> tuple[Lost, ...]:
 
 def _refusal(raw: Any) -> Refusal | None:
     try:
-        return Refusal(at=parse_instant(raw["at"]), what=str(raw["what"]), image=str(raw["image"]))
+        resumed = parse_instant(raw["resumed"]) if "resumed" in raw else None
+        machines = tuple(str(name) for name in raw.get("machines", ()))
+        return Refusal(at=parse_instant(raw["at"]), what=str(raw["what"]), image=str(raw["image"]), machines=machines, resumed=resumed)
     except (KeyError, TypeError, ValueError):
         return None

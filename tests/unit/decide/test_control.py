@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.control import Wish, steered
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import (
@@ -57,6 +58,18 @@ def test_a_resume_lets_a_refused_revision_be_tried_again() -> None:
     resumed = after("resumed", record=REFUSED)
     assert resumed == Steering(resumed=ANA)
     assert after("resumed", resumed, record=REFUSED) == resumed
+
+
+@pytest.mark.parametrize("wrong", [timedelta(minutes=-10), timedelta(0), timedelta(minutes=10)], ids=str)
+def test_whoever_resumes_may_have_another_clock(wrong: timedelta) -> None:
+    """It holds for what was refused until then, and not for what is refused next (FM40)."""
+    asked = Asked("ana", NOW + wrong)
+    resumed = steered(LockFact(record=REFUSED), Wish(pool="web", state="resumed", asked=asked))
+    assert standing_refusal(REFUSED, resumed, "r") is None
+    again = replace(REFUSED, refused={"r": Refusal(at=NOW, what="1 lost", image="stable", resumed=asked.at)})
+    assert standing_refusal(again, resumed, "r") is not None
+    once_more = steered(LockFact(record=again, steering=resumed), Wish(pool="web", state="resumed", asked=asked))
+    assert standing_refusal(again, once_more, "r") is None
 
 
 @pytest.mark.parametrize(

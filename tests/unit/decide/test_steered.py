@@ -202,6 +202,16 @@ def test_a_resume_takes_a_refusal_back() -> None:
     assert said(decide(ROLLING, pool(3), record=REFUSED, steering=Steering(resumed=NOW_ASKED))) == ["create slot 0: 3 exist < ceiling 4"]
 
 
+@pytest.mark.parametrize("wrong", [-3600, 0, 3600], ids="resumed with a clock {} s wrong".format)
+def test_what_a_refusal_cost_does_not_refuse_again(wrong: int) -> None:
+    """The machine that was lost is still there when an operator resumes, whatever that one's clock says (FM40)."""
+    lost = machine("m3", NEW, BOOTING, slot=3, created_at=ago(1200))
+    refusal = Refusal(at=ago(60), what="1 lost", image="stable", machines=("m3",))
+    record = PoolRecord(current=V1, given_up=V2, refused={NEW: refusal})
+    decision = decide([*ROLLING, lost], pool(3), record=record, steering=Steering(resumed=Asked("ana", ago(30 - wrong))))
+    assert (decision.failure, decision.record) == (None, None)
+
+
 # The ladder ---------------------------------------------------------------------------------------------------------------
 CANARY = {"steps": (1, "50%", "100%"), "soak": timedelta(seconds=300)}
 SOAKED = {"ready_since": ago(400)}

@@ -30,7 +30,7 @@ from ansible_collections.immutable.fleet.tests.unit.builders import NOW, later
 V1 = {"asked": "stable", "id": "1", "digest": "sha512:v1"}
 V2 = {"asked": "stable", "id": "2", "digest": "sha512:v2"}
 LOST = Lost(machine="web-0-aaaaa", at=NOW, what="never ready")
-REFUSAL = Refusal(at=NOW, what="1 lost", image="stable")
+REFUSAL = Refusal(at=NOW, what="1 lost", image="stable", machines=("web-1-x7k2p",), resumed=NOW)
 RECORD = PoolRecord(pinned=V2, current=V1, previous=V1, replicas=12, lost={"r": (LOST,)}, refused={"q": REFUSAL}, climbing="r", passed=2)
 ANA = Asked("ana@laptop", NOW)
 STEERING = Steering(
