@@ -72,6 +72,7 @@ options:
           - What is asked of each running machine, from the host that the module runs on, at the machine's first address. A machine is
             available only while all of them find it well.
           - One that was well before the run, as its node or its balancer says, counts as such from the first good answer on.
+          - A machine whose kubelet is silent is not replaced before its probes have come to a verdict, nor while they find it well.
           - What cannot be asked (a command that is not there, a machine without an address) is unknown. Such a machine is not available,
             and not replaced for that either.
         type: list

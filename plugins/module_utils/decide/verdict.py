@@ -77,6 +77,8 @@ def conclude(turn: Turn, *, is_idle: bool) -> Decision:
         return waiting  # its pods are gone, and it will be in a moment
     if snapshot.troubles.fatal:
         return _over(decision, _exhausted(pool, snapshot))
+    if pool.probes and any(machine.is_being_asked for kind in (NOT_READY, BOOTING) for machine in census.of(kind)):
+        return waiting  # its probes are about to say whether anything is left to do
     if _is_done(turn):
         return _well_done(turn, waiting)
     if turn.brake is not None:

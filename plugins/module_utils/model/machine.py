@@ -85,6 +85,11 @@ class Machine:
         return is_ready and (self.health is None or self.health.healthy is None)
 
     @property
+    def is_being_asked(self) -> bool:
+        """It runs, and its probes, where there are any, will soon have come to a verdict, and have not yet."""
+        return self.vm.status == vm_states.RUNNING and (self.health is None or self.health.is_pending)
+
+    @property
     def failure_domain(self) -> str:
         """Where it runs; "" where the cloud placed it."""
         return self.vm.failure_domain

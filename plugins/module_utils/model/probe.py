@@ -50,6 +50,7 @@ class ProbeLook:
     """What a run remembers of one probe of one machine. Losing it costs some answers, never correctness.
 
     `in_row` counts answers like the last one. `healthy` holds since `since`; None: not enough answers yet, or none to be had.
+    `undecided` counts those that came while there was no verdict. `is_pending`: there is none, and there soon will be.
     """
 
     at: datetime
@@ -59,6 +60,8 @@ class ProbeLook:
     healthy: bool | None
     since: datetime
     is_untarnished: bool  # each answer of this run has passed
+    undecided: int = 0
+    is_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +69,15 @@ class Health:
     """What all probes of a machine come to: unhealthy by any of them, healthy by all; else unknown.
 
     `what` is the last word of the probe that decides, "" where all is well. `is_untarnished`: every probe has answered, and every
-    answer of this run has passed, so that who was healthy before is so still.
+    answer of this run has passed, so that who was healthy before is so still. `is_pending`: a verdict is a few answers away. Where a
+    probe cannot be asked, or says now this and now that, nobody need wait for one.
     """
 
     healthy: bool | None
     since: datetime
     what: str = ""
     is_untarnished: bool = False
+    is_pending: bool = False
 
 
 def look_after(before: ProbeLook | None, answer: Answer, probe: ServiceProbe, now: datetime) -> ProbeLook:
@@ -83,6 +88,8 @@ def look_after(before: ProbeLook | None, answer: Answer, probe: ServiceProbe, no
     if in_row >= (probe.consecutive_ok if passed else probe.consecutive_failed):
         healthy = passed
     is_same = before is not None and before.healthy is healthy
+    undecided = 0 if healthy is not None else before.undecided + 1 if before is not None and is_same else 1
+    enough = probe.consecutive_ok + probe.consecutive_failed - 1  # answers that change their mind once come to a verdict by then
     return ProbeLook(
         at=now,
         passed=passed,
@@ -91,6 +98,8 @@ def look_after(before: ProbeLook | None, answer: Answer, probe: ServiceProbe, no
         healthy=healthy,
         since=before.since if before is not None and is_same else now,
         is_untarnished=passed is True and (before is None or before.is_untarnished),
+        undecided=undecided,
+        is_pending=healthy is None and passed is not None and undecided < enough,
     )
 
 
@@ -108,7 +117,8 @@ def health_of(looks: Sequence[ProbeLook | None]) -> Health | None:
     if unknown or len(answered) < len(looks):
         first = min(unknown or answered, key=lambda look: look.since)
         what = "" if first.passed else first.what
-        return Health(healthy=None, since=first.since, what=what, is_untarnished=is_untarnished)
+        is_pending = all(look.is_pending for look in unknown)
+        return Health(healthy=None, since=first.since, what=what, is_untarnished=is_untarnished, is_pending=is_pending)
     since = max(look.since for look in answered)
     what = next((look.what for look in answered if not look.passed), "")
     return Health(healthy=True, since=since, what=what, is_untarnished=is_untarnished)

@@ -63,11 +63,33 @@ def test_untarnished_is_who_never_failed_to_answer_well(answers: str, expected: 
 @pytest.mark.parametrize(
     ("answers", "expected"),
     [
+        pytest.param(("+",), True, id="two more, and it is known"),
+        pytest.param(("-",), True, id="one bad answer is no verdict either"),
+        pytest.param(("++-",), True, id="it may be ill by the next one"),
+        pytest.param(("+-+-",), False, id="now this and now that: there may never be a verdict"),
+        pytest.param(("+++",), False, id="it is known"),
+        pytest.param(("?",), False, id="it cannot be asked"),
+        pytest.param(("+++??+",), True, id="it can be asked again"),
+        pytest.param(("+", "+++"), True, id="one of two is missing"),
+        pytest.param(("", "+++"), True, id="or has not answered at all"),
+        pytest.param(("+", "?"), False, id="one that cannot be asked: well is not to be had"),
+    ],
+)
+def test_a_verdict_is_pending_while_a_few_answers_will_bring_it(answers: tuple[str, ...], expected: bool) -> None:
+    """So that nobody decides just before it, and nobody waits for ever."""
+    found = health_of([looks(each)[-1] if each else None for each in answers])
+    assert found is not None
+    assert found.is_pending is expected
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
         pytest.param((), None, id="no probe has answered"),
         pytest.param(("+++", "+++"), Health(healthy=True, since=later(2), is_untarnished=True), id="well by all"),
         pytest.param(("+++", "--"), Health(healthy=False, since=later(1), what="refused"), id="ill by any"),
-        pytest.param(("+++", "++"), Health(healthy=None, since=NOW, is_untarnished=True), id="not known by one"),
-        pytest.param(("+++", ""), Health(healthy=None, since=later(2)), id="one has not answered at all"),
+        pytest.param(("+++", "++"), Health(healthy=None, since=NOW, is_untarnished=True, is_pending=True), id="not known by one"),
+        pytest.param(("+++", ""), Health(healthy=None, since=later(2), is_pending=True), id="one has not answered at all"),
         pytest.param(("??", "--"), Health(healthy=False, since=later(1), what="refused"), id="ill, though another cannot be asked"),
         pytest.param(("??", "+++"), Health(healthy=None, since=NOW, what="no such program"), id="unknown, with the reason"),
         pytest.param(("+++++", "-+++"), Health(healthy=True, since=later(3)), id="well since the last of them found so"),

@@ -223,7 +223,9 @@ def _waits(ill: Mapping[str, Finding], snapshot: Snapshot, now: datetime) -> lis
     found = []
     for name, finding in ill.items():
         where, at = snapshot.machines[name].where, finding.unhealthy_at
-        if at is None:
+        if finding.is_open:
+            found.append(Blocker(code=WAIT, what=finding.what, where=where, since=finding.since))
+        elif at is None:
             found.append(Blocker(code=ILL, what=f"{finding.what}: left alone", where=where, since=finding.since))
         elif at > now:
             what = f"{finding.what}: unhealthy after {say_duration(at - finding.since)}"

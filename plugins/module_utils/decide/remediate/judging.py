@@ -4,7 +4,8 @@
 Promises: no evidence is not a finding: a machine that boots, a condition that is not there, a VM that runs say nothing against it.
 Who says "ill" is believed after the check's duration, and only while no other observer says "well" of the same machine: a VM that
 the cloud puts to ERROR while its kubelet reports is named and left alone, and so is one whose kubelet is silent while its probes find
-it well. The cloud's word that a VM is off, together with a silent kubelet, is proof; it only has to outlast a reboot.
+it well. Probes have no memory of earlier runs, so that a silent kubelet waits until they have come to a verdict.
+The cloud's word that a VM is off, together with a silent kubelet, is proof; it only has to outlast a reboot.
 Since when is the earlier of what the server dates and of what this run has seen; both are in the loop's clock, which an adapter
 corrects the server's instants to. So a run of one pass counts too, and a controller's wrong clock changes nothing.
 Sources: semantics section 5; FM17, FM21, FM40.
@@ -33,13 +34,14 @@ OUTLASTS_A_REBOOT = timedelta(seconds=20)
 class Finding:
     """Something is wrong with a machine. `kind` is what was observed: a finding of another kind begins anew.
 
-    `unhealthy_at` None: observers disagree, so it will not become unhealthy by time alone.
+    `unhealthy_at` None: observers disagree, so it will not become unhealthy by time alone. `is_open`: another observer is being asked.
     """
 
     kind: str
     what: str
     since: datetime
     unhealthy_at: datetime | None
+    is_open: bool = False
 
     def is_unhealthy(self, now: datetime) -> bool:
         """Whether it has lasted as long as it takes."""
@@ -90,9 +92,12 @@ def _findings(machine: Machine, node: Node, pool: Pool, policy: HealthPolicy, se
     elif status in (vm_states.ERROR, vm_states.STOPPED):
         what = f"observers disagree: the cloud says that its VM is {_say(status)}, its kubelet reports that it is ready"
         found.append(Finding(status, what, _since(seen, status, None, now), None))
-    if node.ready is None and health is not None and health.healthy is True and not is_proven_dead(machine):
-        what = "observers disagree: its kubelet is silent, its probes find it well"
-        return [Finding(READY, what, _since(seen, READY, node.ready_since, now), None)]
+    if node.ready is None and not is_proven_dead(machine):
+        since = _since(seen, READY, node.ready_since, now)
+        if health is not None and health.healthy is True:
+            return [Finding(READY, "observers disagree: its kubelet is silent, its probes find it well", since, None)]
+        if pool.probes and machine.is_being_asked:
+            return [Finding(READY, "its kubelet is silent: its probes are asked first", since, None, is_open=True)]
     return found
 
 
