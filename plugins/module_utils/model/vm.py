@@ -9,7 +9,7 @@ from datetime import datetime
 
 BUILDING = "building"
 RUNNING = "running"
-STOPPED = "stopped"
+STOPPED = "stopped"  # off: what ran on it comes back by a boot only, if at all
 ERROR = "error"
 DELETING = "deleting"
 

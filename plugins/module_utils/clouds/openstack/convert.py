@@ -23,20 +23,17 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 
 Json = Mapping[str, Any]
 
-# https://docs.openstack.org/api-guide/compute/server_concepts.html; a status that is not here is RUNNING: no evidence of harm
+# https://docs.openstack.org/api-guide/compute/server_concepts.html
+# STOPPED is half of a proof of death, so it is said only of servers that come back no other way than by a boot. All others are RUNNING,
+# which is no evidence of harm: one that is paused or suspended goes on with what it was writing, one that is reset, resized, moved or
+# rescued has power and its volumes.
 _STATUS = {
     "BUILD": vm.BUILDING,
     "REBUILD": vm.BUILDING,
     "ERROR": vm.ERROR,
-    "HARD_REBOOT": vm.STOPPED,
-    "PAUSED": vm.STOPPED,
-    "REBOOT": vm.STOPPED,
-    "RESCUE": vm.STOPPED,
-    "RESIZE": vm.STOPPED,
     "SHELVED": vm.STOPPED,
     "SHELVED_OFFLOADED": vm.STOPPED,
     "SHUTOFF": vm.STOPPED,
-    "SUSPENDED": vm.STOPPED,
 }
 _GONE = {"DELETED", "SOFT_DELETED"}  # soft-deleted servers are off, and come back by a person's hand only
 _DELETING_TASKS = {"deleting", "soft-deleting"}

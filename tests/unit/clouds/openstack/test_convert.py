@@ -16,7 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack i
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import BootVolume, Template
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.resolve import Nic, Resolved
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import BUILDING, ERROR, RUNNING, STOPPED, Leftover, NewMachine, Vm
 
 RECORDED = Path(__file__).parent / "recorded"
 SERVERS: dict[str, dict[str, Any]] = json.loads((RECORDED / "servers.json").read_text())
@@ -84,6 +84,36 @@ def test_status_and_fault(name: str, status: str, fault: str) -> None:
     seen = vm(name)
     assert seen is not None
     assert (seen.status, seen.fault) == (status, fault)
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        pytest.param("ACTIVE", RUNNING, id="ACTIVE"),
+        pytest.param("BUILD", BUILDING, id="BUILD"),
+        pytest.param("ERROR", ERROR, id="ERROR"),
+        pytest.param("HARD_REBOOT", RUNNING, id="HARD_REBOOT: its power is pulled and comes back"),
+        pytest.param("MIGRATING", RUNNING, id="MIGRATING"),
+        pytest.param("PASSWORD", RUNNING, id="PASSWORD"),
+        pytest.param("PAUSED", RUNNING, id="PAUSED: in memory, and goes on in the middle of a write"),
+        pytest.param("REBOOT", RUNNING, id="REBOOT: its guest was asked, and may take its time"),
+        pytest.param("REBUILD", BUILDING, id="REBUILD: from its image anew"),
+        pytest.param("RESCUE", RUNNING, id="RESCUE: another system runs on its disks"),
+        pytest.param("RESIZE", RUNNING, id="RESIZE: it is down, and started elsewhere in a moment"),
+        pytest.param("REVERT_RESIZE", RUNNING, id="REVERT_RESIZE: the same"),
+        pytest.param("SHELVED", STOPPED, id="SHELVED: off"),
+        pytest.param("SHELVED_OFFLOADED", STOPPED, id="SHELVED_OFFLOADED: off, and on no hypervisor"),
+        pytest.param("SHUTOFF", STOPPED, id="SHUTOFF"),
+        pytest.param("SUSPENDED", RUNNING, id="SUSPENDED: as paused, its memory on disk"),
+        pytest.param("UNKNOWN", RUNNING, id="UNKNOWN: nobody knows"),
+        pytest.param("VERIFY_RESIZE", RUNNING, id="VERIFY_RESIZE: it runs, and waits for a person's word"),
+    ],
+)
+def test_STOPPED_is_said_only_of_servers_that_come_back_by_a_boot(says: str, status: str) -> None:
+    """With a silent kubelet it is the proof that no pod runs: by it pods and volumes are let go."""
+    seen = convert.vm_of({**SERVERS["active"], "status": says}, "rec", NO_SKEW)
+    assert seen is not None
+    assert seen.status == status
 
 
 @pytest.mark.parametrize("status", ["DELETED", "SOFT_DELETED"])
