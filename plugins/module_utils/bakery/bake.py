@@ -136,15 +136,15 @@ def _start(stage: str, recipe: Recipe, host: Host) -> Work | None:
     """The work, or None for what takes moments and is done."""
     shelf = recipe.shelf
     if stage == baking.BASE and recipe.debian is not None:
-        return chroot.Base(shelf, recipe.debian)
+        return chroot.base(shelf, recipe.debian)
     if stage == baking.TREE and recipe.image is not None:
-        return disk.CopiedOut(shelf)
+        return disk.copied_out(shelf)
     if stage == baking.TREE:
         return chroot.Tree(shelf, recipe.roles, recipe.named_roles, recipe.variables)
     if stage == baking.DISK and recipe.image is not None:
-        return disk.Taken(shelf, recipe.image)
+        return disk.taken(shelf, recipe.image)
     if stage == baking.DISK:
-        return disk.Disk(shelf, recipe.size_mib)
+        return disk.made(shelf, recipe.size_mib)
     if stage == baking.BOOT and recipe.boot is not None:
         return Boot(shelf, recipe.boot, recipe.health, host.now)
     IN_MOMENTS[stage](recipe, host)
@@ -243,7 +243,7 @@ def _write_manifest(recipe: Recipe, host: Host) -> None:
         name=shelf.name,
         version=shelf.version,
         digest=found.digest,
-        hashes={name: value for name, value in found.hashes.items() if name != "sha256"},
+        hashes=found.others,
         size=found.size,
         format=shelf.format,
         parent=recipe.parent,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.listing import listing_of
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Program
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Making, Program
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.shelf import Shelf, emptied, part_of
 from ansible_collections.immutable.fleet.plugins.module_utils.hygiene import seal
 
@@ -65,23 +65,13 @@ class Debian:
         return ["mmdebstrap", *options, self.suite, str(target), *([self.mirror] if self.mirror else [])]
 
 
-class Base:
+def base(shelf: Shelf, debian: Debian) -> Making:
     """The base's archive, as a work under way."""
-
-    def __init__(self, shelf: Shelf, debian: Debian) -> None:
-        self._final = shelf.base
-        # Two images with the same base may be made at once: each writes its own file, and either is as good.
-        self._part = part_of(shelf.base.with_name(f"{shelf.base.name}.{shelf.name}.{shelf.version}"))
-        scratch = emptied(shelf.work / "scratch")
-        self._program = Program("mmdebstrap", debian.argv(self._part), shelf.work / "base.log", {"TMPDIR": str(scratch)})
-        self.stop = self._program.stop
-
-    def look(self) -> bool:
-        """Whether it is finished."""
-        if self._program.look():
-            self._part.replace(self._final)
-            return True
-        return False
+    # Two images with the same base may be made at once: each writes its own file, and either is as good.
+    part = part_of(shelf.base.with_name(f"{shelf.base.name}.{shelf.name}.{shelf.version}"))
+    scratch = emptied(shelf.work / "scratch")
+    program = Program("mmdebstrap", debian.argv(part), shelf.work / "base.log", {"TMPDIR": str(scratch)})
+    return Making(program, part, shelf.base)
 
 
 class Tree:

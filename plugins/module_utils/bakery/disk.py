@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Program, ProgramFailed
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import Making, Program, ProgramFailed
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.shelf import Shelf, part_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 
@@ -75,74 +75,45 @@ rm -f "$disk"
 """
 
 
-class Disk:
+def made(shelf: Shelf, size_mib: int) -> Making:
     """The image made of the tree, as a work under way."""
-
-    def __init__(self, shelf: Shelf, size_mib: int) -> None:
-        self._final, self._part = shelf.image, part_of(shelf.image)
-        file_system = str(uuid.uuid5(NAMESPACE, f"{shelf.name}@{shelf.version}"))
-        make_bootable(shelf.tree, file_system)
-        values = {
-            "tree": str(shelf.tree),
-            "disk": str(shelf.work / "disk.raw"),
-            "core": str(shelf.work / "core.img"),
-            "mib": str(size_mib),
-            "fs": file_system,
-            "target": str(self._part),
-            "conversion": CONVERSIONS[shelf.format],
-        }
-        self._program = Program("the making of the disk", ["sh", "-c", MAKE], shelf.work / "disk.log", values)
-        self.stop = self._program.stop
-
-    def look(self) -> bool:
-        """Whether it is finished."""
-        if self._program.look():
-            self._part.replace(self._final)
-            return True
-        return False
+    part = part_of(shelf.image)
+    file_system = str(uuid.uuid5(NAMESPACE, f"{shelf.name}@{shelf.version}"))
+    make_bootable(shelf.tree, file_system)
+    values = {
+        "tree": str(shelf.tree),
+        "disk": str(shelf.work / "disk.raw"),
+        "core": str(shelf.work / "core.img"),
+        "mib": str(size_mib),
+        "fs": file_system,
+        "target": str(part),
+        "conversion": CONVERSIONS[shelf.format],
+    }
+    return Making(Program("the making of the disk", ["sh", "-c", MAKE], shelf.work / "disk.log", values), part, shelf.image)
 
 
-class Taken:
+def taken(shelf: Shelf, image: Path) -> Making:
     """The image as another tool made it, in the format that is asked for, as a work under way."""
-
-    def __init__(self, shelf: Shelf, image: Path) -> None:
-        self._final, self._part = shelf.image, part_of(shelf.image)
-        image = image.resolve()  # a plain path, never one of QEMU's protocols
-        options = ["-f", lone_format(info_of(image), image), *CONVERSIONS[shelf.format].split()]
-        self._program = Program("qemu-img", ["qemu-img", "convert", *options, str(image), str(self._part)], shelf.work / "disk.log")
-        self.stop = self._program.stop
-
-    def look(self) -> bool:
-        """Whether it is finished."""
-        if self._program.look():
-            self._part.replace(self._final)
-            return True
-        return False
+    part = part_of(shelf.image)
+    image = image.resolve()  # a plain path, never one of QEMU's protocols
+    options = ["-f", lone_format(info_of(image), image), *CONVERSIONS[shelf.format].split()]
+    program = Program("qemu-img", ["qemu-img", "convert", *options, str(image), str(part)], shelf.work / "disk.log")
+    return Making(program, part, shelf.image)
 
 
-class CopiedOut:
-    """The tree of an image from elsewhere, as a work under way."""
-
-    def __init__(self, shelf: Shelf) -> None:
-        self._final, self._part = shelf.tree, part_of(shelf.tree)
-        paths: Mapping[str, Path] = {
-            "image": shelf.image,
-            "tree": self._part,
-            "disk": shelf.work / "disk.raw",
-            "mount": shelf.work / "mount",
-            "unread": shelf.work / "copy.unread",
-        }
-        values = {**{name: str(path) for name, path in paths.items()}, "format": shelf.format}
-        self._program = Program("the copy of the root file system", ["sh", "-c", COPY_OUT], shelf.work / "copy.log", values)
-        self.stop = self._program.stop
-
-    def look(self) -> bool:
-        """Whether it is finished. Raises `Invalid` for an image that is more than its root file system."""
-        if self._program.look():
-            refuse_other_file_systems(self._part)
-            self._part.replace(self._final)
-            return True
-        return False
+def copied_out(shelf: Shelf) -> Making:
+    """The tree of an image from elsewhere, as a work under way. Its look raises `Invalid` for more than a root file system."""
+    part = part_of(shelf.tree)
+    paths: Mapping[str, Path] = {
+        "image": shelf.image,
+        "tree": part,
+        "disk": shelf.work / "disk.raw",
+        "mount": shelf.work / "mount",
+        "unread": shelf.work / "copy.unread",
+    }
+    values = {**{name: str(path) for name, path in paths.items()}, "format": shelf.format}
+    program = Program("the copy of the root file system", ["sh", "-c", COPY_OUT], shelf.work / "copy.log", values)
+    return Making(program, part, shelf.tree, check=refuse_other_file_systems)
 
 
 def info_of(image: Path) -> dict[str, Any]:

@@ -26,6 +26,11 @@ class Measure:
         """As a manifest has it."""
         return f"sha256:{self.hashes['sha256']}"
 
+    @property
+    def others(self) -> dict[str, str]:
+        """The hashes beside the digest, as a manifest has them."""
+        return {name: value for name, value in self.hashes.items() if name != "sha256"}
+
 
 def measure(path: str) -> Measure:
     """Read the file once. Raises `Invalid` where there is none that can be read."""

@@ -14,7 +14,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError
@@ -79,6 +79,24 @@ class Program:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(KILL_SECONDS)
+
+
+class Making:
+    """A program that makes `part`, as a stage under way: what it made gets the name `final` last, once it is whole."""
+
+    def __init__(self, program: Program, part: Path, final: Path, check: Callable[[Path], None] | None = None) -> None:
+        """`check` is asked about `part` before it gets its name, and raises what is wrong with it."""
+        self._program, self._part, self._final, self._check = program, part, final, check
+        self.stop = program.stop
+
+    def look(self) -> bool:
+        """Whether it is finished. Raises `ProgramFailed`, and what `check` raises."""
+        if not self._program.look():
+            return False
+        if self._check is not None:
+            self._check(self._part)
+        self._part.replace(self._final)
+        return True
 
 
 def last_words(log: Path) -> str:

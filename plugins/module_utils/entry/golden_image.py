@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.measure import Measure, measure
-from ansible_collections.immutable.fleet.plugins.module_utils.decide import channels
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import channels, publishing
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.image_stores import Shelf
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import exactly_one, who
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
-from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Conflict, Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import (
     NAME,
-    PUBLISHED,
-    UPLOADING,
     VERSION,
     Manifest,
     Revocation,
@@ -65,20 +62,8 @@ def bring_about(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
 
 def _publish(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     manifest = _manifest(params)
-    seen = shelf.store.catalogue()
-    there = seen.versions.get(manifest.ref)
-    is_there = there is not None and there.state == PUBLISHED
-    if there is not None and is_there and there.manifest.digest != manifest.digest:
-        what = f"{manifest.ref} is published with the digest {there.manifest.digest}, and a version never changes"
-        raise Invalid(what=f"{what}; expected another version for {manifest.digest}", where="version")
-    if there is not None and not is_there and there.revoked is not None:
-        what = f"{manifest.ref} is revoked {there.revoked}, and has not all of its bytes"
-        raise Blocked(what=what, where="name, version", forward="publish another version", back=channels.NOTHING_DONE)
-    revoked = channels.revocation_of(manifest.parent, seen.versions) if manifest.parent and not is_there else None
-    if revoked is not None:
-        what = f"the parent {manifest.parent} may not be used: {revoked[0]} is revoked {revoked[1]}"
-        raise Blocked(what=what, where="parent", forward="build upon another parent", back=channels.NOTHING_DONE)
-    if there is not None and is_there:
+    there = publishing.published(manifest, shelf.store.catalogue().versions)
+    if there is not None:
         return {**_said(there), "changed": False}
     if check:
         return {**_said(Version(manifest=manifest, id="")), "changed": True}
@@ -106,7 +91,7 @@ def _manifest(params: Params) -> Manifest:
             created_at=made,
             size=found.size,
             format=params["format"],
-            hashes=_others(found),
+            hashes=found.others,
             parent=params["parent"],
             git_commit=params["git_commit"],
             inputs={str(key): str(value) for key, value in params["inputs"].items()},
@@ -130,36 +115,18 @@ def _completed(params: Params, found: Measure) -> Manifest:
         raise Invalid(what=f"the file has the digest {found.digest}; its manifest says {given.digest}", where="path")
     beside = file.parent / given.sbom
     sbom = str(beside.absolute()) if given.sbom and beside.is_file() else given.sbom
-    return replace(given, size=found.size, hashes=_others(found), sbom=params["sbom"] or sbom)
-
-
-def _others(found: Measure) -> dict[str, str]:
-    """All hashes but the one that is the digest."""
-    return {name: value for name, value in found.hashes.items() if name != "sha256"}
+    return replace(given, size=found.size, hashes=found.others, sbom=params["sbom"] or sbom)
 
 
 def _revoke(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
-    """The version first, then what was built upon it: it is the same from the first call on, for revocations are inherited."""
     seen = shelf.store.catalogue().versions
     ref = ref_of(params["name"], params["version"])
-    if ref not in seen:
-        raise Invalid(what=channels.doubt(ref, seen), where="name, version")
-    if seen[ref].state == UPLOADING and seen[ref].revoked is None:
-        raise Conflict(  # who uploads may replace the image, and the mark with it
-            what=f"{ref} is not published: its upload did not end, or its image was deactivated; no machine can be made of it",
-            where=f"image {ref}",
-            forward="run the same task again later: when the upload has ended, or the image is active again",
-            back=channels.NOTHING_DONE,
-        )
-    own = Revocation(at=shelf.now(), by=who(os.environ), why=params["reason"])
-    heirs = Revocation(at=own.at, by=own.by, why=f"built upon {ref}: {params['reason']}")
-    whole = (each for each in (ref, *channels.descendants(ref, seen)) if seen[each].state != UPLOADING)  # what is uploaded inherits it
-    affected = [each for each in whole if seen[each].revoked is None]
     revoked = []
-    for each in affected:
+    own = Revocation(at=shelf.now(), by=who(os.environ), why=params["reason"])
+    for each, revocation in publishing.revocations(ref, seen, own).items():
         try:
             if not check:
-                shelf.store.revoke(seen[each], own if each == ref else heirs)
+                shelf.store.revoke(seen[each], revocation)
             revoked.append(each)
         except Conflict:
             if each == ref:
@@ -176,7 +143,7 @@ def _revoke(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
 def _retain(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
     catalogue = shelf.store.catalogue()
     newer_than = shelf.now() - duration(params["min_age"], "min_age")
-    used = _used(params["in_use"], shelf, catalogue)
+    used = publishing.used(catalogue.versions, shelf.store.users(), params["in_use"])
     removable, kept = channels.retained(catalogue.versions, catalogue.channels(), used, keep=params["keep"], newer_than=newer_than)
     own = [ref for ref in removable if catalogue.versions[ref].manifest.name == params["name"]]
     removed, why = [], {each.ref: each.why for each in kept}
@@ -189,20 +156,6 @@ def _retain(params: Params, shelf: Shelf, *, check: bool) -> dict[str, Any]:
             why[ref] = error.what
     mine = {ref: said for ref, said in why.items() if catalogue.versions[ref].manifest.name == params["name"]}
     return {"name": params["name"], "changed": bool(removed), "removed": removed, "kept": mine}
-
-
-def _used(given: list[str], shelf: Shelf, catalogue: Catalogue) -> dict[str, str]:
-    """`{ref: why}` of versions that machines run, and of those that the user named by ref, id or digest."""
-    machines = shelf.store.users()
-    used: dict[str, str] = {}
-    for ref, version in catalogue.versions.items():
-        names = machines.get(version.id, ())
-        if names:
-            used[ref] = f"{names[0]} runs it" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more run it"
-        digests = {version.manifest.digest, *(f"{name}:{value}" for name, value in version.manifest.hashes.items())}
-        if {ref, version.id, *digests} & set(given):
-            used.setdefault(ref, "named in in_use")
-    return used
 
 
 def _said(version: Version) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_the_conversion_is_told_the_format(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(disk, "Program", Started)
     monkeypatch.setattr(disk, "info_of", lambda _image: {"format": "raw"})
     place = shelf(tmp_path)
-    disk.Taken(place, tmp_path / "given.img")
+    disk.taken(place, tmp_path / "given.img")
     assert started == [["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(tmp_path / "given.img"), f"{place.image}.part"]]
 
 

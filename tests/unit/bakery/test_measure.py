@@ -17,10 +17,10 @@ def test_digests_and_size(tmp_path: Path, size: int) -> None:
     content = b"x" * size
     (tmp_path / "disk").write_bytes(content)
     found = measure(str(tmp_path / "disk"))
-    assert (found.size, found.digest, found.hashes["sha512"]) == (
+    assert (found.size, found.digest, found.others) == (
         size,
         "sha256:" + sha256(content).hexdigest(),
-        sha512(content).hexdigest(),
+        {"sha512": sha512(content).hexdigest()},
     )
 
 
