@@ -141,9 +141,7 @@ EXAMPLES = r"""
   immutable.fleet.node_pool:
     name: web
     replicas: 6
-    simulated:
-      world: /tmp/world.sqlite
-      image: v2
+    simulated: {world: /tmp/world.sqlite, image: v2}
   check_mode: true
   diff: true
   register: forecast
@@ -152,14 +150,17 @@ EXAMPLES = r"""
   immutable.fleet.node_pool:
     name: batch
     replicas: 20
-    strategy:
-      max_surge: 0
-      max_unavailable: 10%
-    openstack:
-      cloud: production
-      image: golden-2026-11
-      flavor: m1.small
+    strategy: {max_surge: 0, max_unavailable: 10%}
+    openstack: {cloud: production, image: golden-2026-11, flavor: m1.small}
     kubernetes: {}
+
+- name: Machines without a cluster, behind a HAProxy
+  immutable.fleet.node_pool:
+    name: shop
+    replicas: 6
+    openstack: {cloud: production, image: "{{ golden_image }}", flavor: m1.small}
+    health: {probes: [{type: http, port: 8080, path: /health}]}
+    balancer: {haproxy: {socket: /run/haproxy/admin.sock, backend: shop, port: 8080}}
 
 - name: No pool any more
   immutable.fleet.node_pool:

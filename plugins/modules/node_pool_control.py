@@ -14,12 +14,14 @@ description:
   - Steers a pool from another terminal or another AWX job, also while a run of M(immutable.fleet.node_pool) is working on it. The run
     sees it within five seconds and says who asked.
   - What is asked is written beside the pool's lock and holds until it is taken back, also for later runs. No variable has to change.
-  - Nothing else is touched, so the module needs the cluster only, and none of the cloud's credentials.
+  - Nothing else is touched, so the module needs the cluster only, and none of the cloud's credentials. A pool of plain machines behind
+    a load balancer has its lock in the cloud, so that for such a one O(openstack) is given instead; of it only the connection is used.
   - A pool that no run has made yet is refused, whatever the state, and so is a machine that the pool does not have. Machines are
     looked up as nodes, so one that has not joined yet is taken on trust, with a warning, while a run is at work, and refused otherwise.
-    Where nodes may not be listed, a wrong name is not noticed, and the module warns of that.
+    Where nodes may not be listed, a wrong name is not noticed, and the module warns of that. Plain machines are looked up in the cloud.
 extends_documentation_fragment:
   - immutable.fleet._attributes
+  - immutable.fleet._openstack
   - immutable.fleet._simulated
   - immutable.fleet._kubernetes
 options:
@@ -99,6 +101,13 @@ EXAMPLES = r"""
     machine: web-3-x7k2p
     lasts: 24h
     kubernetes: {}
+
+- name: A pool of plain machines behind a load balancer has its lock in the cloud
+  immutable.fleet.node_pool_control:
+    name: shop
+    state: paused
+    openstack:
+      cloud: production
 """
 
 RETURN = r"""

@@ -15,11 +15,13 @@ description:
     ask of it, and what runs have left on record. Nothing is changed.
   - Where the provider's options describe what machines should be made of, as for M(immutable.fleet.node_pool), it also shows which
     of them are outdated and in which fields.
+  - Plain machines are ready while they are members of O(balancer) that take sessions, and it finds them well. They are not asked.
   - A pool that does not exist has no machines. That is no failure.
 extends_documentation_fragment:
   - immutable.fleet._attributes
   - immutable.fleet._attributes.reads
   - immutable.fleet._image
+  - immutable.fleet._balancer
   - immutable.fleet._openstack
   - immutable.fleet._vsphere
   - immutable.fleet._simulated

@@ -26,6 +26,9 @@ def test_a_plain_pool_lives_and_goes(site: Site) -> None:
             {**site.pool("v2", register="foreseen", **PLAIN), "check_mode": True},
             site.pool("v2", register="rolled", **PLAIN),
             site.change_world() | {"register": "world"},
+            site.task(
+                "node_pool_info", {"name": "web", "simulated": {"world": str(site.world)}, "balancer": PLAIN["balancer"]}, register="info"
+            ),
             site.pool("v2", register="removed", state="absent", **PLAIN),
             site.change_world() | {"register": "end"},
         ]
@@ -34,6 +37,7 @@ def test_a_plain_pool_lives_and_goes(site: Site) -> None:
     names = ("made", "again", "foreseen", "rolled", "removed")
     assert [run[name]["changed"] for name in names] == [True, False, True, True, True]
     assert {machine["phase"] for machine in run["rolled"]["machines"]} == {"available"}
+    assert run["info"]["counts"] == {"available": 3}
     verbs = [step["verb"] for step in run["foreseen"]["plan"]]
     assert {verb: verbs.count(verb) for verb in set(verbs)} == {"create": 3, "join": 3, "drain": 3, "remove": 3, "delete": 3}
     assert run["foreseen"]["forecast"]["failures"] == 0

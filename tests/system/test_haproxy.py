@@ -83,7 +83,7 @@ def test_a_prefix_without_slots_is_refused(server: Haproxy) -> None:
     it = HaproxyBalancer("web", options, call_timeout=timedelta(seconds=5), now=lambda: datetime.now(UTC))
     with pytest.raises(Invalid, match="no server app1") as refusal:
         it.find_backend()
-    assert refusal.value.where == "haproxy.slots"
+    assert refusal.value.where == "balancer.haproxy.slots"
 
 
 def test_what_haproxy_refuses_is_told_in_its_words(server: Haproxy) -> None:

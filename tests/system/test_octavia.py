@@ -66,7 +66,7 @@ def test_two_pools_of_one_name_are_refused_with_their_ids(shop: Shop) -> None:
     it, _transport = balancer(shop)
     with pytest.raises(Invalid, match=twin) as refusal:
         it.find_backend()
-    assert refusal.value.where == "octavia.pool"
+    assert refusal.value.where == "balancer.octavia.pool"
     shop.raw.request("DELETE", LOAD_BALANCER, f"/lbaas/pools/{twin}")
     shop.until_active()
 

@@ -90,6 +90,8 @@ def _wait(kit: wiring.Kit, until: datetime, face: Face) -> None:
 
 def _pass(request: parse.PoolRequest, kit: wiring.Kit, face: Face, *, check: bool) -> tuple[LockFact, jobs.Watched, Result]:
     seen = jobs.seen_lock(kit.ports)
+    if kit.ports.balancer is not None:
+        kit.ports.balancer.find_backend()
     pool = request.pool
     if kit.ports.cloud is not None:
         pool = replace(pool, revision=kit.ports.cloud.resolve(seen.record.pinned))

@@ -21,7 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Lock
 
 Params = Mapping[str, Any]
-Nodes = Callable[[], Mapping[str, str]]  # {node: pool}
+Nodes = Callable[[], Mapping[str, str]]  # {node: pool}, of plain machines {machine: pool}
 
 OF_A_MACHINE = ("released", "replaced", "protected")
 TRIES_MAX = 5  # the holder writes every few seconds: a second conflict in a row is rare
@@ -29,7 +29,7 @@ TRIES_MAX = 5  # the holder writes every few seconds: a second conflict in a row
 
 def refuse_nonsense(params: Params) -> None:
     """Raises `Invalid` for options that no pool could follow, before a connection is looked for."""
-    exactly_one(params, "kubernetes", "simulated")
+    exactly_one(params, "kubernetes", "openstack", "simulated")
     pool, state, machine = pool_name(params["name"]), params["state"], params["machine"] or ""
     if machine and marks.slot_of(pool, machine) is None:
         raise Invalid(what=f"{machine!r} is no machine of pool {pool}; expected a name such as {pool}-3-x7k2p", where="machine")

@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing im
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import InfoRequest
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import changed_fields
@@ -26,7 +27,7 @@ ORPHANS_MAX = 200
 
 
 def look(request: InfoRequest, kit: Kit) -> dict[str, Any]:
-    """The answer of `node_pool_info`. One list, one view, one read of the lock."""
+    """The answer of `node_pool_info`. One list, one view or one listing of members, one read of the lock."""
     cloud, pool = kit.ports.cloud, request.pool
     if request.is_described and cloud is not None:
         pool = replace(pool, revision=cloud.resolve(None))
@@ -70,13 +71,19 @@ def _of_the_lock(lock: LockFact, now: datetime) -> dict[str, Any]:
 
 
 def _joined(facts: Seen, pool: str) -> Snapshot:
-    """VMs and nodes brought together as the loop does it."""
-    has_cloud, has_cluster = facts.listing is not None, facts.view is not None
-    world = World(pool=pool, began_at=facts.at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster)
+    """VMs, and nodes or members, brought together as the loop does it."""
+    has_cloud, has_cluster, has_balancer = facts.listing is not None, facts.view is not None, facts.members is not None
+    world = World(
+        pool=pool, began_at=facts.at, call_timeout=CALL_TIMEOUT, has_cloud=has_cloud, has_cluster=has_cluster, has_balancer=has_balancer
+    )
     if facts.view is not None:
         world.take_view(facts.view, facts.at)
     if facts.listing is not None:
         world.take_listing(facts.listing)
+    if facts.members is not None:
+        world.services.take_listing(facts.members)
+        # Nobody asks the machines here, so that a member is as well as its balancer finds it.
+        world.services.health = {vm_id: Health(healthy=None, since=facts.at, is_untarnished=True) for vm_id in world.vms}
     return world.snapshot(facts.at, max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=facts.at)
 
 

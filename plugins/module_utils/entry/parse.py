@@ -117,6 +117,10 @@ def pool_request(params: Params) -> PoolRequest:
 def info_request(params: Params) -> InfoRequest:
     """The request of `node_pool_info`. Raises `Invalid`."""
     exactly_one(params, "openstack", "vsphere", "simulated")
+    if params["balancer"] is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import balancing
+
+        balancing.check_balancer(params)
     provider = params.get("openstack") or params.get("vsphere") or params.get("simulated") or {}
     return InfoRequest(
         pool=Pool(name=pool_name(params["name"]), replicas=0, revision=revision_of({})),
@@ -317,10 +321,13 @@ def _replicas(params: Params) -> int:
 
 
 def _needs_a_cluster(params: Params) -> None:
-    """The cluster says when a machine is ready, and keeps the lock without which two runs could both create."""
-    if not params.get("simulated") and params.get("kubernetes") is None:
+    """Somebody has to say when a machine is ready, and to keep the lock without which two runs could both create.
+
+    That is the cluster; or a balancer and the cloud.
+    """
+    if not params.get("simulated") and params.get("kubernetes") is None and params["balancer"] is None:
         raise Invalid(
-            what="missing; expected the connection to the cluster, {} for the current context of the default kubeconfig",
+            what="missing; expected the connection to the cluster, {} for the current context of the default kubeconfig; or a balancer",
             where="kubernetes",
         )
 

@@ -156,7 +156,29 @@ BALANCER = Spec(
     {
         "balancer": {
             "type": "dict",
-            "options": {"simulated": {"type": "dict", "options": {"backend": _text(required=True)}}},
+            "options": {
+                "haproxy": {
+                    "type": "dict",
+                    "options": {
+                        "socket": _text(required=True),
+                        "backend": _text(required=True),
+                        "port": {"type": "int", "required": True},
+                        "weight": {"type": "int", "default": 1},
+                        "slots": _text(),
+                        "server_options": _text(),
+                    },
+                },
+                "octavia": {
+                    "type": "dict",
+                    "options": {
+                        "pool": _text(required=True),
+                        "port": {"type": "int", "required": True},
+                        "weight": {"type": "int", "default": 1},
+                        "subnet_id": _text(),
+                    },
+                },
+                "simulated": {"type": "dict", "options": {"backend": _text(required=True)}},
+            },
         },
     },
 )
@@ -305,13 +327,15 @@ WORLD = Spec(
 PROVIDERS = ("openstack", "vsphere", "simulated")
 _PROVIDER = {"mutually_exclusive": [PROVIDERS], "required_one_of": [PROVIDERS]}
 _CLUSTER = {"mutually_exclusive": [("kubernetes", "simulated")], "required_one_of": [("kubernetes", "simulated")]}
+LOCKS = ("kubernetes", "openstack", "simulated")
+_LOCK = {"mutually_exclusive": [LOCKS], "required_one_of": [LOCKS]}
 
 NODE_POOL = POOL + IMAGE + STRATEGY + DRAIN + HEALTH + BALANCER + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
 NODE_HEALTH = (
     CHECKUP + IMAGE + HEALTH + STRATEGY + DRAIN + BALANCER + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + RUN + Spec({}, **_PROVIDER)
 )
-NODE_POOL_INFO = INFO + IMAGE + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
-NODE_POOL_CONTROL = CONTROL + SIMULATED + KUBERNETES + Spec({}, **_CLUSTER)
+NODE_POOL_INFO = INFO + IMAGE + BALANCER + OPENSTACK + VSPHERE + SIMULATED + KUBERNETES + Spec({}, **_PROVIDER)
+NODE_POOL_CONTROL = CONTROL + OPENSTACK + SIMULATED + KUBERNETES + Spec({}, **_LOCK)
 NODE_DRAIN = NODES + DRAIN + SIMULATED + KUBERNETES + RUN + Spec({}, **_CLUSTER)
 
 

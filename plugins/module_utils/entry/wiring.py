@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.store import StoreSession
 
 Params = Mapping[str, Any]
+CALL_TIMEOUT = timedelta(seconds=20)  # where no option says another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.first_look import FirstLook
 
     runtime = ThreadsRuntime()
+    if params.get("balancer") is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import plain
+
+        site = plain.site_of(params, pool.name, call_timeout, runtime.now, transport)
+        first = FirstLook(_cloud(params, pool, user_data, call_timeout, runtime.now, site.transport))
+        return Kit(replace(plain.ports_of(params, site), cloud=first), runtime)
     # The list runs while the cluster's library is imported: first things first.
     cloud = FirstLook(_cloud(params, pool, user_data, call_timeout, runtime.now, transport))
     if params["kubernetes"] is None:
@@ -87,13 +94,19 @@ def _cloud(
 
 
 def pool_lock(params: Params) -> tuple[Lock, Callable[[], Mapping[str, str]], datetime]:
-    """A pool's lock by itself, who tells `{node: pool}`, and the time by the clock that its world has. Makes no call."""
+    """A pool's lock by itself, who tells `{node: pool}` or `{machine: pool}`, and the time by its world's clock. Makes no call."""
     if params["simulated"] is not None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.cluster import SimulatedCluster
         from ansible_collections.immutable.fleet.plugins.module_utils.clusters.simulated.lock import SimulatedLock
 
         session = world_at(params["simulated"]["world"])
         return SimulatedLock(session, params["name"]), SimulatedCluster(session, params["name"]).pools_of_nodes, session.now()
+    if params["openstack"] is not None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry import plain
+
+        now = ThreadsRuntime().now
+        site = plain.site_of(params, params["name"], CALL_TIMEOUT, now)
+        return plain.lock_of(site), lambda: plain.machines_of(params, site), now()
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.members import pools_of_nodes
 

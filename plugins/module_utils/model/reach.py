@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an operator's command finds a pool, and the command itself, as a line for a shell.
 
-A pool is known by its cluster as well as by its name, so a command that went to the terminal's own cluster would steer another
-pool, or none. Arguments stand as `key=value` where they can: a result is shown as JSON, which puts a backslash before each
+A pool is known by its cluster, or its cloud, as well as by its name, so a command that went to the terminal's own one would steer
+another pool, or none. Arguments stand as `key=value` where they can: a result is shown as JSON, which puts a backslash before each
 double quote, and a line copied from there would not run.
 """
 
@@ -24,7 +24,7 @@ class Reach(NamedTuple):
     `secrets` are the environment variables that hold what was left out; with them set the command works.
     """
 
-    provider: str = "kubernetes"  # or simulated
+    provider: str = "kubernetes"  # or openstack, simulated
     options: Mapping[str, str] = {}
     secrets: tuple[str, ...] = ()
 

@@ -53,7 +53,7 @@ def test_what_is_there_can_be_steered(seen: LockFact, asked: Wish, expected: str
     ("seen", "asked", "where", "what"),
     [
         pytest.param(
-            NO_LOCK, wish(pool="wbe"), "name", "there is no pool wbe here: no lock, no node; expected one of db, web", id="a pool"
+            NO_LOCK, wish(pool="wbe"), "name", "there is no pool wbe here: no lock, no machine; expected one of db, web", id="a pool"
         ),
         pytest.param(FREE, wish("replaced", "web-0-x7k2q"), "machine", NO + "web-0-x7k2q; did you mean web-0-x7k2p?", id="typo"),
         pytest.param(

@@ -47,6 +47,30 @@ def test_files_are_named_from_anywhere() -> None:
     assert reach_of({"simulated": {"world": "w.sqlite"}}) == Reach("simulated", {"world": str(Path("w.sqlite").absolute())})
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(
+            {"cloud": "production", "interface": "public", "image": "v1"}, Reach("openstack", {"cloud": "production"}), id="a cloud"
+        ),
+        pytest.param(
+            {"cloud": "a", "region_name": "north", "interface": "internal", "validate_certs": False},
+            Reach("openstack", {"cloud": "a", "region_name": "north", "interface": "internal", "validate_certs": "false"}),
+            id="all about the way to it",
+        ),
+        pytest.param(
+            {"auth": {"auth_url": "https://k", "username": "me", "password": "s3cret", "token": None}},
+            Reach("openstack", {}, ("OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD")),
+            id="credentials are variables",
+        ),
+    ],
+)
+def test_a_project_where_there_is_no_cluster(given: dict[str, Any], expected: Reach) -> None:
+    """Plain machines have their lock in the cloud; what they are made of has no part in the command."""
+    assert reach_of({"openstack": given}) == expected
+    assert reach_of({"openstack": given, "kubernetes": {}}) == Reach()
+
+
 def test_a_cluster_beside_a_simulated_cloud_has_the_lock() -> None:
     """As in wiring: the lock is where the nodes are."""
     assert reach_of({"simulated": {"world": "/w"}, "kubernetes": {"context": "a"}}) == Reach(options={"context": "a"})

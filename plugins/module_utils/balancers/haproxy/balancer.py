@@ -58,7 +58,7 @@ class HaproxyBalancer:
         slots = self._options.slots
         if slots and not convert.free_slots(rows, slots) and not any(m.is_ours for m in convert.members_of(rows, "", slots)):
             what = f"backend {self._options.backend} has no server {slots}1 and so on; expected those of a server-template"
-            raise Invalid(what=what, where="haproxy.slots")
+            raise Invalid(what=what, where="balancer.haproxy.slots")
 
     def list_members(self) -> MemberListing:
         """As `Balancer.list_members`. One call, the first time two."""
@@ -89,16 +89,22 @@ class HaproxyBalancer:
             rows = self._look(convert.looks(backend, self._number))
             if convert.number_of(rows, backend) == self._number:
                 return rows
-        self._number = convert.number_of(self._look(["show cli level", "show stat -1 2 -1"]), backend)
+        rows = self._look(["show cli level", "show stat -1 2 -1"])
+        self._number = convert.number_of(rows, backend)
         if not self._number:
-            raise Invalid(what=f"HAProxy has no backend {backend!r}", where="haproxy.backend")
+            what = f"HAProxy has no backend {backend!r}; it has: {', '.join(convert.backends_of(rows)) or 'none'}"
+            raise Invalid(what=what, where="balancer.haproxy.backend")
         return self._look(convert.looks(backend, self._number))
 
     def _look(self, commands: Sequence[str]) -> convert.Rows:
         """One call. A socket of a lower level hides addresses, and would refuse every change."""
         level, rows = convert.look_of(self._transport.ask(commands))
         if level != "admin":
-            raise Denied(what=f"the runtime socket has level {level or 'unknown'}; expected admin", where="haproxy.socket")
+            raise Denied(
+                what=f"the runtime socket has level {level or 'unknown'}; expected admin",
+                where="balancer.haproxy.socket",
+                forward="say `level admin` in its line of HAProxy's configuration (stats socket), reload, and run the same task again",
+            )
         return rows
 
     def _commands(self, steps: Sequence[Step], rows: convert.Rows) -> list[str]:
@@ -114,7 +120,7 @@ class HaproxyBalancer:
             slots = convert.free_slots(rows, self._options.slots)
             if len(slots) < len(new):
                 what = f"backend {self._options.backend} has {len(slots)} free slots {self._options.slots}, {len(new)} more are needed"
-                raise Exhausted(what=what, where="haproxy.slots")
+                raise Exhausted(what=what, where="balancer.haproxy.slots")
         free = iter(slots)
         commands: list[str] = []
         for change, member in steps:

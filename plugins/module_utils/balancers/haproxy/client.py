@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Transient
 
+OPTION = "balancer.haproxy.socket"  # of a task
 CHUNK = 65536  # bytes of an answer at a time
 LINE_MAX = 8000  # characters sent at once: HAProxy takes half of tune.bufsize, which is 16384
 
@@ -40,9 +41,9 @@ class Client:
                 while chunk := connection.recv(CHUNK):
                     answer += chunk
         except PermissionError as exc:
-            raise Denied(what=f"the runtime socket is not for this user: {exc}", where=self._address) from exc
+            raise Denied(what=f"the runtime socket {self._address} is not for this user: {exc}", where=OPTION) from exc
         except OSError as exc:
-            raise Transient(what=f"HAProxy's runtime socket gave no answer: {exc}", where=self._address) from exc
+            raise Transient(what=f"HAProxy's runtime socket {self._address} gave no answer: {exc}", where=OPTION) from exc
         return answer.decode("utf-8", "replace")
 
     def _connect(self) -> socket.socket:

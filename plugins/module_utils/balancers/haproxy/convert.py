@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import
 Rows = list[dict[str, str]]  # of `show stat`, by column
 
 BACKEND_ROW, SERVER_ROW = "1", "2"  # column `type`
+NAMES_SHOWN = 10
 FREE_ADDRESS = "192.0.2.1"  # TEST-NET-1: that of a slot which nobody uses, and nobody answers at
 _MAINTENANCE = 0x23  # bits of srv_admin_state: forced, inherited, unresolved; 0x04 only tells that the configuration began so
 _DRAIN = 0x18  # forced, inherited
@@ -54,6 +55,11 @@ def look_of(answer: str) -> tuple[str, Rows]:
 def number_of(rows: Rows, backend: str) -> str:
     """HAProxy's number (`iid`) of the backend, "" where there is none of this name."""
     return next((row["iid"] for row in rows if row["type"] == BACKEND_ROW and row["pxname"] == backend), "")
+
+
+def backends_of(rows: Rows) -> list[str]:
+    """Their names, up to `NAMES_SHOWN`."""
+    return sorted(row["pxname"] for row in rows if row["type"] == BACKEND_ROW)[:NAMES_SHOWN]
 
 
 def members_of(rows: Rows, pool: str, slots: str) -> tuple[Member, ...]:

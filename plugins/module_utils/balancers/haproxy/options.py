@@ -34,14 +34,17 @@ class Options:
 
 
 def parse_options(given: Mapping[str, Any]) -> Options:
-    """The options as given under `haproxy`. Raises `Invalid` with the option's path."""
+    """The options as given under `balancer.haproxy`. Raises `Invalid` with the option's path."""
     slots = _word(given, "slots") if given.get("slots") else ""
     server_options = str(given.get("server_options") or CHECKED)
     if slots and given.get("server_options"):
-        raise Invalid(what="slots have the options of their server-template; expected one of the two", where="haproxy.server_options")
+        raise Invalid(
+            what="slots have the options of their server-template; expected one of the two", where="balancer.haproxy.server_options"
+        )
     if not _SERVER_OPTIONS.fullmatch(server_options):
         raise Invalid(
-            what=f"{server_options!r} is no list of server options; expected such as 'check inter 2s'", where="haproxy.server_options"
+            what=f"{server_options!r} is no list of server options; expected such as 'check inter 2s'",
+            where="balancer.haproxy.server_options",
         )
     weight = given.get("weight")
     return Options(
@@ -58,17 +61,17 @@ def _socket(given: str) -> str:
     host, _colon, port = given.rpartition(":")
     if given.startswith("/") or (host and port.isdecimal() and 0 < int(port) <= PORT_MAX):
         return given
-    raise Invalid(what=f"{given!r} is no runtime socket; expected its absolute path, or host:port", where="haproxy.socket")
+    raise Invalid(what=f"{given!r} is no runtime socket; expected its absolute path, or host:port", where="balancer.haproxy.socket")
 
 
 def _word(given: Mapping[str, Any], name: str) -> str:
     value = str(given.get(name) or "")
     if not _WORD.fullmatch(value):
-        raise Invalid(what=f"{value!r} is no name of HAProxy's; expected letters, digits and . : _ -", where=f"haproxy.{name}")
+        raise Invalid(what=f"{value!r} is no name of HAProxy's; expected letters, digits and . : _ -", where=f"balancer.haproxy.{name}")
     return value
 
 
 def _number(value: object, name: str, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
-        raise Invalid(what=f"{value!r} is no {name}; expected 1 to {most}", where=f"haproxy.{name}")
+        raise Invalid(what=f"{value!r} is no {name}; expected 1 to {most}", where=f"balancer.haproxy.{name}")
     return value

@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import MemberListing
 
 SERVICE = "load-balancer"
+NETWORK = "network"
 PAGE = 1000  # Octavia's own maximum; an operator may have lowered it, so the links say whether there is more
 
 
@@ -51,8 +52,15 @@ class OctaviaBalancer:
         self._ids: tuple[str, str] | None = None  # of Octavia's pool, of its load balancer
 
     def find_backend(self) -> None:
-        """As `Balancer.find_backend`. One call, or two where the pool is given by its id."""
+        """As `Balancer.find_backend`. One call, another where the pool is given by its id, and one for a subnet."""
         self._found()
+        subnet = self._options.subnet_id
+        if subnet:
+            try:
+                self._transport.request("GET", NETWORK, f"/subnets/{subnet}")
+            except NotFound as exc:
+                what = f"Neutron has no subnet {subnet!r} for this project; expected the ID of one"
+                raise Invalid(what=what, where="balancer.octavia.subnet_id") from exc
 
     def list_members(self) -> MemberListing:
         """As `Balancer.list_members`. Three calls, the members last: a change that ends in between is still under way then."""
@@ -112,7 +120,8 @@ class OctaviaBalancer:
         if self._ids is None:
             pool = self._by_name() or self._by_id()
             if pool is None:
-                raise Invalid(what=f"Octavia has no pool {self._options.pool!r} in this project", where="octavia.pool")
+                what = f"Octavia has no pool {self._options.pool!r} in this project; expected the name or the ID of one"
+                raise Invalid(what=what, where="balancer.octavia.pool")
             self._ids = pool["id"], pool["loadbalancers"][0]["id"]
         return self._ids
 
@@ -121,7 +130,7 @@ class OctaviaBalancer:
         if len(found) > 1:
             ids = ", ".join(sorted(pool["id"] for pool in found))
             raise Invalid(
-                what=f"{len(found)} pools are named {self._options.pool!r}: {ids}; expected one of these ids", where="octavia.pool"
+                what=f"{len(found)} pools are named {self._options.pool!r}: {ids}; expected one of these ids", where="balancer.octavia.pool"
             )
         return found[0] if found else None
 
@@ -141,4 +150,4 @@ class OctaviaBalancer:
                 raise Throttled(what=exc.what, where=f"pool {self._options.pool} of Octavia") from exc
             raise
         except NotFound as exc:
-            raise Invalid(what=f"the pool is gone: {exc.what}", where="octavia.pool") from exc
+            raise Invalid(what=f"the pool is gone: {exc.what}", where="balancer.octavia.pool") from exc

@@ -24,10 +24,10 @@ class Options:
 
 
 def parse_options(given: Mapping[str, Any]) -> Options:
-    """The options as given under `octavia`. Raises `Invalid` with the option's path."""
+    """The options as given under `balancer.octavia`. Raises `Invalid` with the option's path."""
     pool, weight = str(given.get("pool") or ""), given.get("weight")
     if not pool:
-        raise Invalid(what="missing; expected the name or the id of a pool", where="octavia.pool")
+        raise Invalid(what="missing; expected the name or the id of a pool", where="balancer.octavia.pool")
     return Options(
         pool=pool,
         port=_number(given.get("port"), "port", PORT_MAX),
@@ -38,5 +38,5 @@ def parse_options(given: Mapping[str, Any]) -> Options:
 
 def _number(value: object, name: str, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
-        raise Invalid(what=f"{value!r} is no {name}; expected 1 to {most}", where=f"octavia.{name}")
+        raise Invalid(what=f"{value!r} is no {name}; expected 1 to {most}", where=f"balancer.octavia.{name}")
     return value

@@ -33,7 +33,7 @@ GIVEN: dict[str, Any] = {"socket": "/run/haproxy/admin.sock", "backend": "shop",
 def test_refusals_name_the_option(more: dict[str, Any], where: str, words: str) -> None:
     with pytest.raises(Invalid, match=words) as refusal:
         parse_options(GIVEN | more)
-    assert refusal.value.where == f"haproxy.{where}"
+    assert refusal.value.where == f"balancer.haproxy.{where}"
 
 
 @pytest.mark.parametrize("socket", ["/run/haproxy/admin.sock", "lb1.example.org:9999", "[2001:db8::1]:9999"])

@@ -108,11 +108,11 @@ def test_status(balancer: str, pool: str, is_busy: bool, fault: str) -> None:
 @pytest.mark.parametrize(
     ("given", "where"),
     [
-        ({"port": 80}, "octavia.pool"),
-        ({"pool": "shop"}, "octavia.port"),
-        ({"pool": "shop", "port": "80"}, "octavia.port"),
-        ({"pool": "shop", "port": 80, "weight": 0}, "octavia.weight"),
-        ({"pool": "shop", "port": 80, "weight": 300}, "octavia.weight"),
+        ({"port": 80}, "balancer.octavia.pool"),
+        ({"pool": "shop"}, "balancer.octavia.port"),
+        ({"pool": "shop", "port": "80"}, "balancer.octavia.port"),
+        ({"pool": "shop", "port": 80, "weight": 0}, "balancer.octavia.weight"),
+        ({"pool": "shop", "port": 80, "weight": 300}, "balancer.octavia.weight"),
     ],
 )
 def test_refusals_name_the_option(given: dict[str, Any], where: str) -> None:
