@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import ServiceProbe
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.probes.simulated import SimulatedProber
@@ -107,6 +108,15 @@ class PlainWitness(Witness):
             if name in available and len(available) - 1 < self.floor and not excused:
                 raise Broken(f"{self.world.now}: {name} marked, {len(available)} available, floor {self.floor}")
             available.discard(name)
+        ill = [name for name, note in record.leaving.items() if note.why.startswith("unhealthy") and name in self.vms()]
+        if self.pool.health is not None and len(ill) > self.healed_at_once:
+            raise Broken(f"{self.world.now}: {ill} marked for being unhealthy, at most {self.healed_at_once}")
+
+    @property
+    def healed_at_once(self) -> int:
+        """By the policy."""
+        policy = self.pool.health
+        return max(1, count_of(policy.max_in_flight, self.pool.replicas, round_up=False)) if policy is not None else 0
 
     def before_members(self, changes: Sequence[MemberChange]) -> None:
         """A change of members is about to have its effect."""

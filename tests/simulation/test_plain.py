@@ -14,6 +14,7 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, ROLLING_UPDATE, DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
@@ -41,7 +42,7 @@ class Ordeal(PlainEstate):
         return self.witness.around(ports)
 
 
-def declared(estate: PlainEstate, replicas: int, chance: random.Random) -> Pool:
+def declared(estate: PlainEstate, replicas: int, chance: random.Random, health: HealthPolicy | None = None) -> Pool:
     surge, unavailable = chance.choice(((1, 0), (2, 0), (0, 1), (1, 1), (3, 2), ("25%", 0)))
     strategy = Strategy(
         type=chance.choice((ROLLING_UPDATE, ROLLING_UPDATE, ROLLING_UPDATE, RECREATE)),
@@ -52,7 +53,7 @@ def declared(estate: PlainEstate, replicas: int, chance: random.Random) -> Pool:
         progress_deadline=timedelta(minutes=20),
         max_failed_new=NEVER_REFUSED,
     )
-    return estate.pool(replicas, strategy=strategy, drain=DrainPolicy(timeout=timedelta(seconds=chance.choice((30, 120)))))
+    return estate.pool(replicas, strategy=strategy, drain=DrainPolicy(timeout=timedelta(seconds=chance.choice((30, 120)))), health=health)
 
 
 def trouble(estate: Ordeal, chance: random.Random, kinds: tuple[str, ...]) -> None:
@@ -88,21 +89,21 @@ def converge(estate: Ordeal, pool: Pool) -> list[str]:
     return [*wrong, str(result.failure if result else "killed"), *(b.what for b in (result.blockers if result else ()))]
 
 
-def play(seed: int, kinds: tuple[str, ...], faults: int) -> Ordeal:
+def play(seed: int, kinds: tuple[str, ...], faults: int, health: HealthPolicy | None = None) -> Ordeal:
     """Provision, then roll with faults, crashes and scaling, then converge; the guards hold throughout."""
     chance = random.Random(seed)
     profile = Profile(create=lognormal(15, 0.5), ready=lognormal(20, 0.5), delete=lognormal(8, 0.5), session=lognormal(8, 1.0))
     network = Chancy(chance, chance.choice((0, 0.02, 0.1)))
     estate = Ordeal(seed=seed, profile=profile, network=network, asks_first=seed % 2 == 1, sessions=chance.choice((0, 3, 10)))
     replicas = chance.randint(1, 6)
-    pool = declared(estate, replicas, chance)
+    pool = declared(estate, replicas, chance, health)
     estate.witness = PlainWitness(estate.world, pool)
     if wrong := converge(estate, pool):
         raise Broken(f"provisioning: {wrong}")
     for _run in range(chance.randint(1, 3)):
         estate.image = chance.choice(("v2", "v2", "v3"))
         replicas = max(1, replicas + chance.choice((0, 0, 0, 1, -1, 2)))
-        pool = declared(estate, replicas, chance)
+        pool = declared(estate, replicas, chance, health)
         estate.witness.ask(pool)
         for _fault in range(chance.randint(0, faults)):
             trouble(estate, chance, kinds)
@@ -112,6 +113,8 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> Ordeal:
     estate.runtime.play_until(estate.runtime.now() + timedelta(seconds=400))
     for key in list(estate.world.state.faults.keys()):
         estate.world.state.faults.drop(key)
+    for host in list(estate.world.state.hosts.values()) if health is not None else ():
+        estate.world.mishaps.back(host.vm.id)  # too many that stay ill are left alone
     if wrong := converge(estate, pool):
         raise Broken(f"not converged after the faults: {wrong}")
     again = estate.run(pool)
@@ -134,3 +137,10 @@ def test_nobody_is_cut_off_while_calls_and_controllers_fail(seed: int) -> None:
 def test_runs_converge_while_machines_fail_too(seed: int) -> None:
     """Machines are lost, stopped, deleted, ill, never come up: the rule heals, and never breaks a guard by an action of its own."""
     play(seed + 600_000, CONTROL_FAULTS + MACHINE_FAULTS, 4)
+
+
+@pytest.mark.share(4)
+def test_remediation_keeps_the_guards_and_its_rate(seed: int) -> None:
+    """Where health is looked after, no more machines than the rate are marked for being unhealthy; and it becomes quiet."""
+    policy = HealthPolicy(cooldown=timedelta(minutes=1))
+    play(seed + 1_200_000, CONTROL_FAULTS + MACHINE_FAULTS, 4, policy)

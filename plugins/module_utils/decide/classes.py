@@ -44,7 +44,7 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
         return QUARANTINED, None
     if machine.is_going:
         return GOING, None
-    is_watched = pool.health is not None and machine.was_ready and machine.service is None  # then remediation says when it has failed
+    is_watched = pool.health is not None and machine.was_ready  # then remediation says when it has failed
     if vm.status == vm_states.ERROR and not is_watched:
         return FAILED, None
 
@@ -60,7 +60,7 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
         since = max(since, vm.created_at)
         gives_up = since + strategy.startup_timeout
         if now >= gives_up:
-            return (NOT_READY if is_missing_its_node(machine, pool, now) else FAILED), None
+            return (NOT_READY if must_have_joined(machine, pool, now) else FAILED), None
         return (NOT_READY if machine.was_ready else BOOTING), gives_up
     if node is not None and node.is_held:
         return NOT_READY, None
@@ -68,12 +68,12 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
     return (BOOTING, counts_from) if now < counts_from else (AVAILABLE, None)
 
 
-def is_missing_its_node(machine: Machine, pool: Pool, now: datetime) -> bool:
-    """Whether somebody must have deleted the Node of a machine that runs: had it never joined, a run would have removed it.
+def must_have_joined(machine: Machine, pool: Pool, now: datetime) -> bool:
+    """Whether a machine that runs, and has no Node or is no member, must have had it once: else a run would have removed it.
 
     Only where remediation looks after the pool, which then says when the machine has failed.
     """
-    if pool.health is None or machine.vm.status != vm_states.RUNNING or machine.node is not None or machine.service is not None:
+    if pool.health is None or machine.vm.status != vm_states.RUNNING or not machine.is_unused:
         return False
     return now - machine.vm.created_at >= JOINED_LONG_AGO * pool.strategy.startup_timeout
 
@@ -88,8 +88,12 @@ def _class_of_plain(machine: Machine, service: Service, pool: Pool, now: datetim
     # Nobody knows how it is; a person holds it; or it is well, and not the one to blame that it is no member yet.
     if service.ready is None or service.is_held or (service.is_well and service.member is None):
         return kind, None
+    if pool.health is not None and service.was_ready:
+        return NOT_READY, None
     gives_up = (service.since if service.was_ready else machine.vm.created_at) + strategy.startup_timeout
-    return (FAILED, None) if now >= gives_up else (kind, gives_up)
+    if now < gives_up:
+        return kind, gives_up
+    return (NOT_READY if must_have_joined(machine, pool, now) else FAILED), None
 
 
 def _readiness(machine: Machine, pool: Pool) -> tuple[bool, datetime]:

@@ -7,8 +7,7 @@ server, or on the pool's record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import compress
 from operator import is_not
@@ -42,46 +41,47 @@ class Ward:
                 (self._doubtful.discard if self._is_plainly_well(machine) else self._doubtful.add)(machine.name)
             self._doubtful.intersection_update(machines)
             self._before = machines
-        for name in self._seen.keys() - self._doubtful:
+        # Of those on record a probe of this run may have said nothing yet, so that they look well.
+        names = self._doubtful | _on_record(snapshot)
+        for name in self._seen.keys() - names:
             del self._seen[name]
         if snapshot.stale:
             return None  # facts that stand still say nothing against a machine (FM17)
-        return self._examined(pool, snapshot) if self._doubtful else _forgotten(snapshot)
+        return self._examined(sorted(names), pool, snapshot) if names or "first_seen" in snapshot.record.health else None
 
     def _is_plainly_well(self, machine: Machine) -> bool:
-        node = machine.node
         if machine.service is not None:
-            return True  # a plain machine fails by its startup_timeout
+            return machine.service.ready is True
+        node = machine.node
         if node is None or node.ready is not True or machine.vm.status != vm_states.RUNNING:
             return False
         if machine.health is not None and machine.health.healthy is False:
             return False
         return not any(node.conditions.get(check.type, ("",))[0] == check.status for check in self._policy.conditions)
 
-    def _examined(self, pool: Pool, snapshot: Snapshot) -> Round | None:
-        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import admit
-        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING, examine
+    def _examined(self, names: Iterable[str], pool: Pool, snapshot: Snapshot) -> Round | None:
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round, admit, with_first_seen
+        from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import examine
         from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import load_remedies
 
         known = load_remedies(snapshot.record.health)
         findings = {}
-        for name in sorted(self._doubtful):
-            marked = known.first_seen.get(name)
-            seen = self._seen.setdefault(name, {MISSING: marked + snapshot.ahead} if marked is not None else {})
-            finding = examine(snapshot.machines[name], pool, self._policy, seen, snapshot.at)
+        for name in names:
+            if name not in self._seen:
+                self._seen[name] = {kind: at + snapshot.ahead for kind, at in known.first_seen.get(name, {}).items()}
+            finding = examine(snapshot.machines[name], pool, self._policy, self._seen[name], snapshot.at)
             if finding is not None:
                 findings[name] = finding
-        return admit(findings, pool, self._policy, snapshot, known) if findings else _forgotten(snapshot)
+        if findings:
+            return admit(findings, self._seen, pool, self._policy, snapshot, known)
+        record = with_first_seen(known, self._seen, snapshot)
+        return Round(record=record) if record != known else None
 
 
-def _forgotten(snapshot: Snapshot) -> Round | None:
-    """Nobody lacks anything: what the record says of it would be held against a machine that lacks it again some day."""
-    if "first_seen" not in snapshot.record.health:
-        return None
-    from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
-    from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import load_remedies
-
-    return Round(record=replace(load_remedies(snapshot.record.health), first_seen={}))
+def _on_record(snapshot: Snapshot) -> set[str]:
+    """Machines of which the record says since when they are not well."""
+    given = snapshot.record.health.get("first_seen")
+    return set(snapshot.machines.keys() & given.keys()) if isinstance(given, dict) else set()
 
 
 def why_failed(machine: Machine, remedy: Round | None, now: datetime) -> str:

@@ -48,10 +48,10 @@ class Suspension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedies:
-    """`slots` by slot, `first_seen` by machine: since when it lacks what no server dates."""
+    """`slots` by slot, `first_seen` by machine and kind of finding: since when it has what no server dates."""
 
     slots: Mapping[str, Remedy] = field(default_factory=dict)
-    first_seen: Mapping[str, datetime] = field(default_factory=dict)
+    first_seen: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
     storm: Storm | None = None
     suspended: Suspension | None = None
 
@@ -60,7 +60,9 @@ class Remedies:
         storm, suspended = self.storm, self.suspended
         raw: dict[str, Any] = {
             "slots": {slot: [one.machine, say_instant(one.at), one.count, *_said(one.resumed)] for slot, one in sorted(self.slots.items())},
-            "first_seen": {name: say_instant(at) for name, at in sorted(self.first_seen.items())},
+            "first_seen": {
+                name: {kind: say_instant(at) for kind, at in sorted(seen.items())} for name, seen in sorted(self.first_seen.items())
+            },
             "storm": [say_instant(at) for at in (storm.since, storm.over) if at is not None] if storm is not None else None,
             "suspended": [say_instant(suspended.at), suspended.what, *_said(suspended.resumed)] if suspended is not None else None,
         }
@@ -72,10 +74,14 @@ def load_remedies(raw: Mapping[str, Any]) -> Remedies:
     storm = [at for text in _list(raw.get("storm")) if (at := _instant(text)) is not None]
     return Remedies(
         slots={slot: one for slot, given in _items(raw.get("slots")) if (one := _remedy(given)) is not None},
-        first_seen={name: at for name, text in _items(raw.get("first_seen")) if (at := _instant(text)) is not None},
+        first_seen={name: seen for name, given in _items(raw.get("first_seen")) if (seen := _instants(given))},
         storm=Storm(storm[0], storm[1] if len(storm) > 1 else None) if storm else None,
         suspended=_suspension(_list(raw.get("suspended"))),
     )
+
+
+def _instants(raw: Any) -> dict[str, datetime]:
+    return {key: at for key, text in _items(raw) if (at := _instant(text)) is not None}
 
 
 def _remedy(raw: Any) -> Remedy | None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, NOT_READY
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import examine
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import PROBED, examine
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
@@ -113,7 +113,8 @@ def test_nobody_goes_before_its_probes_have_spoken(health: Health | None, going:
 )
 def test_a_pass_hears_the_probes_before_it_ends(first: Machine, finished: bool) -> None:
     """Else a pass over a pool with probes would always end well."""
-    assert passed(first, 3, only_heals=True).finished is finished
+    known = Remedies(first_seen={"m0": {PROBED: ago(1)}}) if first.health is ILL else None
+    assert passed(first, 3, known, only_heals=True).finished is finished
 
 
 def test_who_is_noted_still_counts_while_its_probes_are_asked() -> None:

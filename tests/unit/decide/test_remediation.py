@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, GOING, NOT_READY, QUARANTINED
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.gate import gate
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import DEFAULT_CHECKS, ConditionCheck, HealthPolicy
@@ -366,7 +367,7 @@ def test_only_a_kubelet_that_has_been_silent_for_long_has_its_machine_switched_o
 )
 def test_a_node_that_is_back_is_forgotten_on_record_too(subjects: list[Machine], more: dict[str, Any], kept: Remedies | None) -> None:
     """Else one that is missing for a minute, and again a week later, would have been missing for a week."""
-    found = turn(*subjects, record=replace(noted(s3="m3"), first_seen={"m0": ago(86_400)}), **more)
+    found = turn(*subjects, record=replace(noted(s3="m3"), first_seen={"m0": {MISSING: ago(86_400)}}), **more)
     assert (record_of(found) if found.record is not None else None) == kept
     assert turn(*subjects, record=noted(s3="m3"), **more).record is None
 
@@ -389,6 +390,6 @@ def test_FM40_a_controller_whose_clock_is_wrong_decides_the_same(wrong: float) -
         return Rollout(pool(20, health=HealthPolicy())).decide(seen, seen.at)
 
     marked = record_of(decided(Remedies(), 0))
-    assert marked.first_seen == {"m0": NOW}
+    assert marked.first_seen == {"m0": {MISSING: NOW}}
     assert record_of(decided(marked, 290)).slots == {}
     assert record_of(decided(marked, 300)).slots == {"0": Remedy("m0", later(300))}

@@ -17,7 +17,9 @@ from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago
     "known",
     [
         Remedies(),
-        Remedies(slots={"3": Remedy("web-3-x7k2p", NOW, 2)}, first_seen={"web-4-aaaaa": ago(60)}),
+        Remedies(
+            slots={"3": Remedy("web-3-x7k2p", NOW, 2)}, first_seen={"web-4-aaaaa": {"Node": ago(60)}, "web-5-aaaaa": {"probes": ago(5)}}
+        ),
         Remedies(slots={"3": Remedy("web-3-x7k2p", NOW, 2, ago(90))}, suspended=Suspension(NOW, "in vain", ago(90))),
         Remedies(storm=Storm(ago(60))),
         Remedies(storm=Storm(ago(60), NOW), suspended=Suspension(NOW, "slot 3 was replaced 3 times")),
@@ -31,7 +33,18 @@ def test_what_is_written_is_read(known: Remedies) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [[], 7, {"slots": 7}, {"slots": {"3": ["x"]}}, {"storm": "long ago"}, {"suspended": ["x", "y"]}], ids=json.dumps
+    "raw",
+    [
+        [],
+        7,
+        {"first_seen": 7},
+        {"first_seen": {"m1": "long ago"}},
+        {"slots": 7},
+        {"slots": {"3": ["x"]}},
+        {"storm": "long ago"},
+        {"suspended": ["x", "y"]},
+    ],
+    ids=json.dumps,
 )
 def test_what_is_foreign_counts_as_absent(raw: Any) -> None:
     """Everything can be decided anew."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import BackendMember, Fault
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 from ansible_collections.immutable.fleet.tests.simulation.plain_estate import BACKEND
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import Ask, Run, Scenario
 
+WATCHED: dict[str, Any] = {"health": HealthPolicy(), "tolerates": "floor", "sessions": 1, "began_with": 20}
 SHORT = {"timeout": timedelta(seconds=20)}
 
 
@@ -74,6 +77,38 @@ PLAIN_SCENARIOS = (
         faults=(Fault(kind="vm_lost", target="web-1-*"),),
         tolerates="floor",
         sessions=1,
+    ),
+    Scenario(
+        "stops-serving",
+        "20 machines, one does not serve any more: replaced after its 5 minutes and not before, once",
+        (Run("v1", 20, begins_at=60), Run("v1", 20)),
+        faults=(Fault(kind="vm_lost", target="web-7-*"),),
+        **WATCHED,
+    ),
+    Scenario(
+        "most-stop-serving",
+        "FM17, FM19: 12 of 20 do not serve any more: none is touched, and the message says why",
+        (Run("v1", 20, begins_at=60), Run("v1", 20, begins_at=900)),
+        faults=(Fault(kind="vm_lost", target="web-*", count=12),),
+        ends="blocked",
+        **WATCHED,
+    ),
+    Scenario(
+        "most-serve-again",
+        "FM17: 12 of 20 do not serve, and 9 are well again: a cooldown, then one at a time",
+        (Run("v1", 20, begins_at=600), Run("v1", 20, begins_at=1000)),
+        faults=(
+            Fault(kind="vm_lost", target="web-1[0-8]-*", count=9, lasts=timedelta(minutes=15)),
+            Fault(kind="vm_lost", target="web-[012]-*", count=3),
+        ),
+        **WATCHED,
+    ),
+    Scenario(
+        "shut-off",
+        "somebody shuts a machine off: replaced as soon as that has outlasted a reboot",
+        (Run("v1", 3, begins_at=45),),
+        faults=(Fault(kind="vm_stopped", target="web-1-*"),),
+        **{**WATCHED, "began_with": 3},
     ),
     Scenario(
         "aborted",

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import THEN_AGAIN, control
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.gate import Gate, gate
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import MISSING, Finding
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import UNDATED, Finding
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import READY, HealthPolicy
@@ -23,6 +23,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, say_count, say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+
+Seen = Mapping[str, datetime]  # by kind of finding, in the loop's clock
 
 WAIT = "remediation"
 SUSPENDED = "suspended"
@@ -47,13 +49,18 @@ class Round:
     silent: frozenset[str] = frozenset()
 
 
-def admit(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy, snapshot: Snapshot, known: Remedies) -> Round:
-    """Who goes now of the machines in `findings`, which are not well. `known` is what the record says. O(machines)."""
+def admit(
+    findings: Mapping[str, Finding], seen: Mapping[str, Seen], pool: Pool, policy: HealthPolicy, snapshot: Snapshot, known: Remedies
+) -> Round:
+    """Who goes now of the machines in `findings`, which are not well. O(machines).
+
+    `seen` is since when, by machine and kind, of those that are looked at; `known` is what the record says.
+    """
     now, server_now = snapshot.at, (snapshot.at - snapshot.ahead).replace(microsecond=0)
     staying = [machine for machine in snapshot.machines.values() if not machine.is_going and not _is_set_aside(machine)]
     ill = {machine.name: findings[machine.name] for machine in staying if machine.name in findings}
     unhealthy = {name for name, finding in ill.items() if finding.is_unhealthy(now)}
-    record = _with_first_seen(known, ill, snapshot)
+    record = with_first_seen(known, seen, snapshot)
     wake_at = min((at for finding in findings.values() if (at := finding.unhealthy_at) is not None and at > now), default=None)
     shown = gate(staying, ill, policy.max_unhealthy, pool.name) if ill else Gate()
     blockers = [*(shown.blockers if unhealthy else ()), *_waits(ill, snapshot, now)]
@@ -211,11 +218,19 @@ def _standing(suspended: Suspension | None, snapshot: Snapshot) -> Suspension | 
     return None if suspended is None or _has_resumed_since(suspended, snapshot) else suspended
 
 
-def _with_first_seen(record: Remedies, ill: Mapping[str, Finding], snapshot: Snapshot) -> Remedies:
-    """Since when machines lack what no server dates; those of machines that are well, or gone, are forgotten."""
-    lacking = {name: finding for name, finding in ill.items() if finding.kind == MISSING}
-    seen = {name: record.first_seen.get(name, (one.since - snapshot.ahead).replace(microsecond=0)) for name, one in lacking.items()}
-    return record if seen == record.first_seen else replace(record, first_seen=seen)
+def with_first_seen(record: Remedies, seen: Mapping[str, Seen], snapshot: Snapshot) -> Remedies:
+    """Since when machines have what no server dates; that of machines that are well, go, or are gone is forgotten."""
+    kept: dict[str, Seen] = {}
+    for name, kinds in seen.items():
+        known, machine = record.first_seen.get(name, {}), snapshot.machines[name]
+        dates = {kind: known.get(kind, _of_server(at, snapshot)) for kind, at in kinds.items() if kind in UNDATED}
+        if dates and not machine.is_going and not _is_set_aside(machine):
+            kept[name] = dates
+    return record if kept == record.first_seen else replace(record, first_seen=kept)
+
+
+def _of_server(at: datetime, snapshot: Snapshot) -> datetime:
+    return (at - snapshot.ahead).replace(microsecond=0)
 
 
 def _waits(ill: Mapping[str, Finding], snapshot: Snapshot, now: datetime) -> list[Blocker]:
@@ -239,7 +254,7 @@ def _only_told(machine: Machine, finding: Finding) -> Blocker:
 
 
 def _is_cordoned(machine: Machine, pool: Pool) -> bool:
-    return machine.node is not None and machine.node.is_held and not pool.drain.include_cordoned
+    return machine.is_held and not pool.drain.include_cordoned
 
 
 def _is_kept(machine: Machine, pool: Pool, snapshot: Snapshot) -> bool:
