@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def unpack_packages(packages: Iterable[str], root: Path, *, leave_out: tuple[str
         if not archive.name.startswith(leave_out):
             run(["dpkg", "-x", archive, root])
     shutil.rmtree(archives)
+
+
+def download_packages(packages: Iterable[str], root: Path) -> None:
+    """Just these packages below `root`, whether the machine has them or not. Needs no rights."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(["apt-get", "-qq", "download", *packages], cwd=Path(folder))
+        for archive in Path(folder).glob("*.deb"):
+            run(["dpkg", "-x", archive, root])
 
 
 def libraries(root: Path) -> dict[str, str]:

@@ -29,6 +29,7 @@ class VM:
     kind: str = ""  # flavor
     addresses: tuple[str, ...] = ()
     provider_id: str = ""
+    image: str = ""  # id of the one that it was made from
     user_data: str = ""
     meta: Mapping[str, str] = field(default_factory=dict)
 

@@ -74,6 +74,7 @@ class OpenStackServers:
             kind=server["flavor"].get("original_name", ""),
             addresses=tuple(addresses),
             provider_id=f"openstack:///{server['id']}",
+            image=server["image"]["id"] if server.get("image") else "",
             user_data=server.get("OS-EXT-SRV-ATTR:user_data") or "",
             meta={**facts, **server["metadata"]},
         )
