@@ -68,6 +68,13 @@ options:
             for being unhealthy until M(immutable.fleet.node_pool_control) with O(immutable.fleet.node_pool_control#module:state=resumed).
         type: int
         default: 3
+      reboot:
+        description:
+          - An unhealthy machine is reset first, and replaced if it is not well so long after, as V(10m). Where it is not given, it is
+            replaced.
+          - That counts for machines that serve nobody as far as is known, since a reset asks no pod to leave. The others are drained and
+            replaced, and so is one that is unhealthy again within two hours, and one whose VM is off.
+        type: str
       probes:
         description:
           - What is asked of each running machine, from the host that the module runs on, at the machine's first address. A machine is

@@ -36,6 +36,9 @@ class Nurse(Witness):
             self._gate_is_open(event)
             self._is_within_the_rate(event)
             self.let_go.add(event.machine)
+        if event.kind == "reboot":
+            self._is_unwell(event)
+            self._gate_is_open(event)
 
     def available(self) -> set[str]:
         """With those that were lost so short a time ago that a run cannot know it yet; our own marks are no losses."""

@@ -48,6 +48,7 @@ def declared(estate: Ordeal, replicas: int, chance: random.Random) -> Pool:
         max_unhealthy=chance.choice(("34%", "34%", "50%", 2)),
         max_in_flight=chance.choice(("5%", "20%")),
         cooldown=timedelta(minutes=chance.choice((1, 5))),
+        reboot=timedelta(minutes=4) if estate.seed % 3 == 0 else None,
     )
     how = Strategy(
         max_surge=surge,

@@ -33,9 +33,11 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_override
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.withdrawal import withdrawals
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
     Action,
     Blocker,
+    Power,
     Wish,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -126,6 +128,9 @@ class Turn:
         if self.remedy is not None:
             self.blockers += self.remedy.blockers
             self.wake(self.remedy.wake_at)
+            for name in sorted(self.remedy.resets):
+                what = f"unhealthy: {self.remedy.findings[name].what}: reset before it is replaced"
+                self.actions.append(Power(self.snapshot.machines[name], vm_states.REBOOT, what))
             if self.remedy.record is not None:
                 self.record = replace(self.record or self.snapshot.record, health=self.remedy.record.dump())
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keeps an eye on a pool's machines: who is not plainly well is examined each turn, all others only when they change.
 
-What it remembers only makes findings earlier: since when this run has seen each of them. What outlives a run is dated by the API
+What it remembers of findings only makes them earlier: since when this run has seen each of them. What outlives a run is dated by the API
 server, or on the pool's record.
 """
 
@@ -32,6 +32,7 @@ class Ward:
         self._before: Mapping[str, Machine] = {}
         self._doubtful: set[str] = set()
         self._seen: dict[str, dict[str, datetime]] = {}  # machine -> kind of finding -> since when, in the loop's clock
+        self._to_reset: set[str] = set()  # noted on record by this run, which hence knows that nobody did it yet
 
     def look(self, pool: Pool, snapshot: Snapshot) -> Round | None:
         """What remediation does in this turn; None where all are well. O(machines), and little of it in bytecode."""
@@ -73,7 +74,10 @@ class Ward:
             if finding is not None:
                 findings[name] = finding
         if findings:
-            return admit(findings, self._seen, pool, self._policy, snapshot, known)
+            found = admit(findings, self._seen, pool, self._policy, snapshot, known, self._to_reset)
+            if found.record is not None:
+                self._to_reset |= found.record.resets.keys() - known.resets.keys()
+            return found
         record = with_first_seen(known, self._seen, snapshot)
         return Round(record=record) if record != known else None
 

@@ -84,6 +84,7 @@ class World:
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._names: Counter[str] = Counter()  # of `_vms`: a cloud may give one name twice
+        self._reset: set[str] = set()  # names of machines whose reset was sent, and not refused
         self._deleted: set[str] = set()  # ids of VMs whose delete this run sent, and the cloud took
         self._ended: set[str] = set()  # names of VMs that were deleted, and are in no list any more
         self._leftovers: tuple[Leftover, ...] = ()
@@ -169,6 +170,8 @@ class World:
         """Lay a call over the facts from now on. Returns its key."""
         key = key_of(action, name)
         self.calls[key] = Sent(action, name, now)
+        if isinstance(action, Power) and action.wanted == vm_states.REBOOT:
+            self._reset.add(name)
         if isinstance(action, Evict):
             self.evictions[action.pod.uid] = EvictionTry(sent_at=now, retry_at=None)
         return key
@@ -193,7 +196,9 @@ class World:
 
     def refused(self, key: str, again_at: datetime) -> None:
         """It had no effect and never will; the same is not sent again before `again_at`."""
-        self.calls.pop(key, None)
+        sent = self.calls.pop(key, None)
+        if sent is not None and isinstance(sent.action, Power) and sent.action.wanted == vm_states.REBOOT:
+            self._reset.discard(sent.name)
         self.held_off[key] = again_at
 
     def looked(self, key: str, look: Look) -> None:
@@ -310,6 +315,7 @@ class World:
             steering=steering,
             gates=self._gates,
             backend=self.services.backend(),
+            reset=frozenset(self._reset),
             ahead=view.ahead if view is not None else timedelta(0),
         )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
@@ -25,7 +26,17 @@ def health_policy(params: Mapping[str, Any]) -> HealthPolicy:
         max_in_flight=params["max_in_flight"],
         cooldown=duration(params["cooldown"], "health.cooldown"),
         suspend_after=params["suspend_after"],
+        reboot=_reboot(params["reboot"]),
     )
+
+
+def _reboot(given: str | None) -> timedelta | None:
+    if given is None:
+        return None
+    within = duration(given, "health.reboot")
+    if not within:
+        raise Invalid(what="0 leaves no time to come up; expected more, or nothing for no reset", where="health.reboot")
+    return within
 
 
 def _conditions(given: list[Mapping[str, Any]]) -> tuple[ConditionCheck, ...]:

@@ -146,6 +146,7 @@ HEALTH = Spec(
                 "max_in_flight": _text(default="5%"),
                 "cooldown": _text(default="5m"),
                 "suspend_after": {"type": "int", "default": 3},
+                "reboot": {"type": "str"},
                 "probes": {"type": "list", "elements": "dict", "default": [], "options": _PROBE},
             },
         },

@@ -28,7 +28,8 @@ class HealthPolicy:
 
     `remediate` False: unhealthy machines are named and left as they are. `max_unhealthy` of the pool, and of each failure domain:
     when more are not well, no machine there is replaced, for the cause is not the machines. `max_in_flight` of the replicas, at least
-    1. `suspend_after` replacements of one slot that failed again, nothing more is replaced until a person resumes.
+    1. `suspend_after` replacements of one slot that failed again, nothing more is replaced until a person resumes. `reboot`: an unhealthy
+    machine is reset first, and replaced if it is not well so long after; None: it is replaced.
     """
 
     remediate: bool = True
@@ -38,3 +39,4 @@ class HealthPolicy:
     max_in_flight: int | str = "5%"
     cooldown: timedelta = timedelta(minutes=5)
     suspend_after: int = 3
+    reboot: timedelta | None = None

@@ -48,10 +48,11 @@ class Suspension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedies:
-    """`slots` by slot, `first_seen` by machine and kind of finding: since when it has what no server dates."""
+    """`slots` by slot, `first_seen` by machine and kind of finding: since when it has what no server dates. `resets` by machine."""
 
     slots: Mapping[str, Remedy] = field(default_factory=dict)
     first_seen: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
+    resets: Mapping[str, datetime] = field(default_factory=dict)
     storm: Storm | None = None
     suspended: Suspension | None = None
 
@@ -63,6 +64,7 @@ class Remedies:
             "first_seen": {
                 name: {kind: say_instant(at) for kind, at in sorted(seen.items())} for name, seen in sorted(self.first_seen.items())
             },
+            "resets": {name: say_instant(at) for name, at in sorted(self.resets.items())},
             "storm": [say_instant(at) for at in (storm.since, storm.over) if at is not None] if storm is not None else None,
             "suspended": [say_instant(suspended.at), suspended.what, *_said(suspended.resumed)] if suspended is not None else None,
         }
@@ -75,6 +77,7 @@ def load_remedies(raw: Mapping[str, Any]) -> Remedies:
     return Remedies(
         slots={slot: one for slot, given in _items(raw.get("slots")) if (one := _remedy(given)) is not None},
         first_seen={name: seen for name, given in _items(raw.get("first_seen")) if (seen := _instants(given))},
+        resets=_instants(raw.get("resets")),
         storm=Storm(storm[0], storm[1] if len(storm) > 1 else None) if storm else None,
         suspended=_suspension(_list(raw.get("suspended"))),
     )

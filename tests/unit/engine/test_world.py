@@ -22,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Delete,
     DeleteNode,
     Evict,
+    Power,
 )
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
@@ -313,6 +314,19 @@ def test_a_refused_call_is_held_off_for_its_time() -> None:
     key = world.send(Delete(machine("m1"), OUTDATED), "m1", NOW)
     world.refused(key, later(5))
     assert (seen(world).busy, seen(world).is_settled, seen(world, later(5)).busy) == ({"delete m1"}, True, frozenset())
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("", {"m1"}), ("accepted", {"m1"}), ("lost", {"m1"}), ("refused", set())])
+def test_who_was_reset_is_remembered(answer: str, expected: set[str]) -> None:
+    """No list would tell; only a refusal says that it was not."""
+    world = known([vm("m1")], [node("m1")])
+    key = world.send(Power(machine("m1"), vm_states.REBOOT, "unhealthy"), "m1", NOW)
+    if answer == "refused":
+        world.refused(key, later(1))
+    elif answer:
+        (world.answered if answer == "accepted" else world.unknown)(key, NOW)
+    heard(world, later(60), [vm("m1")], [node("m1")])
+    assert seen(world, later(61)).reset == expected
 
 
 def test_leftovers_are_those_without_a_vm_in_their_own_list() -> None:

@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "max_in_flight": "5%",
     "cooldown": "5m",
     "suspend_after": 3,
+    "reboot": None,
 }
 
 
@@ -42,6 +43,8 @@ def test_conditions_come_beside_the_defaults_or_in_their_place() -> None:
         ("max_unhealthy", "many", "health.max_unhealthy", "expected a number or a percentage"),
         ("max_in_flight", "-1", "health.max_in_flight", "expected a number or a percentage"),
         ("cooldown", "soon", "health.cooldown", "is not a duration"),
+        ("reboot", "soon", "health.reboot", "is not a duration"),
+        ("reboot", "0", "health.reboot", "expected more"),
         ("suspend_after", 0, "health.suspend_after", "expected 1 or more"),
         ("conditions", [condition(" ")], "health.conditions[0].type", "expected the type of a node's condition"),
         ("conditions", [condition("Ready")], "health.conditions[0].status", "expected False or Unknown"),

@@ -50,6 +50,7 @@ VERBS = {
     "quarantine": "quarantine",
     "delete": "delete",
     "power off": "power off",
+    "reboot": "reboot",
     "gone": "gone",
     "cordon": "cordon",
     "uncordon": "uncordon",

@@ -13,6 +13,8 @@ from ansible_collections.immutable.fleet.tests.unit.stories.runner import Ask, R
 WATCHED: dict[str, Any] = {"health": HealthPolicy(), "tolerates": "floor"}
 TWENTY: dict[str, Any] = {**WATCHED, "began_with": 20}
 
+RESETS: dict[str, Any] = {"health": HealthPolicy(reboot=timedelta(minutes=5)), "tolerates": "floor"}
+
 
 def as_is(replicas: int, **more: Any) -> Run:
     """A run that asks for what is there."""
@@ -41,6 +43,30 @@ UNHEALTHY = (
         **WATCHED,
         furnish=lambda estate: estate.workload("cart", 6, min_available="100%"),
         faults=(stops("web-3-*"),),
+    ),
+    Scenario(
+        "reset",
+        "one stops reporting, and is to be reset first: well again after that, and not replaced",
+        (as_is(6, begins_at=60), as_is(6)),
+        6,
+        **RESETS,
+        faults=(stops("web-3-*"),),
+    ),
+    Scenario(
+        "reset-in-vain",
+        "the same, and its image does not come up again: replaced when the time is over, and reset once",
+        (as_is(6, begins_at=60), as_is(6)),
+        6,
+        **RESETS,
+        faults=tuple(stops("web-3-*", after) for after in (0, 345, 700)),
+    ),
+    Scenario(
+        "reset-and-killed",
+        "the run is killed when it has reset one, which stops again: the next run does not reset it a second time, and replaces it",
+        (as_is(6, begins_at=60, killed_after=281), as_is(6)),
+        6,
+        **RESETS,
+        faults=(stops("web-3-*"), stops("web-3-*", 345)),
     ),
     Scenario(
         "most-stop-reporting",

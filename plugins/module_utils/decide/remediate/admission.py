@@ -8,11 +8,12 @@ it goes by the rollout's own rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.brake import THEN_AGAIN, control
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate import reset
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.gate import Gate, gate
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.judging import UNDATED, Finding
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -37,7 +38,7 @@ class Round:
     """One turn of remediation. `admitted` go now. `record` is what the pool's record should say of it; None leaves it as it is.
 
     `gate` is shut for machines that only wait for their time, too. `silent` are machines on their way out whose kubelets have been
-    silent for long while the cloud says that they run: they are switched off.
+    silent for long while the cloud says that they run: they are switched off. `resets` are reset now.
     """
 
     findings: Mapping[str, Finding] = field(default_factory=dict)
@@ -47,20 +48,28 @@ class Round:
     record: Remedies | None = None
     gate: Gate = field(default_factory=Gate)
     silent: frozenset[str] = frozenset()
+    resets: frozenset[str] = frozenset()
 
 
 def admit(
-    findings: Mapping[str, Finding], seen: Mapping[str, Seen], pool: Pool, policy: HealthPolicy, snapshot: Snapshot, known: Remedies
+    findings: Mapping[str, Finding],
+    seen: Mapping[str, Seen],
+    pool: Pool,
+    policy: HealthPolicy,
+    snapshot: Snapshot,
+    known: Remedies,
+    to_reset: Collection[str] = (),
 ) -> Round:
     """Who goes now of the machines in `findings`, which are not well. O(machines).
 
-    `seen` is since when, by machine and kind, of those that are looked at; `known` is what the record says.
+    `seen` is since when, by machine and kind, of those that are looked at; `known` is what the record says. `to_reset` were noted there
+    by this run.
     """
     now, server_now = snapshot.at, (snapshot.at - snapshot.ahead).replace(microsecond=0)
     staying = [machine for machine in snapshot.machines.values() if not machine.is_going and not _is_set_aside(machine)]
     ill = {machine.name: findings[machine.name] for machine in staying if machine.name in findings}
     unhealthy = {name for name, finding in ill.items() if finding.is_unhealthy(now)}
-    record = with_first_seen(known, seen, snapshot)
+    record = reset.remembered(with_first_seen(known, seen, snapshot), snapshot.machines, server_now)
     wake_at = min((at for finding in findings.values() if (at := finding.unhealthy_at) is not None and at > now), default=None)
     shown = gate(staying, ill, policy.max_unhealthy, pool.name) if ill else Gate()
     blockers = [*(shown.blockers if unhealthy else ()), *_waits(ill, snapshot, now)]
@@ -84,7 +93,10 @@ def admit(
         record = replace(record, storm=None)
     suspended = _standing(record.suspended, snapshot)
     if suspended is None and candidates:
-        record, admitted, waiting = _by_rate(candidates, ill, pool, policy, snapshot, record, server_now)
+        awaited = reset.awaited([machine for machine in staying if machine.name in ill], policy, record, server_now)
+        record, admitted, waiting = _by_rate(candidates, awaited, ill, pool, policy, snapshot, record, server_now)
+        wake_at = min(filter(None, (wake_at, *(until + snapshot.ahead for until in awaited.values()))), default=None)
+        found = replace(found, wake_at=wake_at, resets=frozenset(awaited.keys() & set(to_reset) & unhealthy) - snapshot.reset)
         blockers += waiting
         suspended = _standing(record.suspended, snapshot)
         if suspended is None:
@@ -119,6 +131,7 @@ def _silences(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy,
 
 def _by_rate(
     candidates: list[Machine],
+    awaited: Collection[str],
     ill: Mapping[str, Finding],
     pool: Pool,
     policy: HealthPolicy,
@@ -126,14 +139,20 @@ def _by_rate(
     record: Remedies,
     now: datetime,
 ) -> tuple[Remedies, frozenset[str], list[Blocker]]:
-    """`(the record, who goes, what waits)`. Who is new in the record goes in the turn that finds it there."""
+    """`(the record, who goes, what waits)`. Who is new in the record goes, or is reset, in the turn that finds it there.
+
+    `awaited` were reset, and may be well in a moment; they are under way.
+    """
     most = max(1, count_of(policy.max_in_flight, pool.replicas, round_up=False, option="health.max_in_flight"))
     under_way = slots_under_way(record, pool, ill, snapshot, now) - {slot_of(machine) for machine in candidates}
+    under_way |= {slot_of(snapshot.machines[name]) for name in awaited}
     free = most - len(under_way)
     resumed = snapshot.steering.resumed.at if snapshot.steering.resumed is not None else None
-    slots, waiting, admitted = dict(record.slots), [], set()
+    slots, resets, admitted = dict(record.slots), dict(record.resets), set()
+    waiting = [reset.waits(machine, ill[machine.name], policy) for machine in candidates if machine.name in awaited]
     # Those that are noted come first. One that had been kept, and may go now, may find its place taken.
-    order = sorted(candidates, key=lambda machine: (not _is_noted(machine, record), ill[machine.name].since, machine.name))
+    going = [machine for machine in candidates if machine.name not in awaited]
+    order = sorted(going, key=lambda machine: (not _is_noted(machine, record), ill[machine.name].since, machine.name))
     for machine in order:
         slot, is_noted = slot_of(machine), _is_noted(machine, record)
         if is_noted and (free > 0 or _is_kept(machine, pool, snapshot)):
@@ -146,12 +165,15 @@ def _by_rate(
             what = f"{ill[machine.name].what}: waits its turn, {most - free} of {most} under way"
             waiting.append(Blocker(code=WAIT, what=what, where=machine.where, since=ill[machine.name].since))
             continue
+        if reset.comes_first(machine, policy, record) and not _is_kept(machine, pool, snapshot):
+            resets[machine.name], free = now, free - 1
+            continue
         count = _tries(slots.get(slot), machine, snapshot, now) + 1
         if count > policy.suspend_after:
             return replace(record, suspended=Suspension(now, _in_vain(machine, slot, policy), resumed)), frozenset(), []
         slots[slot], free = Remedy(machine.name, now, count, resumed), free - 1
     young = {slot: one for slot, one in slots.items() if now - one.at <= FAILS_SOON}
-    return replace(record, slots=young, suspended=None), frozenset(admitted), waiting
+    return replace(record, slots=young, resets=resets, suspended=None), frozenset(admitted), waiting
 
 
 def slots_under_way(record: Remedies, pool: Pool, ill: Mapping[str, Finding], snapshot: Snapshot, now: datetime) -> set[str]:
