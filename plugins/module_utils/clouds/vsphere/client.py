@@ -21,6 +21,7 @@ from http.client import HTTPException
 from typing import Any, Protocol
 from xml.parsers.expat import ExpatError
 
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.answers import Page, quick_stub
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Connection
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import NOT_AUTHENTICATED, refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Ref, Wanted
@@ -81,7 +82,7 @@ class Client:
             from pyVmomi import SoapAdapter, VmomiSupport
         except ImportError as exc:
             raise LibraryMissing(what="a pool on vSphere needs pyvmomi", library=LIBRARY) from exc
-        self._soap, self._types = SoapAdapter, VmomiSupport
+        self._soap, self._types = quick_stub(SoapAdapter, VmomiSupport), VmomiSupport
         self.skew = timedelta(0)
         self._connection, self._call_timeout, self._now = connection, call_timeout, now
         self._lock = threading.Lock()
@@ -153,7 +154,7 @@ class Client:
 
     def _login(self) -> _Session:
         given = self._connection
-        stub = self._soap.SoapStubAdapter(
+        stub = self._soap(
             host=given.hostname,
             port=given.port,
             version=VERSION,
@@ -228,18 +229,20 @@ class Client:
         answer = collector.RetrievePropertiesEx(self._filters(session, wanted), options)
         found: dict[Ref, dict[str, Any]] = {}
         while answer is not None:
-            for each in answer.objects:
-                for missing in each.missingSet:
-                    if type(missing.fault).__name__.endswith(NOT_AUTHENTICATED):
-                        raise _SessionEnded
-                values = found.setdefault(self._plain(each.obj), {})
-                for prop in each.propSet:
-                    values[prop.name] = self._plain(prop.val)
+            for ref, values in answer.objects if isinstance(answer, Page) else self._objects(answer):
+                found.setdefault(ref, {}).update(values)
             answer = collector.ContinueRetrievePropertiesEx(answer.token) if answer.token else None
         views = {ref for ref in found if ref.kind == VIEW}
         if len(views) < len({each.within for each in wanted if each.within is not None}):
             raise _SessionEnded
         return {ref: values for ref, values in found.items() if ref not in views}
+
+    def _objects(self, answer: Any) -> Iterator[tuple[Ref, dict[str, Any]]]:
+        """Of an answer that pyvmomi read."""
+        for each in answer.objects:
+            if any(type(missing.fault).__name__.endswith(NOT_AUTHENTICATED) for missing in each.missingSet):
+                raise _SessionEnded
+            yield self._plain(each.obj), {prop.name: self._plain(prop.val) for prop in each.propSet}
 
     def _filters(self, session: _Session, wanted: Sequence[Wanted]) -> list[Any]:
         """One filter for each container and for each set of objects."""

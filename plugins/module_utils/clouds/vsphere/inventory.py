@@ -32,6 +32,8 @@ _SAID = {CLUSTER: "cluster", DATACENTER: "datacenter", DATASTORE: "datastore", F
 SHOWN_MAX = 10  # names in a message
 ROOT_POOL = "Resources"
 UUID_LENGTH, UUID_DASHES = 36, 4
+FOLDERS_ASKED_MAX = 16  # folders of VMs; so many short calls take about as long as the names of a thousand VMs
+SEVERAL = 2
 
 
 class Inventory:
@@ -128,7 +130,8 @@ def find_folder(inventory: Inventory, datacenter: str, asked: str) -> Ref:
 def find_template(transport: Transport, inventory: Inventory, datacenter: str, asked: str) -> list[Ref]:
     """VMs that `asked` may mean: a moref ("vm-98"), a UUID, a path ("/dc1/vm/templates/base"), or the name of templates.
 
-    One call; a name takes a read of all VMs' names, so a path or a UUID is quicker where there are many.
+    One call, or two for a UUID. A name is asked for in each folder, and where there are many of those all VMs' names are read: a
+    path or a UUID is quicker.
     """
     search = Ref("content", "searchIndex")
     if asked.startswith("vm-") and asked[3:].isdigit():
@@ -140,6 +143,17 @@ def find_template(transport: Transport, inventory: Inventory, datacenter: str, a
         found = transport.call(search, "FindAllByUuid", uuid=asked, vmSearch=True, instanceUuid=False)
         found = found or transport.call(search, "FindAllByUuid", uuid=asked, vmSearch=True, instanceUuid=True)
         return [ref for ref in found or () if isinstance(ref, Ref)]
-    within = inventory.datacenter(datacenter) or ROOT
-    named = transport.read(Wanted(kind=VM, paths=("name", "config.template"), within=within))
-    return [ref for ref, found in named.items() if found.get("name") == asked and found.get("config.template")]
+    home = inventory.datacenter(datacenter)
+    folders = [ref for ref in inventory.of_kind(FOLDER, home) if inventory.branch(ref) == "vm"]
+    if len(folders) > FOLDERS_ASKED_MAX:
+        named = transport.read(Wanted(kind=VM, paths=("name", "config.template"), within=home or ROOT))
+        return [ref for ref, found in named.items() if found.get("name") == asked and found.get("config.template")]
+    children = [transport.call(search, "FindChild", entity=folder, name=asked) for folder in sorted(folders)]
+    vms = tuple(ref for ref in children if isinstance(ref, Ref) and ref.kind == VM)
+    if len(vms) < SEVERAL:
+        return list(vms)
+    return [
+        ref
+        for ref, found in transport.read(Wanted(kind=VM, paths=("config.template",), objects=vms)).items()
+        if found.get("config.template")
+    ]

@@ -43,6 +43,7 @@ DISK = data(
 CARD = data("vim.vm.device.VirtualVmxnet3", key=4000, unitNumber=7, macAddress="00:50:56:00:00:01", addressType="assigned")
 TEMPLATE = {
     "name": "golden",
+    "parent": VM_ROOT,
     "config.template": True,
     "config.uuid": "4230aaaa-0000-0000-0000-000000000001",
     "config.annotation": "Golden image\nimmutable.fleet.image.digest=sha256:ab\nimmutable.fleet.image.version=7",
@@ -109,6 +110,11 @@ class FakeTransport:
     def call(self, this: Ref, method: str, **arguments: Any) -> Any:
         self.calls.append(f"{method} {this.id}")
         self.arguments.append(arguments)
+        if method == "FindChild" and method not in self.answers:
+            found = self.world.items()
+            return next(
+                (ref for ref, each in found if (each.get("name"), each.get("parent")) == (arguments["name"], arguments["entity"])), None
+            )
         answer = self.answers.get(method)
         if isinstance(answer, list):
             answer = answer.pop(0)

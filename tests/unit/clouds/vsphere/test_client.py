@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pyVmomi import SoapAdapter, vim, vmodl
 
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import client
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import TRIES, Client
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import ROOT, VM, Ref, Wanted, data
@@ -40,6 +41,7 @@ class Vcenter:
             return self.answer(stub, info.wsdlName, args)
 
         monkeypatch.setattr(SoapAdapter.SoapStubAdapter, "InvokeMethod", invoke)
+        monkeypatch.setattr(client, "quick_stub", lambda soap, _types: soap.SoapStubAdapter)
         return Client(parse_options({**CONNECTION, **given}).connection, timedelta(seconds=20), lambda: NOW)
 
     def answer(self, stub: Any, method: str, arguments: Any) -> Any:

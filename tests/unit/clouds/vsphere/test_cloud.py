@@ -262,7 +262,7 @@ def test_names_are_read_once() -> None:
     cloud.list_vms(None, with_leftovers=True)
     assert transport.calls == ["read", "read"]
     cloud.resolve()
-    assert transport.calls[2:] == ["read", "read"], "the template by its name, and the details"
+    assert transport.calls[2:] == ["FindChild searchIndex"] * 2 + ["read"] * 2, "the template by its name, details, copies"
 
 
 def test_nothing_here_leaves_anything_behind() -> None:

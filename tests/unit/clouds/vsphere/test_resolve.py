@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.hosts import host_for
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import read_inventory
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import find_template, read_inventory
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import DIGEST_PATH
@@ -28,6 +28,7 @@ from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import 
     POOL_B,
     SUB_A,
     TEMPLATE,
+    VM_ROOT,
     WORLD,
     FakeTransport,
 )
@@ -88,12 +89,26 @@ def test_FM37_a_pinned_template_is_taken_by_its_id() -> None:
     assert resolved(pinned={"asked": "golden", "name": "older"}, world=world).source.template == TWIN
 
 
+OTHER = {**TEMPLATE, "parent": FLEET}  # in another folder: names are unique in one
+
+
+@pytest.mark.parametrize("folders", [0, 16])
+@pytest.mark.parametrize("is_template", [True, False])
+def test_a_name_is_asked_for_in_each_folder_unless_there_are_many(folders: int, is_template: bool) -> None:
+    """A VM of the same name elsewhere is no second template."""
+    more = {Ref("vim.Folder", f"group-v{index}"): {"name": f"team-{index}", "parent": VM_ROOT} for index in range(100, 100 + folders)}
+    transport = FakeTransport({**WORLD, **more, TWIN: {**OTHER, "config.template": is_template}})
+    found = find_template(transport, read_inventory(transport), "", "golden")
+    assert found == ([GOLDEN, TWIN] if is_template else [GOLDEN])
+    assert transport.calls[1:] == (["read"] if folders else ["FindChild searchIndex"] * 2 + ["read"])
+
+
 @pytest.mark.parametrize(
     ("given", "world", "where", "what"),
     [
         pytest.param({"template": ""}, {}, "vsphere.template", "missing", id="no template"),
         pytest.param({"template": "never"}, {}, "vsphere.template", "there is no template 'never'", id="an unknown one"),
-        pytest.param({}, {TWIN: TEMPLATE}, "vsphere.template", "means 2 templates: vm-20, vm-21", id="two of one name"),
+        pytest.param({}, {TWIN: OTHER}, "vsphere.template", "means 2 templates: vm-20, vm-21", id="two of one name"),
         pytest.param({"template": "vm-99"}, {}, "vsphere.template", "vm-99, does not exist", id="one that is gone"),
         pytest.param({"template": "vm-20"}, {GOLDEN: {**TEMPLATE, "config.template": False}}, "vsphere.template", "is a VM", id="a VM"),
         pytest.param({"folder": "never"}, {}, "vsphere.folder", "there are fleet, vm", id="no such folder"),
@@ -222,7 +237,8 @@ COPY = {**LAID, "name": "golden-b", "datastore": [DS_B], "runtime.host": HOST}
     ],
 )
 def test_replicas_of_a_template(given: dict[str, Any], original: dict[str, Any], copy: dict[str, Any], expected: list[str]) -> None:
-    found = resolved(given, world={GOLDEN: original, TWIN: copy})
+    folders = {HOME: {"name": "templates", "parent": VM_ROOT}, ELSEWHERE: {"name": "others", "parent": VM_ROOT}}
+    found = resolved(given, world={**folders, GOLDEN: original, TWIN: copy})
     assert [source.name for source in found.replicas] == expected
     assert [source.host for source in found.replicas] == [HOST for _name in expected]
 
