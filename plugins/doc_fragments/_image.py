@@ -13,7 +13,7 @@ class ModuleDocFragment:
 options:
   image:
     description:
-      - The golden image that machines are made from, instead of O(openstack.image) or O(simulated.image). A version of
+      - The golden image that machines are made from, instead of O(openstack.image), O(vsphere.template) or O(simulated.image). A version of
         M(immutable.fleet.golden_image), named outright or by a channel that points to it.
       - A version that is revoked, or was built upon one that is, is refused before anything is touched.
     type: dict

@@ -110,6 +110,65 @@ options:
         description: File of the client certificate's key.
         type: path
         aliases: [key]
+  vsphere:
+    description:
+      - Images are templates in a folder of a vCenter, version 7.0 or newer. Exactly one store has to be given.
+      - The connection is configured as for the modules of C(vmware.vmware), with these options or the C(VMWARE_*) environment
+        variables. Needs C(pyvmomi) >= 8.0.1.0.
+    type: dict
+    suboptions:
+      hostname:
+        description: Name or address of vCenter. The environment variable E(VMWARE_HOST) is used where it is not given.
+        type: str
+      username:
+        description: Name of the account. The environment variable E(VMWARE_USER) is used where it is not given.
+        type: str
+      password:
+        description: Password of the account. The environment variable E(VMWARE_PASSWORD) is used where it is not given.
+        type: str
+      port:
+        description: Port of vCenter.
+        type: int
+        default: 443
+      validate_certs:
+        description: Whether certificates of vCenter, and of the host that takes a disk, are checked.
+        type: bool
+        default: true
+      ca_cert:
+        description: File of the certificate authority that signed vCenter's certificate. The system's own where it is not given.
+        type: path
+      proxy_host:
+        description: Name or address of an HTTP proxy on the way to vCenter.
+        type: str
+      proxy_port:
+        description: Port of the proxy.
+        type: int
+        default: 8080
+      datacenter:
+        description: Name of the datacenter in which the other names are looked for. Everywhere where it is not given.
+        type: str
+      image_folder:
+        description: Name or path of the folder of VMs that the images lie in. It is never made.
+        type: str
+        default: golden-images
+      cluster:
+        description: Name of a cluster whose hosts see O(vsphere.datastore). A template or a promotion is made there.
+        type: str
+      resource_pool:
+        description: Name of the resource pool, within the cluster. The cluster's own where it is not given.
+        type: str
+      datastore:
+        description: Name of the datastore that templates lie on. Required where one is made.
+        type: str
+      guest_id:
+        description: Which guest the templates say that they have, by vSphere's name, as in V(debian12_64Guest).
+        type: str
+        default: otherLinux64Guest
+      firmware:
+        description: What the image boots with.
+        type: str
+        choices: [bios, efi]
+        default: bios
   simulated:
     description:
       - Images are those of a simulated world, which M(immutable.fleet.simulated_world) makes. It keeps manifests, and no bytes.

@@ -49,9 +49,15 @@ options:
       template:
         description:
           - Name, path (C(/lab-dc/vm/templates/base-v2)), UUID or ID of the template that machines are cloned from. Required for a pool
-            that is declared. A path or a UUID is found quicker than a name where vCenter has many VMs.
+            that is declared, unless its C(image) says it. A path or a UUID is found quicker than a name where vCenter has many VMs.
           - It is resolved once, at the start of a rollout. Two templates of one name are refused.
         type: str
+      image_folder:
+        description:
+          - Name or path of the folder of templates that M(immutable.fleet.golden_image) publishes, for pools whose C(image) follows a
+            channel or names a version.
+        type: str
+        default: golden-images
       linked_clone:
         description:
           - Whether machines share the template's disk as it is in a snapshot of it, instead of a full copy.

@@ -13,8 +13,8 @@ author: immutable.fleet contributors (@immutable)
 description:
   - A version is an image file with a manifest that says where it comes from. It never changes. The same file published again is no
     change, and another file under the same version is refused.
-  - The file's digest is computed before the upload and compared with that of the image service after it. Only then the version counts as
-    published. An upload that was cut off is gone on with, or replaced, when the same task is run again.
+  - The file's digest is computed before the upload and compared after it with that of the image service, or of vCenter. Only then the
+    version counts as published. An upload that was cut off is gone on with, or replaced, when the same task is run again.
   - A revoked version makes no machines any more, and neither does one that was built upon it. Pools refuse it, channels point past it,
     and machines that run it are outdated for every pool that follows a channel.
 extends_documentation_fragment:

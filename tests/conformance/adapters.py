@@ -13,6 +13,7 @@ from ansible_collections.immutable.fleet.tests.conformance.on_kubernetes import 
 from ansible_collections.immutable.fleet.tests.conformance.on_octavia import OnOctavia
 from ansible_collections.immutable.fleet.tests.conformance.on_openstack import OpenStack
 from ansible_collections.immutable.fleet.tests.conformance.on_vsphere import Vsphere
+from ansible_collections.immutable.fleet.tests.conformance.on_vsphere_images import OnVsphere
 from ansible_collections.immutable.fleet.tests.conformance.simulated import InFile, InMemory, Simulated
 from ansible_collections.immutable.fleet.tests.system import openstack_lab
 
@@ -42,6 +43,7 @@ LOCKS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_fil
 LOCKS.append(pytest.param(OpenStack, id="openstack", marks=[*openstack_lab.MARKS, *KUBERNETES_MARKS]))
 IMAGE_STORES: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 IMAGE_STORES.append(pytest.param(OnGlance, id="glance", marks=openstack_lab.MARKS))
+IMAGE_STORES.append(pytest.param(OnVsphere, id="vsphere", marks=pytest.mark.lab))
 BALANCERS: list[object] = [pytest.param(in_memory, id="memory"), pytest.param(in_file, id="file")]
 BALANCERS += [pytest.param(make, id=f"haproxy-{make.__name__}", marks=pytest.mark.lab) for make in (dynamic_servers, slots)]
 BALANCERS.append(pytest.param(OnOctavia, id="octavia", marks=openstack_lab.MARKS))

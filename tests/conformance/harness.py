@@ -8,6 +8,7 @@ passes. `can_...` says what a balancer is able to, and so what a test expects of
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
@@ -77,8 +78,13 @@ class ImageStoreHarness(Waiting, Protocol):
     def store(self) -> ImageStore:
         """A fresh adapter, as a fresh process has it."""
 
+    format: str  # of the files that it takes, as qemu-img calls it
+
     def image(self) -> str:
         """The name of the test's golden image."""
+
+    def write(self, path: Path, content: str) -> None:
+        """A file that the store takes, another one for another content."""
 
     def lose_reply(self, verb: str) -> None:
         """The next call of `verb` has its effect, and its caller gets `Transient`."""

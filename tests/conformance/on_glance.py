@@ -54,6 +54,8 @@ CALLS = {"publish": "PUT image", "promote": "POST image /images"}
 class OnGlance:
     """The project `small` of the lab."""
 
+    format = "raw"
+
     def __init__(self, _folder: Path) -> None:
         self._environment = pytest.MonkeyPatch()
         use_or_skip(self._environment)
@@ -69,6 +71,9 @@ class OnGlance:
 
     def image(self) -> str:
         return self._image
+
+    def write(self, path: Path, content: str) -> None:
+        path.write_text(content, encoding="utf-8")
 
     def lose_reply(self, verb: str) -> None:
         for transport in self._transports:

@@ -91,6 +91,7 @@ class Simulated:
     can_hold_names = True
     can_count_sessions = True
     can_be_busy = True
+    format = "raw"
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -188,6 +189,9 @@ class Simulated:
 
     def image(self) -> str:
         return "web"
+
+    def write(self, path: Path, content: str) -> None:
+        path.write_text(content, encoding="utf-8")
 
     def cut_upload(self) -> None:
         self._inject(kind="dies_half_way")

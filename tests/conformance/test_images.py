@@ -27,8 +27,8 @@ def publish(images: ImageStoreHarness, tmp_path: Path) -> Publish:
     """Publish `version` of the test's own image with this content, through an adapter of its own."""
 
     def one(version: str, content: str = "", store: ImageStore | None = None) -> Version:
-        path = tmp_path / f"{version}.raw"
-        path.write_text(content or version, encoding="utf-8")
+        path = tmp_path / f"{version}.{images.format}"
+        images.write(path, content or version)
         found = measure(str(path))
         manifest = Manifest(
             name=images.image(),
@@ -36,7 +36,7 @@ def publish(images: ImageStoreHarness, tmp_path: Path) -> Publish:
             digest=found.digest,
             created_at=DAWN,
             size=found.size,
-            format="raw",
+            format=images.format,
             hashes={"sha512": found.hashes["sha512"]},
             git_commit="0a1b2c3",
         )

@@ -33,13 +33,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def use_or_skip() -> Simulator:
-    """The lab's control side, if it is up; nothing is left in it of tests before."""
+def up_or_skip() -> Simulator:
+    """The lab's control side, if it is up, with whatever there is in it."""
     simulator = Simulator()
     try:
-        simulator.reset()
+        simulator.settings()
     except urllib.error.URLError as exc:
         pytest.skip(f"the vSphere lab is not up: tests/labs/lab up vsphere ({exc})")
+    return simulator
+
+
+def use_or_skip() -> Simulator:
+    """The lab's control side, if it is up; nothing is left in it of tests before."""
+    simulator = up_or_skip()
+    simulator.reset()
     return simulator
 
 

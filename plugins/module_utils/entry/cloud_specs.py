@@ -117,8 +117,11 @@ _VSPHERE_PLACE: Options = {
     "host_group": text(),
 }
 
+IMAGE_FOLDER = text(default="golden-images")
+
 VSPHERE_TEMPLATE: Options = {
     "template": text(),
+    "image_folder": IMAGE_FOLDER,
     "linked_clone": {"type": "bool", "default": False},
     "snapshot": text(),
     "datacenter": text(),

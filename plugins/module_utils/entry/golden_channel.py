@@ -22,7 +22,7 @@ HISTORY_MAX = 50  # of a result; the store keeps all
 
 def refuse_nonsense(params: Params) -> None:
     """Raises `Invalid` before a connection is looked for."""
-    exactly_one(params, "openstack", "simulated")
+    exactly_one(params, "openstack", "vsphere", "simulated")
     parse_channel(params["channel"], "channel")
     if params["version"] is not None and not VERSION.fullmatch(params["version"]):
         raise Invalid(what=f"{params['version']!r} is no version; expected up to 63 of A-Z a-z 0-9 - . _", where="version")

@@ -33,7 +33,7 @@ Params = Mapping[str, Any]
 
 def refuse_nonsense(params: Params) -> None:
     """Raises `Invalid` before a file is read or a connection is looked for."""
-    exactly_one(params, "openstack", "simulated")
+    exactly_one(params, "openstack", "vsphere", "simulated")
     if not NAME.fullmatch(params["name"]):
         raise Invalid(what=f"{params['name']!r} is no name of an image; expected up to 63 of a-z 0-9 - . _", where="name")
     if params["version"] is not None and not VERSION.fullmatch(params["version"]):

@@ -20,7 +20,7 @@ Params = Mapping[str, Any]
 
 def refuse_nonsense(params: Params) -> None:
     """Raises `Invalid` before a connection is looked for."""
-    exactly_one(params, "openstack", "simulated")
+    exactly_one(params, "openstack", "vsphere", "simulated")
     if params["name"] is not None and not NAME.fullmatch(params["name"]):
         raise Invalid(what=f"{params['name']!r} is no name of an image; expected up to 63 of a-z 0-9 - . _", where="name")
     if params["package_version"] is not None and params["package"] is None:

@@ -3,14 +3,31 @@
 
 from __future__ import annotations
 
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.cloud_specs import OPENSTACK_CONNECTION
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.cloud_specs import (
+    IMAGE_FOLDER,
+    OPENSTACK_CONNECTION,
+    VSPHERE_CONNECTION,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import Spec, text
 
-STORES = ("openstack", "simulated")
+STORES = ("openstack", "vsphere", "simulated")
 
 IMAGE_STORE = Spec(
     {
         "openstack": {"type": "dict", "options": OPENSTACK_CONNECTION},
+        "vsphere": {
+            "type": "dict",
+            "options": {
+                **VSPHERE_CONNECTION,
+                "datacenter": text(),
+                "image_folder": IMAGE_FOLDER,
+                "cluster": text(),
+                "resource_pool": text(),
+                "datastore": text(),
+                "guest_id": text(default="otherLinux64Guest"),
+                "firmware": text(choices=["bios", "efi"], default="bios"),
+            },
+        },
         "simulated": {"type": "dict", "options": {"world": {"type": "path", "required": True}}},
     },
     mutually_exclusive=[STORES],

@@ -16,6 +16,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.ports import Image
 
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import Client
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client as VsphereClient
 
 Params = Mapping[str, Any]
 CALL_TIMEOUT = timedelta(seconds=60)  # no loop waits for these calls, and a list of many images may be long
@@ -32,11 +33,11 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A pool's options with the image that its channel points to now. `transport` is one that is connected already."""
+    """A pool's options with the image that its channel points to now, and the client of its provider, connected already."""
 
     params: Params
     version: Version | None = None
-    transport: Client | None = field(default=None, repr=False)
+    transport: Client | VsphereClient | None = field(default=None, repr=False)
 
 
 def shelf(params: Params, visibility: str = "private", properties: Mapping[str, Any] | None = None) -> Shelf:
@@ -47,6 +48,10 @@ def shelf(params: Params, visibility: str = "private", properties: Mapping[str, 
 
         session = world_at(params["simulated"]["world"])
         return Shelf(SimulatedImages(session), session.now)
+    if params.get("vsphere") is not None:
+        if visibility != "private" or properties:
+            raise Invalid(what="templates have neither; expected them for OpenStack only", where="visibility, properties")
+        return Shelf(_templates(params, _vsphere_client(params, CALL_TIMEOUT)), _now)
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.images import GlanceImages, Placing
 
     placing = Placing(visibility=visibility, properties={str(key): str(value) for key, value in (properties or {}).items()})
@@ -66,6 +71,10 @@ def followed(params: Params, call_timeout: timedelta) -> Followed:
         store = shelf(params).store
         version = _meant(wanted, store)
         return Followed({**params, "simulated": {**params["simulated"], "image": version.ref}}, version)
+    if params.get("vsphere") is not None:
+        vsphere = _vsphere_client(params, call_timeout)
+        version = _meant(wanted, _templates(params, vsphere))
+        return Followed({**params, "vsphere": {**params["vsphere"], "template": version.id}}, version, vsphere)
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.images import GlanceImages
 
     client = _client(params, call_timeout)
@@ -94,8 +103,6 @@ def _refuse_nonsense(params: Params) -> None:
         for option in options:
             if (params.get(provider) or {}).get(option):
                 raise Invalid(what="expected one of them, for both say what machines are made from", where=f"image, {provider}.{option}")
-    if params.get("vsphere") is not None:
-        raise Invalid(what="templates have no channels yet; expected vsphere.template", where="image")
     if bool(wanted["channel"]) == bool(wanted["name"]):
         raise Invalid(what="expected either a channel, or name and version", where="image.channel, image.name")
     if bool(wanted["name"]) != bool(wanted["version"]):
@@ -113,6 +120,20 @@ def _client(params: Params, call_timeout: timedelta) -> Client:
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
 
     return Client(parse_options(params["openstack"]).connection, call_timeout, _now)
+
+
+def _templates(params: Params, client: VsphereClient) -> ImageStore:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.image_options import parse_image_options
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.images import VsphereImages
+
+    return VsphereImages(client, parse_image_options(params["vsphere"]), now=_now)
+
+
+def _vsphere_client(params: Params, call_timeout: timedelta) -> VsphereClient:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_connection
+
+    return Client(parse_connection(params["vsphere"]), call_timeout, _now)
 
 
 def _now() -> datetime:

@@ -20,7 +20,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data im
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud, Lock
 
 if TYPE_CHECKING:
-    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import Client as OpenStackClient
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.convert import DrainRule
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.parse import DrainRequest
@@ -46,7 +45,7 @@ def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta
 
     Raises `Invalid` and `LibraryMissing`; where the pool follows a channel also what its store answers.
     """
-    transport = None
+    transport: Any = None
     if params.get("image"):
         from ansible_collections.immutable.fleet.plugins.module_utils.entry.image_stores import followed
 
@@ -76,16 +75,16 @@ def _cloud(
     user_data: str,
     call_timeout: timedelta,
     now: Callable[[], datetime],
-    transport: OpenStackClient | None = None,
+    transport: Any = None,
 ) -> Cloud:
-    """The adapter of the provider that was given, which makes no call yet. `transport` is OpenStack's, where it is connected."""
+    """The adapter of the provider that was given, which makes no call yet. `transport` is its client, where it is connected."""
     if params.get("vsphere") is not None:
         from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import options as vsphere
         from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.cloud import VsphereCloud
 
         parsed = vsphere.parse_options(params["vsphere"], user_data)
         domains = pool.failure_domains if "failure_domains" in params else None
-        return VsphereCloud(pool.name, parsed, failure_domains=domains, call_timeout=call_timeout, now=now)
+        return VsphereCloud(pool.name, parsed, failure_domains=domains, call_timeout=call_timeout, now=now, transport=transport)
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import parse_options
 

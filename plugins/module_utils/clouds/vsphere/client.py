@@ -14,7 +14,7 @@ from __future__ import annotations
 import atexit
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.client import HTTPException
@@ -112,6 +112,44 @@ class Client:
     def user(self) -> str:
         """As `Transport.user`."""
         return self._open().user
+
+    def settled(self, this: Ref, paths: Sequence[str], running: Collection[str]) -> dict[str, Any]:
+        """What was read of an object once its first path is none of `running`: vCenter is asked once, and answers when it is so.
+
+        For those whose calls no loop waits for. Five calls; `Transient` where it lasts longer than a call may.
+        """
+
+        def wait(session: _Session) -> dict[str, Any]:
+            collector = session.content.propertyCollector.CreatePropertyCollector()
+            try:
+                start = self._start(self._native(session, this), this.kind, "")
+                collector.CreateFilter(self._filter([Wanted(kind=this.kind, paths=tuple(paths))], [start]), partialUpdates=False)
+                return self._awaited(collector, paths[0], running)
+            finally:
+                collector.DestroyPropertyCollector()
+
+        found: dict[str, Any] = self._in_session(f"WaitForUpdatesEx of {this}", wait)
+        return found
+
+    def _awaited(self, collector: Any, path: str, running: Collection[str]) -> dict[str, Any]:
+        seconds = int(self._call_timeout.total_seconds() / 2)
+        options = self._made("vmodl.query.PropertyCollector.WaitOptions", maxWaitSeconds=seconds)
+        until, version, found = self._now() + self._call_timeout, "", dict[str, Any]()
+        while not found or found.get(path) in running:
+            update = collector.WaitForUpdatesEx(version, options)
+            if update is None or self._now() > until:
+                raise Transient(what=f"it is {found.get(path)} for more than {seconds} s")
+            version = update.version
+            changes = (change for part in update.filterSet for each in part.objectSet for change in each.changeSet)
+            found |= {change.name: self._plain(change.val) for change in changes}
+        return found
+
+    def upload(self, url: str, chunks: Iterable[bytes], size: int) -> None:
+        """POST a disk to where vCenter wants it, which is a host of it. Raises `Transient`, `Invalid` for a certificate."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transfer import post
+
+        with self._as_our_errors("the upload of a disk"):
+            post(url, chunks, size, connection=self._connection, trust=self._trust(), timeout=self._call_timeout)
 
     def close(self) -> None:
         """As `Transport.close`."""

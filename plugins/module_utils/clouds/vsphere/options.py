@@ -145,7 +145,7 @@ def parse_options(given: Mapping[str, Any], user_data: str = "") -> Options:
     )
     _check(template)
     return Options(
-        connection=_connection(given),
+        connection=parse_connection(given),
         template=template,
         shutdown_timeout=duration(SHUTDOWN_TIMEOUT if timeout is None else timeout, "vsphere.shutdown_timeout"),
     )
@@ -160,7 +160,8 @@ def check_pool_name(pool: str) -> None:
         )
 
 
-def _connection(given: Mapping[str, Any]) -> Connection:
+def parse_connection(given: Mapping[str, Any]) -> Connection:
+    """How to reach vCenter, by the options of a `vsphere` dictionary. Raises `Invalid`."""
     for name, variable in (("hostname", "VMWARE_HOST"), ("username", "VMWARE_USER"), ("password", "VMWARE_PASSWORD")):
         if not given.get(name):
             raise Invalid(what=f"missing; expected a text, here or in the environment as {variable}", where=f"vsphere.{name}")

@@ -140,6 +140,12 @@ def check_template(found: Found, ref: Ref, template: Template, pinned: Mapping[s
     if not found.get("config.template"):
         what = f"{found.get('name', asked)} is a VM; expected a template, which nobody can start and change"
         raise Invalid(what=what, where="vsphere.template")
+    revoked = marks.noted(str(found.get("config.annotation") or "")).get(marks.IMAGE_REVOKED)
+    if revoked:
+        from ansible_collections.immutable.fleet.plugins.module_utils.model.version import load_revocation
+
+        what = f"the template {found.get('name', asked)} is revoked {load_revocation(revoked)}; expected another version"
+        raise Invalid(what=what, where="vsphere.template")
 
 
 def _snapshot(found: Found, template: Template) -> Ref | None:

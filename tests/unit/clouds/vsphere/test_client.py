@@ -25,7 +25,7 @@ PC = vmodl.query.PropertyCollector
 
 
 class Vcenter:
-    """What a stub answers, by method: a value, an error to raise, or a list of those."""
+    """What a stub answers, by method: a value, what makes one of the stub, an error to raise, or a list of those."""
 
     def __init__(self, **answers: Any) -> None:
         self.calls: list[str] = []
@@ -56,7 +56,7 @@ class Vcenter:
             answer = answer.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer(stub) if callable(answer) else answer
 
 
 VIEW = PC.ObjectContent(obj=vim.view.ContainerView("view-1"), propSet=[], missingSet=[])
@@ -208,3 +208,27 @@ def test_a_missing_sdk_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LibraryMissing) as raised:
         Client(parse_options(CONNECTION).connection, timedelta(seconds=20), lambda: NOW)
     assert raised.value.library.startswith("pyvmomi>=")
+
+
+def update(state: str) -> Any:
+    """What a collector tells of a task."""
+    change = PC.Change(name="info.state", op="assign", val=state)
+    each = PC.ObjectUpdate(kind="modify", obj=vim.Task("task-1"), changeSet=[change])
+    return PC.UpdateSet(version="1", filterSet=[PC.FilterUpdate(filter=PC.Filter("filter-1"), objectSet=[each])])
+
+
+@pytest.mark.parametrize("last", [update("success"), None])
+def test_an_object_is_waited_for_by_one_call_that_vcenter_keeps_open(monkeypatch: pytest.MonkeyPatch, last: Any) -> None:
+    """Its collector goes with the wait, however that ends; one that takes too long is `Transient`."""
+    waits = [update("queued"), update("running"), last]
+    vcenter = Vcenter(
+        CreatePropertyCollector=lambda stub: PC("session-1", stub), CreateFilter=PC.Filter("filter-1"), WaitForUpdatesEx=waits
+    )
+    client = vcenter.client(monkeypatch)
+    task, paths = Ref("vim.Task", "task-1"), ("info.state", "info.error")
+    if last is None:
+        with pytest.raises(Transient, match="it is running for more than 10 s"):
+            client.settled(task, paths, ("queued", "running"))
+    else:
+        assert client.settled(task, paths, ("queued", "running")) == {"info.state": "success"}
+    assert vcenter.calls[2:] == ["CreatePropertyCollector", "CreateFilter", *["WaitForUpdatesEx"] * 3, "DestroyPropertyCollector"]
