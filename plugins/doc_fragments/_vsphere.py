@@ -52,6 +52,12 @@ options:
             that is declared, unless its C(image) says it. A path or a UUID is found quicker than a name where vCenter has many VMs.
           - It is resolved once, at the start of a rollout. Two templates of one name are refused.
         type: str
+      content_library:
+        description:
+          - Name of a content library that O(vsphere.template) is the name of an item in, of the type VM template. Needs vCenter 7.0 U2
+            or newer.
+          - An OVF item is refused. vCenter does not make a machine with its settings from one in one call.
+        type: str
       image_folder:
         description:
           - Name or path of the folder of templates that M(immutable.fleet.golden_image) publishes, for pools whose C(image) follows a

@@ -121,6 +121,7 @@ IMAGE_FOLDER = text(default="golden-images")
 
 VSPHERE_TEMPLATE: Options = {
     "template": text(),
+    "content_library": text(),
     "image_folder": IMAGE_FOLDER,
     "linked_clone": {"type": "bool", "default": False},
     "snapshot": text(),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Params = Mapping[str, Any]
 CALL_TIMEOUT = timedelta(seconds=60)  # no loop waits for these calls, and a list of many images may be long
-OTHER_WAYS = {"openstack": ("image", "image_properties"), "vsphere": ("template",), "simulated": ("image",)}
+OTHER_WAYS = {"openstack": ("image", "image_properties"), "vsphere": ("template", "content_library"), "simulated": ("image",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.client import HTTPException
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from xml.parsers.expat import ExpatError
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.answers import Page, quick_stub
@@ -26,6 +26,9 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.opt
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import NOT_AUTHENTICATED, refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Ref, Wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, LibraryMissing, Transient
+
+if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.automation import Automation
 
 LIBRARY = "pyvmomi>=8.0.1.0"  # the first whose stub has time limits for calls and runs on Python 3.13
 VERSION = "vim.version.v7_0"
@@ -55,6 +58,9 @@ class Transport(Protocol):
 
     def user(self) -> str:
         """The name of the session's user, as vCenter has it."""
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A question to the Automation API, where SOAP knows nothing of the thing. Raises the errors of model/errors."""
 
     def close(self) -> None:
         """End the session. Never fails; what is called later begins another."""
@@ -87,6 +93,7 @@ class Client:
         self._connection, self._call_timeout, self._now = connection, call_timeout, now
         self._lock = threading.Lock()
         self._session: _Session | None = None
+        self._automation: Automation | None = None
         atexit.register(self.close)  # it keeps the client: whoever used it is long gone when a process ends
 
     def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
@@ -112,6 +119,15 @@ class Client:
     def user(self) -> str:
         """As `Transport.user`."""
         return self._open().user
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """As `Transport.ask`. Its session is begun by the first of them, and ends with the other one."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.automation import Automation
+
+        with self._lock:
+            if self._automation is None:
+                self._automation = Automation(self._connection, self._trust(), self._call_timeout)
+            return self._automation.ask(path, body)
 
     def settled(self, this: Ref, paths: Sequence[str], running: Collection[str]) -> dict[str, Any]:
         """What was read of an object once its first path is none of `running`: vCenter is asked once, and answers when it is so.
@@ -155,6 +171,9 @@ class Client:
         """As `Transport.close`."""
         with self._lock:
             session, self._session = self._session, None
+            automation, self._automation = self._automation, None
+        if automation is not None:
+            automation.close()
         if session is None:
             return
         try:

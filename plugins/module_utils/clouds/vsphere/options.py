@@ -75,6 +75,7 @@ class Template:
     """What machines are made from, as asked for: names, paths or ids. 0 and () take what the template has."""
 
     template: str = ""
+    content_library: str = ""  # that `template` is an item of
     linked_clone: bool = False
     snapshot: str = ""
     datacenter: str = ""
@@ -126,6 +127,7 @@ def parse_options(given: Mapping[str, Any], user_data: str = "") -> Options:
     timeout = given.get("shutdown_timeout")
     template = Template(
         template=given.get("template") or "",
+        content_library=given.get("content_library") or "",
         linked_clone=bool(given.get("linked_clone")),
         snapshot=given.get("snapshot") or "",
         datacenter=given.get("datacenter") or "",

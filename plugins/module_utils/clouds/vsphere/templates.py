@@ -121,6 +121,10 @@ def find_source(transport: Transport, inventory: Inventory, template: Template, 
     if instead.get("id"):
         return Ref(VM, instead["id"])
     named = instead.get("name") or asked
+    if template.content_library:
+        from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.library import template_of
+
+        return template_of(transport, template.content_library, named)
     found = find_template(transport, inventory, template.datacenter, named)
     if not found:
         raise Invalid(what=f"there is no template {named!r}", where=where)

@@ -11,20 +11,27 @@ import (
 	"strings"
 )
 
-// newREST answers the vCenter 7+ forms of sessions and tagging (/api/session,
-// /api/cis/tagging/...), which the simulator has only in the older form
-// (/rest/com/vmware/...): other paths, specs wrapped, values wrapped.
+const vmTemplates = "vcenter/vm-template/library-items/"
+
+// newREST answers the vCenter 7+ forms of sessions, tagging and content
+// libraries (/api/session, /api/cis/tagging/..., /api/content/library...,
+// /api/vcenter/vm-template/library-items/ID), which the simulator has only in
+// the older form (/rest/com/vmware/...): other paths, specs wrapped, values wrapped.
 func newREST(next http.Handler, w http.ResponseWriter, r *http.Request) bool {
 	path, ok := strings.CutPrefix(r.URL.Path, "/api/")
-	if !ok || path != "session" && !strings.HasPrefix(path, "cis/tagging/") {
+	if !ok || !isTranslated(r.Method, path) {
 		return false
+	}
+	isTemplate := strings.HasPrefix(path, vmTemplates)
+	if isTemplate { // the simulator's own answer there is empty; its item names the template
+		path = "content/library/item/" + strings.TrimPrefix(path, vmTemplates)
 	}
 	q := r.URL.Query()
 	action := q.Get("action")
 	if path == "session" {
 		path = "cis/session"
 	}
-	if p := strings.Split(path, "/"); len(p) == 4 { // cis/tagging/tag/ID
+	if p := strings.Split(path, "/"); len(p) == 4 { // cis/tagging/tag/ID, content/library/item/ID
 		p[3] = "id:" + p[3]
 		path = strings.Join(p, "/")
 	}
@@ -36,6 +43,9 @@ func newREST(next http.Handler, w http.ResponseWriter, r *http.Request) bool {
 		case http.MethodPatch:
 			body = []byte(`{"update_spec":` + string(body) + `}`)
 		}
+	}
+	if len(body) > 0 && action == "find" {
+		body = []byte(`{"spec":` + string(body) + `}`)
 	}
 	q.Del("action")
 	if action != "" {
@@ -57,6 +67,9 @@ func newREST(next http.Handler, w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	status := out.status
+	if isTemplate && status < 300 {
+		text, status = templateOf(text)
+	}
 	switch {
 	case status == http.StatusOK && r.Method == http.MethodPost && action == "":
 		status = http.StatusCreated
@@ -71,6 +84,28 @@ func newREST(next http.Handler, w http.ResponseWriter, r *http.Request) bool {
 	w.WriteHeader(status)
 	_, _ = w.Write(text)
 	return true
+}
+
+func isTranslated(method, path string) bool {
+	if strings.HasPrefix(path, vmTemplates) {
+		return method == http.MethodGet
+	}
+	isItem := path == "content/library" || path == "content/library/item" || strings.HasPrefix(path, "content/library/item/")
+	return isItem || path == "session" || strings.HasPrefix(path, "cis/tagging/")
+}
+
+// templateOf is what vCenter says of an item of type vm-template, as far as
+// anybody asks, by the item as the simulator has it.
+func templateOf(item []byte) ([]byte, int) {
+	var v struct {
+		Type     string
+		Template *struct{ Value string }
+	}
+	if json.Unmarshal(item, &v) != nil || v.Type != "vm-template" || v.Template == nil {
+		return []byte(`{"error_type":"INVALID_ARGUMENT","messages":[]}`), http.StatusBadRequest
+	}
+	text, _ := json.Marshal(map[string]string{"vm_template": v.Template.Value})
+	return text, http.StatusOK
 }
 
 // kept holds an answer back.

@@ -122,6 +122,11 @@ class FakeTransport:
             raise answer
         return answer
 
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        self.calls.append(f"ask {path}")
+        self.arguments.append(dict(body or {}))
+        return self.answers.get(path)
+
     def user(self) -> str:
         return "fleet@vsphere.local"
 

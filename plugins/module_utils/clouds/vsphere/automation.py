@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""vCenter's Automation API, which knows content libraries: JSON over HTTP by the standard library, in a session of its own.
+
+Only what reads is asked here, so whatever broke on the way is asked again. Sources: "Sessions" and "Errors" of the vSphere Automation API
+reference, https://developer.broadcom.com/xapis/vsphere-automation-api/latest/.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from http.client import HTTPException
+from typing import Any
+
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Connection
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, NotFound, PortError, Throttled, Transient
+
+SESSION = "vmware-api-session-id"
+TRIES = 3
+NOT_LOGGED_IN = 401
+_BY_STATUS: Mapping[int, type[PortError]] = {400: Invalid, 401: Denied, 403: Denied, 404: NotFound, 429: Throttled}
+WORDS_MAX = 400  # of an answer that refuses
+
+
+class Automation:
+    """One session, begun by the first question."""
+
+    def __init__(self, connection: Connection, trust: ssl.SSLContext, timeout: timedelta) -> None:
+        self._connection, self._timeout = connection, timeout
+        proxy = {"https": f"http://{connection.proxy_host}:{connection.proxy_port}"} if connection.proxy_host else {}
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxy), urllib.request.HTTPSHandler(context=trust))
+        self._session = ""
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """GET, or POST where there is a body: what was answered. Raises the errors of model/errors."""
+        for left in range(TRIES, 0, -1):
+            try:
+                if not self._session:
+                    self._session = str(self._send("POST", "/api/session", headers={"Authorization": self._basic()}))
+                return self._send("GET" if body is None else "POST", path, body, {SESSION: self._session})
+            except Denied as exc:
+                began, self._session = bool(self._session), ""
+                if not began:
+                    exc.where = "vsphere.username, vsphere.password"
+                if not began or left == 1:
+                    raise
+            except Transient:
+                if left == 1:
+                    raise
+        raise Transient(what=f"no answer to {path}")
+
+    def close(self) -> None:
+        """End the session. Never fails."""
+        session, self._session = self._session, ""
+        if session:
+            with suppress(PortError):  # it ends by itself when it was idle for long enough
+                self._send("DELETE", "/api/session", headers={SESSION: session})
+
+    def _basic(self) -> str:
+        given = f"{self._connection.username}:{self._connection.password}"
+        return "Basic " + base64.b64encode(given.encode()).decode()
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Any:
+        url = f"https://{self._connection.hostname}:{self._connection.port}{path}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
+        call = f"{method} {path}"
+        try:
+            with self._opener.open(request, timeout=self._timeout.total_seconds()) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as exc:
+            with exc:
+                said = " ".join(exc.read().decode(errors="replace").split())[:WORDS_MAX]
+            kind = _BY_STATUS.get(exc.code, Transient)
+            raise kind(what=f"{said or exc.reason} ({exc.code}) [{call}]") from exc
+        except urllib.error.URLError as exc:
+            if isinstance(exc.reason, ssl.SSLCertVerificationError):
+                what = f"the certificate was refused: {getattr(exc.reason, 'verify_message', exc.reason)} [{call}]"
+                raise Invalid(what=what, where="vsphere.ca_cert, vsphere.validate_certs") from exc
+            raise Transient(what=f"no answer: {exc.reason} [{call}]") from exc
+        except (OSError, HTTPException, ValueError) as exc:
+            raise Transient(what=f"no answer: {str(exc) or type(exc).__name__} [{call}]") from exc
