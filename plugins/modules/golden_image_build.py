@@ -191,9 +191,10 @@ options:
         type: bool
         default: true
       limit:
-        description: How long the first boot may take, until the machine is healthy. Without KVM it takes several times as long.
+        description: How long the first boot may take, until the machine is healthy. Without KVM it takes some two minutes of a processor's
+          time, on a host that is busy with other things several times as long.
         type: str
-        default: 5m
+        default: 15m
       health:
         description: Where the machine says that it is well. Without it, applied user data is all that is waited for.
         type: dict

@@ -11,27 +11,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery import bill, chroot, disk, inputs
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.guest import CONSOLE, Guest, Health, kvm_is_there
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery import bill, boot, chroot, disk, inputs
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.guest import Health
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.listing import listing_of
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.measure import measure
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.scan import Scan
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.shelf import Shelf, write
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import baking
 from ansible_collections.immutable.fleet.plugins.module_utils.hygiene.policy import Finding, Policy
 from ansible_collections.immutable.fleet.plugins.module_utils.hygiene.rules import findings_in
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import InvariantViolated, Refused, Stopped
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import Manifest, check_manifest
 
 PAUSE_SECONDS = 0.1  # between two looks at a program; it costs one waitpid
-SCAN_PAUSE_SECONDS = 0.005  # the machine answers its 256 frames in about that
-BOOT_PAUSE_SECONDS = 0.5  # a look asks the machine for its health, which takes its time too
 FINDINGS_TOLD_MAX = 3  # in the message; the answer has all
 
 
@@ -43,12 +39,8 @@ class Work(Protocol):
     def stop(self) -> None: ...
 
 
-class Host(Protocol):
+class Host(boot.Audience, Protocol):
     """What the loop needs of where it runs."""
-
-    def now(self) -> datetime: ...
-
-    def tell(self, event: Event) -> None: ...
 
     def stop_reason(self) -> str: ...
 
@@ -89,16 +81,10 @@ class Unclean(Refused):
     code = "hygiene"
 
 
-class BootFailed(Refused):
-    """A machine made of the image did not show what it has to."""
-
-    code = "boot_test"
-
-
 def bake(recipe: Recipe, host: Host) -> dict[str, float]:
     """The manifest is there afterwards. `{stage: seconds}` of what was done; empty where all was there.
 
-    Raises `Unclean`, `BootFailed`, `Invalid`, `ProgramFailed`, `LockHeld`; `Stopped` when `host` has a reason to stop.
+    Raises `Unclean`, `boot.BootFailed`, `Invalid`, `ProgramFailed`, `LockHeld`; `Stopped` when `host` has a reason to stop.
     """
     took: dict[str, float] = {}
     with recipe.shelf.held():
@@ -146,69 +132,9 @@ def _start(stage: str, recipe: Recipe, host: Host) -> Work | None:
     if stage == baking.DISK:
         return disk.made(shelf, recipe.size_mib)
     if stage == baking.BOOT and recipe.boot is not None:
-        return Boot(shelf, recipe.boot, recipe.health, host.now)
+        return boot.Boot(shelf, recipe.boot, recipe.health, host)
     IN_MOMENTS[stage](recipe, host)
     return None
-
-
-class Boot:
-    """The boot test under way: a machine, and what it has shown so far."""
-
-    def __init__(self, shelf: Shelf, policy: baking.BootPolicy, health: Health | None, now: Callable[[], datetime]) -> None:
-        self._shelf, self._policy, self._now = shelf, policy, now
-        self._health = health
-        self._folder = shelf.work / "boot"
-        self._start(uses_kvm=kvm_is_there())
-        self._seen: frozenset[str] = frozenset()
-        self._scan: Scan | None = None
-        self._ports: frozenset[int] | None = None
-        self.pause_seconds = BOOT_PAUSE_SECONDS
-
-    def _start(self, *, uses_kvm: bool) -> None:
-        self._machine = Guest(self._shelf.image, self._shelf.format, self._folder, self._health, uses_kvm=uses_kvm)
-        self._began_at = self._now()
-
-    def stop(self) -> None:
-        """End the machine."""
-        self._machine.stop()
-
-    def look(self) -> bool:
-        """One look at what is missing next. Raises `BootFailed`."""
-        facts = baking.Guest(
-            began_at=self._began_at,
-            has_ended=self._machine.has_ended(),
-            has_begun=self._machine.has_begun(),
-            uses_kvm=self._machine.uses_kvm,
-            seen=self._seen,
-            ports=self._ports,
-        )
-        verdict = baking.judge(facts, self._policy, self._now())
-        if verdict.wrong:
-            raise BootFailed(
-                what=f"the boot test failed: {verdict.wrong}",
-                where=f"image {self._shelf.name}@{self._shelf.version}",
-                since=self._began_at,
-                forward=f"look at its console: {self._folder / CONSOLE}",
-            )
-        if verdict.look == baking.EMULATE:
-            self._machine.stop()
-            self._start(uses_kvm=False)
-        elif verdict.look == baking.USER_DATA and self._machine.user_data_was_applied():
-            self._seen |= {baking.USER_DATA}
-        elif verdict.look == baking.HEALTH and self._machine.is_healthy():
-            self._seen |= {baking.HEALTH}
-        elif verdict.look == baking.SCAN:
-            self._look_at_ports()
-        elif not verdict.look:
-            write(self._shelf.passed(baking.BOOT), say_duration(self._now() - self._began_at))
-            return True
-        return False
-
-    def _look_at_ports(self) -> None:
-        self._scan = self._scan or self._machine.scan()
-        self.pause_seconds = SCAN_PAUSE_SECONDS
-        if self._scan.step():
-            self._ports = frozenset(self._scan.open_ports)
 
 
 def _judge_hygiene(recipe: Recipe, host: Host) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -30,6 +31,8 @@ LOOPBACK = "127.0.0.1"
 APPLIED = "immutable-fleet: user data applied to "
 CONSOLE, FIRMWARE, LAYER, SEED = "console.log", "firmware.log", "layer.qcow2", "seed.iso"
 HANDED_OVER = b"Booting from"  # SeaBIOS, on its debug port
+TAIL_BYTES = 4096  # of the console, to find its last line
+FOR_TERMINALS = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-Z]|[=>c78])")  # ECMA-48 control sequences, and a few of VT100
 SETUP_SECONDS = 60.0  # for the two programs that make a layer and a seed
 
 # Said a few times: the kernel writes to the same console, and may do so in the middle of a line.
@@ -76,6 +79,10 @@ class Guest:
     def user_data_was_applied(self) -> bool:
         """Whether its word stands on the console."""
         return self.word.encode() in _read(self._folder / CONSOLE)
+
+    def last_line(self) -> str:
+        """What it wrote to the console last; "" while that is nothing."""
+        return last_line_of(_read(self._folder / CONSOLE))
 
     def is_healthy(self) -> bool:
         """One question. Without a place to ask it is."""
@@ -125,6 +132,13 @@ class Guest:
             *("-netdev", "hubport,id=h2,hubid=0,netdev=cable"),
             *("-netdev", "hubport,id=h3,hubid=0", "-device", "virtio-net-pci,netdev=h3"),
         ]
+
+
+def last_line_of(console: bytes) -> str:
+    """The last line of a console that says something, without colours and other commands to a terminal."""
+    text = FOR_TERMINALS.sub("", console[-TAIL_BYTES:].decode("utf-8", errors="replace"))
+    lines = ("".join(letter for letter in line if letter.isprintable()).strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line), "")
 
 
 def kvm_is_there() -> bool:

@@ -53,7 +53,7 @@ class BootPolicy:
     awaited: tuple[str, ...] = (USER_DATA,)
     ports: frozenset[int] = frozenset()
     ssh: bool = True
-    limit: timedelta = timedelta(minutes=5)
+    limit: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ SSH_PORT = 22
 SCAN = "ports"
 SCAN_LIMIT = timedelta(minutes=10)  # a look takes seconds, and a minute without KVM; a machine without an address never answers
 EMULATE = "without KVM"  # start again, emulated
-FIRMWARE = timedelta(seconds=20)  # with KVM it takes half a second; where KVM is there and does not work, it never ends
+FIRMWARE = timedelta(seconds=10)  # with KVM it takes half a second; where KVM is there and does not work, it never ends
 
 
 def next_stage(order: tuple[str, ...], made: Mapping[str, bool]) -> str:

@@ -61,7 +61,7 @@ GOLDEN_IMAGE_BUILD = Spec(
             "apply_defaults": True,
             "options": {
                 "test": {"type": "bool", "default": True},
-                "limit": text(default="5m"),
+                "limit": text(default="15m"),
                 "health": {
                     "type": "dict",
                     "options": {"port": {"type": "int", "required": True}, "path": text(default="")},

@@ -41,6 +41,7 @@ WORDS = {
     "blocked": "BLOCKED",
     "waits": "waits",
     "stage": "stage",
+    "boot": "boot",
     "finding": "FOUND",
     "end": "end",
 }

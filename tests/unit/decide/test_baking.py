@@ -51,8 +51,8 @@ def guest(*, seen: frozenset[str] = READY, ports: set[int] | None = None, **more
     ("seen", "after", "verdict"),
     [
         pytest.param(guest(seen=frozenset()), 5, Verdict(look=USER_DATA), id="it boots"),
-        pytest.param(guest(seen=frozenset(), uses_kvm=True, has_begun=False), 21, Verdict(look=EMULATE), id="KVM that does not work"),
-        pytest.param(guest(seen=frozenset(), uses_kvm=True, has_begun=False), 19, Verdict(look=USER_DATA), id="a busy host"),
+        pytest.param(guest(seen=frozenset(), uses_kvm=True, has_begun=False), 11, Verdict(look=EMULATE), id="KVM that does not work"),
+        pytest.param(guest(seen=frozenset(), uses_kvm=True, has_begun=False), 9, Verdict(look=USER_DATA), id="a busy host"),
         pytest.param(guest(seen=frozenset(), has_begun=False), 21, Verdict(look=USER_DATA), id="an emulator takes its time"),
         pytest.param(guest(seen=frozenset({USER_DATA})), 5, Verdict(look=HEALTH), id="its service starts"),
         pytest.param(guest(), 5, Verdict(look=SCAN), id="it is healthy"),

@@ -29,7 +29,7 @@ CHROOT = {
     "size": None,
 }
 HYGIENE: dict[str, Any] = {"ports": [8080], "ssh": True, "users": [], "sudoers": [], "clock_sync": True, "allow": []}
-BOOT: dict[str, Any] = {"test": True, "limit": "5m", "health": None}
+BOOT: dict[str, Any] = {"test": True, "limit": "15m", "health": None}
 OPTIONS: dict[str, Any] = {
     "name": "web",
     "version": None,

@@ -105,12 +105,18 @@ def test_our_own_cordon_is_told_once() -> None:
 
 
 def test_a_bake_reads_as_its_stages() -> None:
-    """With each finding whole: somebody has to mend it."""
+    """With each finding whole, for somebody has to mend it, and a line of the console cut."""
     at, lines = "2026-11-21T04:00:00Z", Lines()
     found = "secrets: /etc/app/production/credentials.ini: line 2 holds a value of client_secret"
-    events = [{"at": at, "kind": "stage", "text": "hygiene"}, {"at": at, "kind": "finding", "text": found}]
+    console = "[  102.182203] cloud-init[450]: Cloud-init v. 22.4.2 running 'modules:final'"
+    events = [
+        {"at": at, "kind": "stage", "text": "hygiene"},
+        {"at": at, "kind": "finding", "text": found},
+        {"at": at, "kind": "boot", "text": console},
+    ]
     assert "\n".join(lines.line(event, 0.0) or "" for event in events) == (
         "     0s  stage: hygiene\n"
         "     0s  FOUND: secrets: /etc/app/production/credentials.ini: line 2 holds a\n"
-        "           value of client_secret"
+        "           value of client_secret\n"
+        "     0s  boot: [  102.182203] cloud-init[450]: Cloud-init v. 22.4.2 running '..."
     )
