@@ -91,6 +91,25 @@ class Playbooks:
         )
         return Running(process, output, result, events)
 
+    def named(self, playbook: str, inventory: Path, variables: dict[str, Any], *, fails: bool = False) -> str:
+        """A playbook of the collection from beginning to end; the text that a person saw."""
+        argv = [
+            sys.executable,
+            "-m",
+            "ansible",
+            "playbook",
+            f"immutable.fleet.{playbook}",
+            "-i",
+            str(inventory),
+            "-e",
+            json.dumps(variables),
+        ]
+        done = subprocess.run(argv, env=_environment(self.folder), capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        text = done.stdout + done.stderr
+        assert "Traceback" not in text, text
+        assert (done.returncode != 0) == fails, text
+        return text
+
     def refusals(self, module: str, wrong: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The results of tasks with these options, which all fail, in one playbook."""
         stem = self._stem("refusals")
