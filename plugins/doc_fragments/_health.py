@@ -75,6 +75,14 @@ options:
           - That counts for machines that serve nobody as far as is known, since a reset asks no pod to leave. The others are drained and
             replaced, and so is one that is unhealthy again within two hours, and one whose VM is off.
         type: str
+      preserve_on_fail:
+        description:
+          - So many failed machines, the first ones, are kept for a look instead of being deleted, for three days. A machine that was ready
+            is drained before, and what never ran is not kept. They count in nothing but the room that they take; each run names them.
+          - What ends it sooner is that somebody deletes the VM, or a lower number.
+          - Not with O(strategy.type=recreate), which needs the name again.
+        type: int
+        default: 0
       probes:
         description:
           - What is asked of each running machine, from the host that the module runs on, at the machine's first address. A machine is

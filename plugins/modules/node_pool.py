@@ -327,7 +327,8 @@ waits:
   description:
     - What holds something back because it was asked for, and ends by itself or by a person's word. The keys are those of C(blockers).
     - C(code) is V(step) (a ladder's step with its soak and gate), V(hook), V(window), V(paused), V(aborted), V(protected),
-      V(settling) (calls of a run that died may still arrive) or V(remediation) (a machine is not well, and its time or turn has not come).
+      V(settling) (calls of a run that died may still arrive), V(remediation) (a machine is not well, and its time or turn has not come) or
+      V(preserved) (a failed machine is kept for a look).
   returned: always, unless an option was refused
   type: list
   elements: dict

@@ -72,7 +72,7 @@ class Nurse(Witness):
     def _is_within_the_rate(self, event: Event) -> None:
         if self.pool.health is None:
             return
-        vms, aside = self.vms(), self.quarantined()
+        vms, aside = self.vms(), self.quarantined() | self.preserved()
         under_way = sorted(name for name in self.let_go if name in vms and name not in aside)
         most = max(1, count_of(self.pool.health.max_in_flight, self.pool.replicas, round_up=False))
         if len(under_way) + 1 > most:

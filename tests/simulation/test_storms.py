@@ -49,6 +49,7 @@ def declared(estate: Ordeal, replicas: int, chance: random.Random) -> Pool:
         max_in_flight=chance.choice(("5%", "20%")),
         cooldown=timedelta(minutes=chance.choice((1, 5))),
         reboot=timedelta(minutes=4) if estate.seed % 3 == 0 else None,
+        preserve_on_fail=1 if estate.seed % 3 == 1 else 0,
     )
     how = Strategy(
         max_surge=surge,

@@ -89,6 +89,11 @@ class Witness:
     def quarantined(self) -> set[str]:
         return {name for name, node in self.nodes().items() if node.quarantined is not None and name in self.vms()}
 
+    def preserved(self) -> set[str]:
+        """Failed machines that are kept for a look, and on which nothing is any more."""
+        on_record, nodes = self.world.leases.read(self.pool.name).record.preserved, self.nodes()
+        return {name for name in self.vms() if name in on_record and (name not in nodes or nodes[name].chosen is not None)}
+
     def before_change(self, change: NodeChange) -> None:
         """A node is about to be changed by us."""
         name = self._machine_of(change.node)
@@ -109,7 +114,7 @@ class Witness:
 
     def after_create(self) -> None:
         """A create of ours has had its effect."""
-        existing = len(self.vms()) - len(self.quarantined())
+        existing = len(self.vms()) - len(self.quarantined() | self.preserved())
         ceiling = max(self.limits.ceiling, self.ceiling_before)
         if existing > ceiling:
             raise Broken(f"{self.world.now}: {existing} machines exist, ceiling {ceiling}: {sorted(self.vms())}")
@@ -136,7 +141,9 @@ class Witness:
 
     def converged(self) -> list[str]:
         """What is not as it should be at the end; empty when all is well."""
-        vms, nodes = self.vms(), self.nodes()
+        kept = self.preserved()
+        vms = {name: vm for name, vm in self.vms().items() if name not in kept}
+        nodes = {name: node for name, node in self.nodes().items() if name not in kept}
         wrong = []
         outdated = [vm.name for vm in vms.values() if vm.revision != self.pool.revision.id]
         if len(vms) != self.pool.replicas or outdated:
@@ -147,8 +154,8 @@ class Witness:
         wrong += [f"{name} is cordoned" for name, node in ours.items() if not node.schedulable]
         wrong += [f"{name} bears {marks.NODE_OUTDATED}" for name, node in ours.items() if _bears_outdated(node)]
         ports = self.world.hypervisor.leftovers(self.pool.name)
-        if len(ports) != len(vms):
-            wrong.append(f"{len(ports)} ports for {len(vms)} machines")
+        if len(ports) != len(vms) + len(kept):
+            wrong.append(f"{len(ports)} ports for {len(vms)} machines, {len(kept)} kept")
         if self.world.tokens.of(self.pool.name):
             wrong.append("tokens are left")
         slots = sorted(vm.slot for vm in vms.values() if vm.slot is not None)

@@ -23,6 +23,8 @@ def mark_failed(turn: Turn) -> None:
         why = why_failed(machine, turn.remedy, turn.snapshot.at)
         if not _is_known_loss(turn, machine):
             continue
+        if _is_to_be_kept(turn, machine, why):
+            continue
         if machine.is_unused:
             turn.choose(machine, why)
         elif turn.pool.replicas and _serves(machine) and turn.available < turn.limits.floor:
@@ -34,6 +36,17 @@ def mark_failed(turn: Turn) -> None:
         for machine in turn.not_held(turn.census.current[BOOTING]):
             if not machine.was_ready:
                 turn.choose(machine, "its revision is refused, and it was never ready")
+
+
+def _is_to_be_kept(turn: Turn, machine: Machine, why: str) -> bool:
+    """Whether it is put on record just now as one to be kept for a look; it begins to leave when it stands there."""
+    if not turn.limits.preserved:
+        return False
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide import preserve  # few pools ask for it
+
+    record = preserve.noted(turn.record or turn.snapshot.record, machine, why, turn.snapshot, turn.limits.preserved)
+    turn.record = record or turn.record
+    return record is not None
 
 
 def _serves(machine: Machine) -> bool:

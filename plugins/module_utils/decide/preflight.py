@@ -132,9 +132,9 @@ def hindrances(pool: Pool, snapshot: Snapshot) -> tuple[Blocker, ...]:
 
 
 def _wanted_most(limits: Limits, snapshot: Snapshot, decision: Decision) -> int:
-    """How many machines more than now may exist at the height of the run: ceiling and quarantine both full (N + S + blocked)."""
+    """How many machines more than now may exist at the height of the run: ceiling, quarantine and those kept for a look all full."""
     creates = sum(1 for action in decision.actions if isinstance(action, Create))
-    return max(creates, limits.ceiling + limits.blocked - _machines_here(snapshot))
+    return max(creates, limits.ceiling + limits.blocked + limits.preserved - _machines_here(snapshot))
 
 
 def _machines_here(snapshot: Snapshot) -> int:
@@ -157,7 +157,9 @@ def _consequence(fits: int, creates: int, here: int, limits: Limits) -> str:
         return f"so the pool ends with {here + fits} of {limits.replicas}"
     if fits < creates or here + fits < limits.ceiling:
         return f"so it goes slower than max_surge {limits.surge} allows"
-    return f"so it may stand still once machines are quarantined (max_blocked {limits.blocked})"
+    if here + fits < limits.ceiling + limits.blocked:
+        return f"so it may stand still once machines are quarantined (max_blocked {limits.blocked})"
+    return f"so it may stand still once failed machines are kept (health.preserve_on_fail {limits.preserved})"
 
 
 def _numbers(short: Iterable[Resource], machines: int) -> str:

@@ -24,7 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.order impor
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.ward import Ward
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ON_DELETE, RECREATE, Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -59,6 +59,13 @@ class Rollout:
         O(n log n) in machines. Asked about the world its actions produced, it repeats none of them.
         """
         self._scale(replicas_of(self._replicas, snapshot.steering))
+        kept: list[Blocker] = []
+        if snapshot.record.preserved:
+            from ansible_collections.immutable.fleet.plugins.module_utils.decide import preserve  # few pools ask for it
+
+            whole = snapshot
+            snapshot, apart = preserve.set_apart(whole, self.limits.preserved)
+            kept = preserve.told(apart, whole)
         replaced = self._replaced(snapshot, now)
         if replaced != self._last_replaced:
             self._last_replaced = replaced
@@ -66,6 +73,7 @@ class Rollout:
         remedy = self._remedy(snapshot)
         census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced, self._unhealthy)
         turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted, remedy, only_heals=self._only_heals)
+        turn.blockers += kept
         if snapshot.stale.keys().isdisjoint(("cluster", "balancer")):
             turn.give_back()
             turn.push_those_going()

@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes imp
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain import waiting_for
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision, key_of, ways_on
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import PRESERVED, Blocker, Decision, key_of, ways_on
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Blocked,
     Exhausted,
@@ -83,7 +83,7 @@ def conclude(turn: Turn, *, is_idle: bool) -> Decision:
         return _well_done(turn, waiting)
     if turn.brake is not None:
         return _braked(turn, turn.brake, waiting, deadline)
-    lasting = [blocker for blocker in decision.blockers if blocker.code != "step"]
+    lasting = [blocker for blocker in decision.blockers if blocker.code not in ("step", PRESERVED)]
     if lasting and decision.wake_at is None and all(blocker.code == "protected" for blocker in lasting):
         return replace(_over(waiting, None), pending="; ".join(f"{blocker.where}: {blocker.what}" for blocker in lasting))
     if lasting and decision.wake_at is None and not snapshot.creating:

@@ -19,6 +19,8 @@ def health_policy(params: Mapping[str, Any]) -> HealthPolicy:
     if params["suspend_after"] < 1:
         what = f"{params['suspend_after']} would suspend before anything was tried; expected 1 or more"
         raise Invalid(what=what, where="health.suspend_after")
+    if params["preserve_on_fail"] < 0:
+        raise Invalid(what=f"{params['preserve_on_fail']} is no count; expected 0 or more", where="health.preserve_on_fail")
     return HealthPolicy(
         remediate=params["remediate"],
         conditions=_conditions(params["conditions"]),
@@ -27,6 +29,7 @@ def health_policy(params: Mapping[str, Any]) -> HealthPolicy:
         cooldown=duration(params["cooldown"], "health.cooldown"),
         suspend_after=params["suspend_after"],
         reboot=_reboot(params["reboot"]),
+        preserve_on_fail=params["preserve_on_fail"],
     )
 
 

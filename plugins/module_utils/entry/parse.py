@@ -21,7 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.health impor
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.reach import reach_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool, Strategy, Taint, limits_of
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, DrainPolicy, Pool, Strategy, Taint, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import count_of, duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import revision_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.user_data import placeholders, refuse_unknown
@@ -101,6 +101,9 @@ def pool_request(params: Params) -> PoolRequest:
     if not is_absent and limits.surge and (params.get("vsphere") or {}).get("stable_addresses"):
         what = "a machine that is made beside the old one cannot have its address; expected max_surge 0, or type recreate"
         raise Invalid(what=what, where="vsphere.stable_addresses, strategy.max_surge")
+    if limits.preserved and (pool.strategy.type == RECREATE or (params.get("vsphere") or {}).get("stable_addresses")):
+        what = "a machine that is kept has the name or the address that its successor needs; expected 0"
+        raise Invalid(what=what, where="health.preserve_on_fail")
     if not is_absent and params.get("simulated") and not params["simulated"]["image"] and not params.get("image"):
         raise Invalid(what="missing; expected the name of an image", where="simulated.image")
     max_scale_down = params["max_scale_down"]

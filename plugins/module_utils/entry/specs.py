@@ -147,6 +147,7 @@ HEALTH = Spec(
                 "cooldown": _text(default="5m"),
                 "suspend_after": {"type": "int", "default": 3},
                 "reboot": {"type": "str"},
+                "preserve_on_fail": {"type": "int", "default": 0},
                 "probes": {"type": "list", "elements": "dict", "default": [], "options": _PROBE},
             },
         },

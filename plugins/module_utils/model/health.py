@@ -30,6 +30,7 @@ class HealthPolicy:
     when more are not well, no machine there is replaced, for the cause is not the machines. `max_in_flight` of the replicas, at least
     1. `suspend_after` replacements of one slot that failed again, nothing more is replaced until a person resumes. `reboot`: an unhealthy
     machine is reset first, and replaced if it is not well so long after; None: it is replaced.
+    `preserve_on_fail`: so many failed machines are kept for a look.
     """
 
     remediate: bool = True
@@ -40,3 +41,4 @@ class HealthPolicy:
     cooldown: timedelta = timedelta(minutes=5)
     suspend_after: int = 3
     reboot: timedelta | None = None
+    preserve_on_fail: int = 0

@@ -111,6 +111,7 @@ class Limits:
     unavailable: int
     blocked: int
     unhealthy: int
+    preserved: int = 0
 
     @property
     def floor(self) -> int:
@@ -119,7 +120,7 @@ class Limits:
 
     @property
     def ceiling(self) -> int:
-        """Most machines (without quarantined ones) a create of ours may lead to."""
+        """Most machines (without quarantined and preserved ones) a create of ours may lead to."""
         return self.replicas + self.surge
 
     @property
@@ -151,5 +152,6 @@ def limits_of(pool: Pool) -> Limits:
         surge=surge,
         unavailable=min(unavailable, total),
         blocked=max(1, count_of(strategy.max_blocked, total, round_up=False, option="strategy.max_blocked")),
+        preserved=pool.health.preserve_on_fail if pool.health is not None and total else 0,
         unhealthy=count_of(strategy.max_unhealthy_total, total, round_up=True, option="strategy.max_unhealthy_total"),
     )

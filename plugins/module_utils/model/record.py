@@ -54,7 +54,8 @@ class PoolRecord:
     `current` is the image of the last rollout that was completed, `previous` the one before it. `lost` and `refused` go by
     revision id. `replicas` is what the variables asked of the last run that wrote. `passed` is how many steps of the ladder
     the revision `climbing` has behind it. `vacated` are places that `recreate` fills again, by name of the machine: its failure
-    domain. `leaving` are marks of plain machines, which have no node to carry them.
+    domain. `leaving` are marks of plain machines, which have no node to carry them. `preserved` failed, and are
+    kept for a look.
     """
 
     pinned: Image = field(default_factory=dict)
@@ -68,6 +69,7 @@ class PoolRecord:
     passed: int = 0
     vacated: Mapping[str, str] = field(default_factory=dict)
     leaving: Mapping[str, Note] = field(default_factory=dict)
+    preserved: Mapping[str, Note] = field(default_factory=dict)
     past: Mapping[str, list[float]] = field(default_factory=dict)  # durations, as model/durations.py reads them
     health: Mapping[str, Any] = field(default_factory=dict)  # of remediation, as model/remedies.py reads it
 
@@ -85,6 +87,7 @@ class PoolRecord:
             "passed": self.passed,
             "vacated": dict(self.vacated),
             "leaving": {name: str(note) for name, note in self.leaving.items()},
+            "preserved": {name: str(note) for name, note in self.preserved.items()},
             "past": {kind: list(seconds) for kind, seconds in self.past.items() if seconds},
             "health": dict(self.health),
         }
@@ -122,7 +125,8 @@ def load_record(text: str | None) -> PoolRecord:
         climbing=str(raw.get("climbing") or ""),
         passed=raw["passed"] if isinstance(raw.get("passed"), int) else 0,
         vacated=_texts(raw.get("vacated")),
-        leaving={name: note for name, text in _texts(raw.get("leaving")).items() if (note := parse_note(text)) is not None},
+        leaving=_notes(raw.get("leaving")),
+        preserved=_notes(raw.get("preserved")),
         past={kind: seconds for kind, seconds in _items(raw.get("past")) if isinstance(seconds, list)},
         health=dict(_items(raw.get("health"))),
     )
@@ -173,6 +177,10 @@ def _texts(raw: Any) -> dict[str, str]:
 
 def _items(raw: Any) -> list[tuple[str, Any]]:
     return [(str(key), value) for key, value in raw.items()] if isinstance(raw, dict) else []
+
+
+def _notes(raw: Any) -> dict[str, Note]:
+    return {name: note for name, text in _texts(raw).items() if (note := parse_note(text)) is not None}
 
 
 def _lost(raw: Any) -> tuple[Lost, ...]:

@@ -79,6 +79,7 @@ class Snapshot:
     ahead: timedelta = timedelta(0)  # of the API server's clock: what to take off an instant for a reader on another controller
     gates: Mapping[tuple[str, str], GateLook] = field(default_factory=dict)  # last answers, by step and machine
     reset: AbstractSet[str] = frozenset()  # machines that this run has reset, as far as it knows: of a reset nothing is seen
+    preserved: AbstractSet[str] = frozenset()  # machines that are kept for a look, and hence left out of `machines`
     backend: Backend | None = None  # of the pool's balancer, where it has one
 
     @property

@@ -9,6 +9,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import pref
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import BOOTING, FAILED, GOING, QUARANTINED
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Create
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Resource, Room
@@ -114,6 +115,13 @@ def test_what_is_not_known_never_refuses() -> None:
             old_ones(3),
             "room for 2 of 3 more machines, so it may stand still once machines are quarantined (max_blocked 1)",
             id="room for the surge alone",
+        ),
+        pytest.param(
+            3,
+            pool(3, 2, health=HealthPolicy(preserve_on_fail=1)),
+            old_ones(3),
+            "room for 3 of 4 more machines, so it may stand still once failed machines are kept (health.preserve_on_fail 1)",
+            id="room for all but one that is kept",
         ),
         pytest.param(
             1,

@@ -20,6 +20,7 @@ DEFAULTS: dict[str, Any] = {
     "cooldown": "5m",
     "suspend_after": 3,
     "reboot": None,
+    "preserve_on_fail": 0,
 }
 
 
@@ -45,6 +46,7 @@ def test_conditions_come_beside_the_defaults_or_in_their_place() -> None:
         ("cooldown", "soon", "health.cooldown", "is not a duration"),
         ("reboot", "soon", "health.reboot", "is not a duration"),
         ("reboot", "0", "health.reboot", "expected more"),
+        ("preserve_on_fail", -1, "health.preserve_on_fail", "expected 0 or more"),
         ("suspend_after", 0, "health.suspend_after", "expected 1 or more"),
         ("conditions", [condition(" ")], "health.conditions[0].type", "expected the type of a node's condition"),
         ("conditions", [condition("Ready")], "health.conditions[0].status", "expected False or Unknown"),

@@ -70,6 +70,8 @@ POOL: dict[str, Any] = {
         "max_in_flight": "5%",
         "cooldown": "5m",
         "suspend_after": 3,
+        "reboot": None,
+        "preserve_on_fail": 0,
     },
     "balancer": None,
     "simulated": {"world": "world.sqlite", "image": "v1", "flavor": None, "networks": None},
@@ -228,6 +230,18 @@ def test_addresses_that_stay_need_the_old_machine_to_go_first(strategy: dict[str
     with pytest.raises(Invalid, match="expected max_surge 0, or type recreate") as refusal:
         parse.pool_request(params)
     assert refusal.value.where == "vsphere.stable_addresses, strategy.max_surge"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "vsphere"), [({"type": "recreate"}, {}), ({"max_surge": "0", "max_unavailable": "1"}, {"stable_addresses": True})]
+)
+def test_a_machine_that_is_kept_gives_up_neither_name_nor_address(strategy: dict[str, str], vsphere: dict[str, bool]) -> None:
+    """So that its successor could not be made."""
+    params = {**with_option("health.preserve_on_fail", 1), "simulated": None, "vsphere": vsphere, "kubernetes": {}}
+    params["strategy"] |= strategy
+    with pytest.raises(Invalid, match="expected 0") as refusal:
+        parse.pool_request(params)
+    assert refusal.value.where == "health.preserve_on_fail"
 
 
 def test_a_removal_needs_no_template() -> None:

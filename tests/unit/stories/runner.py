@@ -165,7 +165,10 @@ class Watch:
     def tell(self, event: Event) -> None:
         """Note and judge."""
         self.events.append(event)
-        available, existing = len(self._witness.available()), len(self._witness.vms()) - len(self._witness.quarantined())
+        available, existing = (
+            len(self._witness.available()),
+            len(self._witness.vms()) - len(self._witness.quarantined() | self._witness.preserved()),
+        )
         if available < self.least and self._scenario.tolerates != "floor":
             raise Broken(f"{event.at}: {available} available, floor {self.least}")
         if existing > self.most and self._scenario.tolerates != "ceiling":

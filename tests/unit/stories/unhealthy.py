@@ -69,6 +69,16 @@ UNHEALTHY = (
         faults=(stops("web-3-*"), stops("web-3-*", 345)),
     ),
     Scenario(
+        "kept-for-a-look",
+        "one stops reporting and is to be kept, then another one: the first is emptied and stays, the second is deleted",
+        (as_is(3, begins_at=60), as_is(3, begins_at=700)),
+        3,
+        health=HealthPolicy(preserve_on_fail=1),
+        tolerates="floor",
+        furnish=lambda estate: estate.workload("cart", 3),
+        faults=(stops("web-1-*"), stops("web-2-*", 650)),
+    ),
+    Scenario(
         "most-stop-reporting",
         "FM17, FM19: 12 of 20 stop at once: none is touched, and the message says why",
         (as_is(20, begins_at=60), as_is(20, begins_at=900)),
