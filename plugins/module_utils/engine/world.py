@@ -252,8 +252,9 @@ class World:
         if isinstance(action, ChangeNode):
             node = nodes.get(sent.name)
             return node is None or action.change.is_applied_to(node)
-        if isinstance(action, ChangeMembers):
-            return self.services.shows(action.wishes)
+        if isinstance(action, ChangeMembers):  # a listing that began before the answer may have asked in the midst of it
+            answered, heard = sent.answered_at, self._as_of(action)
+            return answered is not None and heard is not None and heard > answered and self.services.shows(action.wishes)
         if isinstance(action, Clear):
             tokens = self.view.tokens if self.view else ()
             there = tokens if action.leftover.kind == "token" else self._leftovers
