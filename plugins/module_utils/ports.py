@@ -36,6 +36,7 @@ class Listing:
 
     `is_full` False is a delta: `vms` holds what changed since `since`, `gone` the ids that are no more.
     `starts` bounds the creates that are sent until the next one; those of `vms` that are being made are not among them.
+    `ahead`: how far the loop's clock is ahead of the cloud's, by its Date header; instants in the listing are in the loop's.
     """
 
     as_of: datetime
@@ -44,6 +45,7 @@ class Listing:
     leftovers: tuple[Leftover, ...] | None = None  # None: not looked for this time
     is_full: bool = True
     starts: Starts | None = None  # None: as many as one likes
+    ahead: timedelta = timedelta(0)
 
 
 class Cloud(Protocol):

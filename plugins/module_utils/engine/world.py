@@ -81,6 +81,7 @@ class World:
         self.evictions: dict[str, EvictionTry] = {}
         self.troubles = Troubles()
         self._starts: Starts | None = None  # by the newest listing
+        self._ahead = timedelta(0)  # of the cloud's clock, by the same
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._names: Counter[str] = Counter()  # of `_vms`: a cloud may give one name twice
@@ -127,7 +128,7 @@ class World:
         if self._gates:  # a machine that is made again under the same name is asked about anew
             self._gates = {key: look for key, look in self._gates.items() if not key[1] or key[1] in self._names}
         self._machines.take_vms(kept, told)
-        self.listed_at, self._starts = listing.as_of, listing.starts
+        self.listed_at, self._starts, self._ahead = listing.as_of, listing.starts, listing.ahead
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
             found = tuple(leftover for leftover in listing.leftovers if leftover.machine not in self._names)
@@ -317,7 +318,7 @@ class World:
             gates=self._gates,
             backend=self.services.backend(),
             reset=frozenset(self._reset),
-            ahead=view.ahead if view is not None else timedelta(0),
+            ahead=view.ahead if view is not None else self._ahead,
         )
 
     def _overlay(self) -> Overlay:

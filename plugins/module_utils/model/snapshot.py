@@ -76,7 +76,9 @@ class Snapshot:
     progressed_at: datetime | None = None  # when this run last came nearer to its end, for progress_deadline
     record: PoolRecord = field(default_factory=PoolRecord)  # what earlier runs left, and this one wrote
     steering: Steering = field(default_factory=Steering)  # what operators asked
-    ahead: timedelta = timedelta(0)  # of the API server's clock: what to take off an instant for a reader on another controller
+    ahead: timedelta = timedelta(
+        0
+    )  # of the API server's clock, else the cloud's: what to take off an instant for a reader on another controller
     gates: Mapping[tuple[str, str], GateLook] = field(default_factory=dict)  # last answers, by step and machine
     reset: AbstractSet[str] = frozenset()  # machines that this run has reset, as far as it knows: of a reset nothing is seen
     preserved: AbstractSet[str] = frozenset()  # machines that are kept for a look, and hence left out of `machines`

@@ -59,6 +59,22 @@ def names_creating(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("has_cluster", "expected"),
+    [
+        pytest.param(True, timedelta(minutes=10), id="the cluster's"),
+        pytest.param(False, timedelta(minutes=9), id="the cloud's, without a cluster"),
+    ],
+)
+def test_whose_clock_instants_on_the_record_follow(has_cluster: bool, expected: timedelta) -> None:
+    """Another controller's clock will read them."""
+    world = World(pool=POOL, began_at=ago(60), call_timeout=CALL_TIMEOUT, has_cloud=True, has_cluster=has_cluster)
+    world.take_listing(Listing(as_of=ago(30), ahead=timedelta(minutes=9)))
+    if has_cluster:
+        world.take_view(ClusterView(as_of=ago(30), ahead=timedelta(minutes=10)), ago(30))
+    assert seen(world).ahead == expected
+
+
+@pytest.mark.parametrize(
     ("answer", "list_begun_at", "vms", "expected"),
     [
         pytest.param("", later(5), (), [NAME], id="no answer yet"),

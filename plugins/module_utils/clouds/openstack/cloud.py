@@ -122,6 +122,7 @@ class OpenStackCloud:
             gone=gone if before is not None else (),
             leftovers=self._leftovers(ports.result()) if ports else None,
             is_full=before is None,
+            ahead=-skew,
         )
 
     def create(self, machine: NewMachine) -> None:
