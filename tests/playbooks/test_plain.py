@@ -41,6 +41,8 @@ def test_a_plain_pool_lives_and_goes(site: Site) -> None:
     verbs = [step["verb"] for step in run["foreseen"]["plan"]]
     assert {verb: verbs.count(verb) for verb in set(verbs)} == {"create": 3, "join": 3, "drain": 3, "remove": 3, "delete": 3}
     assert run["foreseen"]["forecast"]["failures"] == 0
+    capacity = run["foreseen"]["forecast"]["capacity"]
+    assert sum(dip["now"] for dip in capacity.values()) == 3
     (backend,) = run["world"]["backends"]
     members = {member["name"]: (member["state"], member["sessions"]) for member in backend["members"]}
     assert members == {"legacy-1": ("serving", 4), **{machine["name"]: ("serving", 4) for machine in run["rolled"]["machines"]}}

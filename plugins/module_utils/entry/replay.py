@@ -187,17 +187,22 @@ class Dip:
 
 
 class _FirstLook(Around):
-    """A job that remembers the machines of its first snapshot."""
+    """A job that remembers the machines of its first snapshot; plain ones as they were when their probes had first spoken of them."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.machines: Mapping[str, Machine] = {}
+        self.machines: dict[str, Machine] = {}
         self._has_looked = False
+        self._unknown: set[str] = set()
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision."""
         if not self._has_looked:
-            self.machines, self._has_looked = snapshot.machines, True
+            self.machines, self._has_looked = dict(snapshot.machines), True
+            self._unknown = {name for name, machine in self.machines.items() if machine.is_unknown}
+        for name in [name for name in self._unknown if name in snapshot.machines and not snapshot.machines[name].is_unknown]:
+            self.machines[name] = snapshot.machines[name]
+            self._unknown.discard(name)
         return self._job.decide(snapshot, now)
 
 
