@@ -14,6 +14,7 @@ from pathlib import Path
 from ..debian import libraries, unpack_packages
 from ..home import home, only_one
 from ..processes import LabError, Progress
+from .load import PACKAGE, load_program
 from .server import Haproxy, program, root
 
 
@@ -41,11 +42,13 @@ def act(command: str) -> None:
 
 
 def install(say: Progress) -> None:
-    """The Debian package, unpacked, where the machine has no HAProxy."""
+    """The Debian packages, unpacked, of what the machine lacks: HAProxy, and h2load to put it under load."""
     with only_one(home("haproxy", os.environ)):
-        if program(os.environ) is None:
-            unpack_packages(("haproxy",), root(os.environ))
-            say("HAProxy unpacked")
+        found = {"haproxy": program(os.environ), PACKAGE: load_program(os.environ)}
+        missing = [package for package, file in found.items() if file is None]
+        if missing:
+            unpack_packages(missing, root(os.environ))
+            say(f"unpacked: {', '.join(missing)}")
 
 
 def version() -> str:
