@@ -35,6 +35,7 @@ POOLS_ON_OPENSTACK = [
     f"tests/system/test_{name}.py"
     for name in ("bad_days", "bake_playbook", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "steering")
 ]
+LABS = ("openstack", "kubernetes", "vsphere", "haproxy", "images")  # of the session `labs`
 SAY_VERSIONS = """
 import importlib.metadata, platform
 found = [f"{name} {importlib.metadata.version(name)}" for name in ("ansible-core", "openstacksdk", "kubernetes", "pyvmomi")]
@@ -189,7 +190,7 @@ def labs(session: nox.Session) -> None:
     """
     second = {"LAB_CLUSTER": "second", "LAB_KUBERNETES_PORT_BASE": str(int(os.environ.get("LAB_KUBERNETES_PORT_BASE", "18400")) + 30)}
     all_else = ["tests/system", "tests/conformance", *(f"--ignore={file}" for file in POOLS_ON_OPENSTACK)]
-    session.run("tests/labs/lab", "up", "--fresh")
+    session.run("tests/labs/lab", "up", "--fresh", *LABS)
     session.run("tests/labs/lab", "up", "--fresh", "kubernetes", env=second)
     try:
         with ThreadPoolExecutor() as side_by_side:
@@ -198,14 +199,14 @@ def labs(session: nox.Session) -> None:
             ended.result()
     finally:
         session.run("tests/labs/lab", "down", "kubernetes", env=second)
-        session.run("tests/labs/lab", "down")
+        session.run("tests/labs/lab", "down", *LABS)
 
 
 def lane(session: nox.Session, tests: list[str], environment: dict[str, str]) -> None:
     """Its output comes in one piece when it ends; arguments after -- may leave nothing of it, which pytest calls 5."""
     options = [
         "-m",
-        "lab and not bake" if os.getuid() == 0 else "lab and not bake and not root",
+        "lab and not bake and not vms" if os.getuid() == 0 else "lab and not bake and not vms and not root",
         "--no-skip",
         "--durations=12",
         "--override-ini=faulthandler_timeout=1200",
@@ -221,6 +222,18 @@ def bake(session: nox.Session) -> None:
     session.run(
         "pytest", "tests/system/test_golden_image_build.py", "--no-skip", "--override-ini=faulthandler_timeout=3000", *session.posargs
     )
+
+
+@nox.session
+def vms(session: nox.Session) -> None:
+    """A pool of machines that boot in QEMU, one of which is killed; needs neither root nor KVM. It takes minutes, hence not in `labs`."""
+    labs = ("openstack", "haproxy", "qemu")
+    session.run("tests/labs/lab", "up", *labs)
+    try:
+        options = ["-m", "vms", "--no-skip", "--override-ini=faulthandler_timeout=1200"]
+        session.run("pytest", "tests/system/test_real_vms.py", *options, *session.posargs)
+    finally:
+        session.run("tests/labs/lab", "down", *labs)
 
 
 @nox.session
