@@ -94,6 +94,23 @@ def test_replicas_of_a_template_are_used_where_they_are(simulator: Simulator) ->
         removed(made)
 
 
+def test_a_digest_may_be_a_custom_attribute(simulator: Simulator) -> None:
+    """As people write it by hand, or a build of templates does: in no call of ours."""
+    simulator.make([{"name": "golden-c", "source": "golden-base-v1", "folder": "templates", "off": True}])
+    template = Ref(VM, simulator.vms()["golden-c"]["moref"])
+    lab = LabPool(simulator)
+    fields, kind = Ref("content", "customFieldsManager"), lab.transport._types.GetVmodlType(VM)
+    key = lab.transport.call(fields, "AddCustomFieldDef", name=marks.IMAGE_DIGEST, moType=kind)["key"]
+    try:
+        lab.transport.call(fields, "SetField", entity=template, key=key, value="sha256:c0ffee")
+        lab.transport.call(template, "MarkAsTemplate")
+        with pool(simulator, template="golden-c") as made:
+            assert made.revision.fields["image"] == "sha256:c0ffee"
+    finally:
+        lab.transport.call(fields, "RemoveCustomFieldDef", key=key)  # a reset of the lab leaves it
+        lab.cloud.close()
+
+
 def test_an_extra_disk_goes_with_its_machine_or_stays(simulator: Simulator) -> None:
     """One that is declared to be kept is detached first; its file is left where it was."""
     with pool(simulator, extra_disks=[{"size_gb": 1}, {"size_gb": 2, "keep": True}]) as made:

@@ -27,13 +27,15 @@ TEMPLATE_PATHS = (
     "config.annotation",
     "config.hardware",
     "config.extraConfig",
+    "customValue",
+    "availableField",
     "snapshot.rootSnapshotList",
     "parent",
     "datastore",
     "runtime.host",
 )
 _NO_DIGEST = "uuid:"
-_GIST = ("config.template", "config.annotation", DIGEST_PATH)
+_GIST = ("config.template", "config.annotation", "customValue", "availableField", DIGEST_PATH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +102,21 @@ def _gist(found: Found) -> tuple[bool, str]:
     """`(is a template, digest)` of what was read by `_GIST`."""
     option = found.get(DIGEST_PATH)
     text = option.get("value") if isinstance(option, Mapping) else option
-    noted = marks.noted(str(found.get("config.annotation") or ""))
-    return bool(found.get("config.template")), str(text or noted.get(marks.IMAGE_DIGEST, ""))
+    return bool(found.get("config.template")), str(text or _written_on(found).get(marks.IMAGE_DIGEST, ""))
 
 
 def digest_of(found: Found) -> tuple[str, str]:
-    """`(digest, version)` of a template: its marks in extraConfig, else in its annotation; without a digest its UUID stands for it."""
-    texts = {each["key"]: str(each.get("value", "")) for each in found.get("config.extraConfig") or () if "key" in each}
-    noted = marks.noted(str(found.get("config.annotation") or ""))
-    digest = texts.get(marks.IMAGE_DIGEST) or noted.get(marks.IMAGE_DIGEST) or f"{_NO_DIGEST}{found.get('config.uuid', '')}"
-    return digest, texts.get(marks.IMAGE_VERSION) or noted.get(marks.IMAGE_VERSION, "")
+    """`(digest, version)` of a template: what was written on it; without a digest its UUID stands for it."""
+    texts = {each["key"]: str(each.get("value", "")) for each in found.get("config.extraConfig") or () if each.get("value")}
+    given = {**_written_on(found), **texts}
+    return given.get(marks.IMAGE_DIGEST) or f"{_NO_DIGEST}{found.get('config.uuid', '')}", given.get(marks.IMAGE_VERSION, "")
+
+
+def _written_on(found: Found) -> dict[str, str]:
+    """`{key: value}` of what people may write: custom attributes, and before those its annotation."""
+    names = {each["key"]: str(each.get("name", "")) for each in found.get("availableField") or ()}
+    attributes = {names.get(each.get("key"), ""): str(each.get("value", "")) for each in found.get("customValue") or ()}
+    return {**attributes, **marks.noted(str(found.get("config.annotation") or ""))}
 
 
 def find_source(transport: Transport, inventory: Inventory, template: Template, pinned: Mapping[str, str]) -> Ref:

@@ -14,6 +14,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.opt
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.templates import DIGEST_PATH
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Ref, data
+from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import (
     CLUSTER_A,
@@ -200,6 +201,30 @@ def test_addresses_are_a_slots_and_their_network_the_machines() -> None:
     net = {"name": "pg-nodes", "addresses": ["10.0.0.10"], "prefix_length": 24}
     assert fields(networks=[net]) == fields(networks=[{**net, "addresses": ["10.0.0.77"]}])
     assert fields(networks=[net]) != fields(networks=[{**net, "gateway": "10.0.0.1"}])
+
+
+FIELDS = [
+    data("vim.CustomFieldsManager.FieldDef", key=101, name=marks.IMAGE_DIGEST),
+    data("vim.CustomFieldsManager.FieldDef", key=102, name="owner"),
+]
+ATTRIBUTES = [
+    data("vim.CustomFieldsManager.StringValue", key=101, value="sha256:cd"),
+    data("vim.CustomFieldsManager.StringValue", key=102, value="ana"),
+]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "extra", "digest"),
+    [
+        ("", [], "sha256:cd"),
+        ("immutable.fleet.image.digest=sha256:ab", [], "sha256:ab"),
+        ("immutable.fleet.image.digest=sha256:ab", [{"key": marks.IMAGE_DIGEST, "value": "sha256:ef"}], "sha256:ef"),
+    ],
+)
+def test_a_digest_is_in_extra_config_or_the_annotation_or_a_custom_attribute(annotation: str, extra: list[Any], digest: str) -> None:
+    """In this order: what the call that made the template wrote, and what people did."""
+    written = {"customValue": ATTRIBUTES, "availableField": FIELDS, "config.annotation": annotation, "config.extraConfig": extra}
+    assert resolved(world={GOLDEN: {**TEMPLATE, **written}}).digest == digest
 
 
 def test_a_template_without_a_digest_counts_by_its_uuid() -> None:
