@@ -61,6 +61,20 @@ def test_a_machine_costs_one_call_and_its_end_two(simulator: Simulator) -> None:
     assert made.truth() == {}
 
 
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_guest_is_asked_first_and_powered_off_when_its_time_is_over(simulator: Simulator, obeys: bool) -> None:
+    """One that comes up again instead, as one that hangs, has `shutdown_timeout` and no more."""
+    with pool(simulator, shutdown_timeout="1s") as made:
+        machine = created(made)
+        (vm,) = made.until("its tools run", lambda vms: vms[0].status == vm_states.RUNNING and vms[0].addresses and vms)
+        made.cloud.delete(vm)
+        if not obeys:
+            simulator.change(machine.name, power="on")
+        made.until("it is gone", lambda vms: not vms)
+        hard = [] if obeys else ["PowerOffVM_Task"]
+        assert made.transport.writes() == ["CloneVM_Task", "ShutdownGuest", *hard, "Destroy_Task"]
+
+
 def test_a_run_has_one_session_and_ends_it(simulator: Simulator) -> None:
     before = len(simulator.sessions())
     with pool(simulator) as made:
