@@ -198,13 +198,15 @@ class VsphereImages:
             error.where = error.where or where
             raise error
         info: Mapping[str, Any] = found.get("info") or {}
-        urls = [each["url"] for each in info.get("deviceUrl") or () if each.get("disk")]
-        if len(urls) != 1:
-            raise Transient(what=f"vCenter offers {len(urls)} places for one disk", where=where)
-        sent = self._send(urls[0], path, lease)
+        places = [each for each in info.get("deviceUrl") or () if each.get("disk")]
+        if len(places) != 1:
+            raise Transient(what=f"vCenter offers {len(places)} places for one disk", where=where)
+        (place,) = places
+        sent = self._send(place["url"], path, lease)
         if f"sha256:{sent['sha256']}" != manifest.digest:
             raise Invalid(what=f"the file changed while it was uploaded: it has the digest sha256:{sent['sha256']} now", where="path")
-        taken = convert.digests_of((self._transport.call(lease, "HttpNfcLeaseGetManifest") or [{}])[0])
+        entries = self._transport.call(lease, "HttpNfcLeaseGetManifest") or ()
+        taken = convert.digests_of(next((each for each in entries if each.get("key") == place["key"]), {}))
         known = {algorithm for algorithm in taken if algorithm in sent}
         if not known or any(taken[algorithm] != sent[algorithm] for algorithm in known):
             said = ", ".join(f"{algorithm} {value}" for algorithm, value in taken.items()) or "no digest"

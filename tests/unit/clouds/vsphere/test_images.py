@@ -38,7 +38,8 @@ PROMOTION = Promotion(image="web", channel="stable", number=3, version="web@1", 
 WHY = Revocation(at=NOW, by="ana@laptop", why="bad")
 IMAGE, LEASE, TASK = Ref(VM, "vm-50"), Ref("vim.HttpNfcLease", "lease-1"), Ref("vim.Task", "task-1")
 STORE = {**CONNECTION, "image_folder": "fleet", "cluster": "fd-a", "datastore": "ds-a"}
-READY = {"state": "ready", "info": {"entity": IMAGE, "deviceUrl": [{"url": "https://esx-1/nfc/1", "disk": True}]}}
+KEY = "/vm-50/disk:0"
+READY = {"state": "ready", "info": {"entity": IMAGE, "deviceUrl": [{"key": KEY, "url": "https://esx-1/nfc/1", "disk": True}]}}
 DONE = {"info.state": "success"}
 
 
@@ -80,7 +81,7 @@ def image(*, is_template: bool = True, manifest: Manifest = MANIFEST, **more: An
 
 def vcenter(*images: tuple[Ref, dict[str, Any]], settles: dict[str, Any] | None = None, **answers: Any) -> Importing:
     """One that takes an import, with these images in its folder."""
-    entry = {"sha1": SHA1, "key": "/vm-50/disk:0"}
+    entry = {"sha1": SHA1, "key": KEY}
     given = {"ImportVApp": LEASE, "HttpNfcLeaseGetManifest": [[entry]], "CreateSnapshot_Task": TASK, "CreateVM_Task": TASK}
     given |= {"Destroy_Task": TASK, "ReconfigVM_Task": TASK}
     return Importing(settles, world={**WORLD, **dict(images)}, **{**given, **answers})
@@ -116,7 +117,13 @@ def test_a_version_is_a_template_only_when_its_bytes_were_compared(tmp_path: Pat
 
 @pytest.mark.parametrize(
     "said",
-    [[], [{"sha1": "0" * 40}], [{"sha1": "", "checksum": "0" * 64, "checksumType": "sha256"}], [{"checksum": "1", "checksumType": "md5"}]],
+    [
+        [],
+        [{"key": KEY, "sha1": "0" * 40}],
+        [{"key": KEY, "sha1": "", "checksum": "0" * 64, "checksumType": "sha256"}],
+        [{"key": KEY, "checksum": "1", "checksumType": "md5"}],
+        [{"key": "another file's", "sha1": SHA1}],
+    ],
 )
 def test_bytes_that_vcenter_does_not_have_publish_nothing(tmp_path: Path, said: list[Any]) -> None:
     """Other digests, or none that could be compared: what was begun is taken back."""
