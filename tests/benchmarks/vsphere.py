@@ -156,8 +156,13 @@ def _on(pool: VsphereEstate) -> int:
 # A thousand that are as they should be --------------------------------------------------------------------------------------
 def _noop(kube: Kube, simulator: Simulator) -> Iterator[Figure]:
     name, site = "benchidle", Site.from_environment()
-    options = {**vsphere_lab.connection(), **vsphere_lab.PLACE, "datastore": "ds-shared", "template": IMAGE, "folder": "fleet"}
-    task = {"name": name, "replicas": MANY, "vsphere": options, "kubernetes": {"kubeconfig": str(kube.kubeconfig)}}
+    place = {**vsphere_lab.PLACE, "cluster": "fd-a", "datastore": "ds-shared", "template": IMAGE, "folder": "fleet"}
+    task = {
+        "name": name,
+        "replicas": MANY,
+        "vsphere": {**vsphere_lab.connection(), **place},
+        "kubernetes": {"kubeconfig": str(kube.kubeconfig)},
+    }
     bare = [
         sys.executable,
         "-c",
