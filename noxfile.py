@@ -33,8 +33,9 @@ SDKS = tuple(line for line in (ROOT / "requirements.txt").read_text(encoding="ut
 OLDEST_SDKS = tuple(sdk.replace(">=", "==") for sdk in SDKS)
 POOLS_ON_OPENSTACK = [
     f"tests/system/test_{name}.py"
-    for name in ("bad_days", "bake_playbook", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "steering")
+    for name in ("bad_days", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "steering")
 ]
+OF_THEIR_OWN = ("bake", "pipeline", "vms")  # long sessions, and the marks of the tests that only they run
 LABS = ("openstack", "kubernetes", "vsphere", "haproxy", "images")  # of the session `labs`
 SAY_VERSIONS = """
 import importlib.metadata, platform
@@ -204,13 +205,9 @@ def labs(session: nox.Session) -> None:
 
 def lane(session: nox.Session, tests: list[str], environment: dict[str, str]) -> None:
     """Its output comes in one piece when it ends; arguments after -- may leave nothing of it, which pytest calls 5."""
-    options = [
-        "-m",
-        "lab and not bake and not vms" if os.getuid() == 0 else "lab and not bake and not vms and not root",
-        "--no-skip",
-        "--durations=12",
-        "--override-ini=faulthandler_timeout=1200",
-    ]  # a rollout takes minutes
+    wanted = " and not ".join(["lab", *OF_THEIR_OWN, *([] if os.getuid() == 0 else ["root"])])
+    patience = "--override-ini=faulthandler_timeout=1200"  # a rollout takes minutes
+    options = ["-m", wanted, "--no-skip", "--durations=12", patience]
     ends_well = [0, 5] if session.posargs else [0]
     print(session.run("pytest", *tests, *options, *session.posargs, env=environment, silent=True, success_codes=ends_well))
 
@@ -234,6 +231,15 @@ def vms(session: nox.Session) -> None:
         session.run("pytest", "tests/system/test_real_vms.py", *options, *session.posargs)
     finally:
         session.run("tests/labs/lab", "down", *labs)
+
+
+@nox.session
+def pipeline(session: nox.Session) -> None:
+    """From a commit to a rolled pool, by the collection's own playbooks on OpenStack; needs root. Twenty playbooks, hence not in `labs`."""
+    for lab in ("openstack", "kubernetes", "images"):
+        session.run("tests/labs/lab", "up", lab)
+    patience = "--override-ini=faulthandler_timeout=1200"
+    session.run("pytest", "tests/system/test_bake_playbook.py", "--no-skip", "--durations=8", patience, *session.posargs)
 
 
 @nox.session

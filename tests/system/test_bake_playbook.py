@@ -23,7 +23,7 @@ from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import Kube
 from ansible_collections.immutable.fleet.tests.system import openstack_lab
 from ansible_collections.immutable.fleet.tests.system.estate import LEASE, Estate, estate
 
-pytestmark = [pytest.mark.lab, pytest.mark.root, pytest.mark.story, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
+pytestmark = [pytest.mark.lab, pytest.mark.pipeline, pytest.mark.story, pytest.mark.filterwarnings(r"ignore:::openstack\..*")]
 
 NAME = "line"
 CANARY, STABLE = f"{NAME}/canary", f"{NAME}/stable"
