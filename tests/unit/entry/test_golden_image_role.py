@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import image_specs
 from ansible_collections.immutable.fleet.plugins.modules import golden_image, golden_image_build, golden_image_channel
 from ansible_collections.immutable.fleet.tests.unit.entry.test_role import LICENSE, ROLES, argument, dump, module_options, variable
 
@@ -18,7 +19,7 @@ ROLE = "golden_image"
 OF_BUILD = module_options(golden_image_build)
 OF_IMAGE = module_options(golden_image)
 OF_CHANNEL = module_options(golden_image_channel)
-STORE = {name: OF_IMAGE[name] for name in ("openstack", "simulated")}
+STORE = {name: OF_IMAGE[name] for name in image_specs.STORES}
 
 CANARY: dict[str, Any] = {
     "description": [
