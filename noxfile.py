@@ -216,9 +216,8 @@ def lane(session: nox.Session, tests: list[str], environment: dict[str, str]) ->
 def bake(session: nox.Session) -> None:
     """Bakes real images and boots them; needs root. Without KVM a boot takes many minutes, hence not in `labs`."""
     session.run("tests/labs/lab", "up", "images")
-    session.run(
-        "pytest", "tests/system/test_golden_image_build.py", "--no-skip", "--override-ini=faulthandler_timeout=3000", *session.posargs
-    )
+    tests = ("tests/system/test_golden_image_build.py", "tests/system/test_kubernetes_roles.py")
+    session.run("pytest", *tests, "--no-skip", "--override-ini=faulthandler_timeout=3000", *session.posargs)
 
 
 @nox.session

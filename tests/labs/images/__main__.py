@@ -21,6 +21,7 @@ PROGRAMS = {
     "sfdisk": "fdisk",
     "grub-mkimage": "grub-common",
     "xorrisofs": "xorriso",
+    "gpg": "gnupg",  # signs a source of packages for the tests
 }
 BOOT_SECTOR = Path("/usr/lib/grub/i386-pc/boot.img")
 # The chroot connection is in community.general, which comes to package indexes only inside of the package `ansible`.
