@@ -15,7 +15,7 @@ options:
     description:
       - When a machine that was ready is unhealthy, and how such machines are replaced. Counts are numbers or percentages, in quotes.
       - A machine that boots is not unhealthy, and has O(strategy.startup_timeout) for it. One that was ready and is not for so long is
-        unhealthy at the latest. Where the cloud says that its VM is off or in ERROR and its kubelet is silent, it is unhealthy as soon as
+        unhealthy at the latest. Where the cloud says that its VM is off and its kubelet is silent, it is unhealthy as soon as
         that has outlasted a reboot. Where the two disagree, the machine is named and left alone.
       - Of a plain machine behind a balancer, C(Ready) is whether it serves, and the balancer's own check is an observer beside its probes.
       - The replacement comes first where O(strategy.max_surge) has room for it. A rollout and remediation share floor, ceiling and lock.

@@ -249,12 +249,13 @@ def _until(turn: Push, machine: Machine, deadline: datetime, now: datetime, what
 
 
 def is_proven_dead(machine: Machine) -> bool:
-    """The hypervisor says the VM does not run, and the kubelet is silent: its pods can't be running (semantics section 4).
+    """The hypervisor says the VM is off, and the kubelet is silent: its pods can't be running (semantics section 4).
 
-    Ready=False is no silence: the kubelet itself says so, and it runs on that VM.
+    Ready=False is no silence: the kubelet itself says so, and it runs on that VM. ERROR is no word on whether the guest runs: Nova's comes
+    of actions that failed, vCenter's of hosts that it does not hear.
     """
     vm, node = machine.vm, machine.node
-    return node is not None and vm.status in (vm_states.STOPPED, vm_states.ERROR) and node.ready is None
+    return node is not None and vm.status == vm_states.STOPPED and node.ready is None
 
 
 def quarantine(machine: Machine, what: str, now: datetime) -> ChangeNode | None:

@@ -239,7 +239,7 @@ class World:
             return vm is None or (vm.status == vm_states.DELETING and not vm.delete_again)
         if isinstance(action, Power):  # of a reboot nothing is seen for sure
             vm = self._vms.get(action.machine.vm.id)
-            return vm is None or (action.wanted == vm_states.OFF and vm.status != vm_states.RUNNING)
+            return vm is None or (action.wanted == vm_states.OFF and vm.status not in (vm_states.RUNNING, vm_states.ERROR))
         if isinstance(action, Choose):  # a node may have another name than its VM
             chosen = action.machine.node
             node = nodes.get(chosen.name) if chosen is not None else None

@@ -174,7 +174,7 @@ def test_force_deletes_the_pods_once_the_time_is_up() -> None:
     ("facts", "expected"),
     [
         pytest.param({"status": vm_states.STOPPED, "ready": None}, ["taint"], id="shut off, and the kubelet is silent"),
-        pytest.param({"status": vm_states.ERROR, "ready": None}, ["taint"], id="in ERROR, and the kubelet is silent"),
+        pytest.param({"status": vm_states.ERROR, "ready": None}, ["evict"], id="in ERROR, and the kubelet is silent: its guest may run"),
         pytest.param(
             {"status": vm_states.STOPPED, "ready": None, "taints": (going.OUT_OF_SERVICE,)},
             ["remove"],

@@ -53,8 +53,8 @@ def probed(subject: Machine, *, healthy: bool | None) -> Machine:
         ),
         pytest.param(
             silent(20, status=vm_states.ERROR),
-            ("its VM is in ERROR by the cloud's word, and its kubelet is silent", NOW),
-            id="in ERROR and silent: the same",
+            ("Ready is Unknown", later(280)),
+            id="in ERROR and silent: that is no proof",
         ),
         pytest.param(
             machine("m1", NEW, NOT_READY, ready=False, ready_since=ago(60), status=vm_states.ERROR),

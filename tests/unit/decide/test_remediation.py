@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.record impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension, load_remedies
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Protection, Steering
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import ERROR, STOPPED
 from ansible_collections.immutable.fleet.tests.unit.builders import HELD, NEW, NOW, OLD, ago, blocked, later, machine, pool, said, snapshot
 
 OUT = "the failure domain is out: none of its 7 machines is well; one outage, and none is replaced for it"
@@ -295,6 +296,7 @@ def test_FM17_facts_that_stand_still_heal_nothing() -> None:
         assert said(turn(*machines(20, 3), record=noted(s3="m3"), stale={source: ago(90)})) == []
 
 
+OFF_FIRST = ["power off m3: its kubelet is silent: off, nothing runs on it for sure"]
 LOCKED_UP = {"KernelDeadlock": ("True", ago(900))}
 
 
@@ -342,7 +344,9 @@ def test_one_that_is_unhealthy_and_serves_keeps_the_floor(others: list[Machine],
 @pytest.mark.parametrize(
     ("state", "off", "wakes"),
     [
-        pytest.param(SICK, ["power off m3: its kubelet is silent: off, nothing runs on it for sure"], False, id="silent for its timeout"),
+        pytest.param(SICK, OFF_FIRST, False, id="silent for its timeout"),
+        pytest.param({**SICK, "status": ERROR}, OFF_FIRST, False, id="in ERROR, which does not say that its guest is off"),
+        pytest.param({**SICK, "status": STOPPED}, [], False, id="off already"),
         pytest.param(RECENT, [], True, id="not for so long"),
         pytest.param({**RECENT, "conditions": LOCKED_UP}, [], True, id="not for so long, and unhealthy for another reason"),
         pytest.param({"conditions": LOCKED_UP}, [], False, id="unhealthy, and its kubelet speaks"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import Ask, Run, Scenario
@@ -111,8 +112,9 @@ SCENARIOS = (
     ),
     Scenario(
         "machine-in-error",
-        "up to date; a machine goes to ERROR: made anew first",
-        (Run("v1"),),
+        "up to date; a machine goes to ERROR, which is no proof that its guest is off: switched off when it has been silent for 5 minutes",
+        (Run("v1", begins_at=60),),
+        health=HealthPolicy(),
         furnish=lambda estate: estate.workload("cart", 3),
         faults=(Fault(kind="vm_error", target="web-1-*", text="hypervisor failed"),),
         tolerates="floor",

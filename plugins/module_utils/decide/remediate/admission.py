@@ -38,7 +38,7 @@ class Round:
     """One turn of remediation. `admitted` go now. `record` is what the pool's record should say of it; None leaves it as it is.
 
     `gate` is shut for machines that only wait for their time, too. `silent` are machines on their way out whose kubelets have been
-    silent for long while the cloud says that they run: they are switched off. `resets` are reset now.
+    silent for long while the cloud does not say that they are off: they are switched off. `resets` are reset now.
     """
 
     findings: Mapping[str, Finding] = field(default_factory=dict)
@@ -123,7 +123,7 @@ def _silences(findings: Mapping[str, Finding], pool: Pool, policy: HealthPolicy,
         and machine.node is not None
         and machine.node.ready is None
         and machine.node.ready_since is not None
-        and machine.vm.status == vm_states.RUNNING
+        and machine.vm.status in (vm_states.RUNNING, vm_states.ERROR)
         and findings[machine.name].unhealthy_at is not None
         and machine.failure_domain not in shown.shut
     }

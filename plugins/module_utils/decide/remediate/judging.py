@@ -99,7 +99,7 @@ def _findings(machine: Machine, node: Node, pool: Pool, policy: HealthPolicy, se
         since = _since(seen, READY, node.ready_since, now)
         what = f"its VM is {_say(status)} by the cloud's word, and its kubelet is silent"
         found.append(Finding(READY, what, since, since + OUTLASTS_A_REBOOT))
-    elif status in (vm_states.ERROR, vm_states.STOPPED):
+    elif status in (vm_states.ERROR, vm_states.STOPPED) and node.ready is not None:
         what = f"observers disagree: the cloud says that its VM is {_say(status)}, its kubelet reports that it is ready"
         found.append(Finding(status, what, _since(seen, status, None, now), None))
     if node.ready is None and not is_proven_dead(machine):
