@@ -29,8 +29,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot imp
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 
-OFF = (vm_states.STOPPED, vm_states.ERROR)
-
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
@@ -57,7 +55,7 @@ def way_out(machine: Machine, service: Service, snapshot: Snapshot, policy: Drai
         return WayOut()  # what the listing shows may be what is only about to be so
     if member is None:
         return WayOut(may_delete="no member of the balancer any more")
-    if machine.vm.status in OFF:
+    if machine.vm.status == vm_states.STOPPED:
         return WayOut(wish=_wish(machine, REMOVED, "its VM is off by the cloud's word"))
     if member.state == SERVING:
         why = service.chosen.why if service.chosen is not None else "its delete was asked for"

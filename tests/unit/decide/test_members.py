@@ -118,6 +118,9 @@ def step(found: WayOut) -> str:
             "remove: its VM is off by the cloud's word",
             id="nobody is there any more",
         ),
+        pytest.param(
+            plain(chosen=MARK, of_vm={"status": vm_states.ERROR}), {}, "drain: outdated", id="in ERROR its guest may go on serving"
+        ),
         pytest.param(plain(chosen=MARK, member=None), {}, "no member of the balancer any more", id="taken out: it may be deleted"),
         pytest.param(plain(chosen=MARK, member=None, is_changing=True), {}, "nothing", id="a call about it is under way"),
         pytest.param(plain(chosen=MARK, member=None), {"is_busy": True}, "nothing", id="the listing shows what is only about to be"),
