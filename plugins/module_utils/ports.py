@@ -21,8 +21,11 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.steering imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, NewMachine, Starts, Vm
 
 if TYPE_CHECKING:  # few runs need them
+    from pathlib import Path
+
     from ansible_collections.immutable.fleet.plugins.module_utils.model.access import Right
     from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Member, MemberChange
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
     from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue, Promotion
     from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import Question
     from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Answer, ServiceProbe
@@ -232,6 +235,22 @@ class ImageStore(Protocol):
 
     def users(self) -> Mapping[str, tuple[str, ...]]:
         """`{version id: (machine, ...)}` of all machines that this account sees, of whatever pool."""
+
+
+class Captures(Protocol):
+    """Images that a cloud makes of the disks of one image's builders, until they are fetched."""
+
+    def list(self) -> tuple[Capture, ...]:
+        """All that carry the builders' mark, half-made ones too. Once per look; may page."""
+
+    def begin(self, vm: Vm) -> None:
+        """Ask for an image of the VM's disk, which carries the VM's name from the first moment. `Conflict` while one is being made."""
+
+    def fetch(self, capture: Capture, file: Path) -> None:
+        """`file` holds the image's bytes, compared with the cloud's digest; wholly or not at all. Takes as long as they do."""
+
+    def remove(self, capture: Capture) -> None:
+        """Delete it. One that is gone already is success."""
 
 
 class Access(Protocol):

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -21,10 +20,11 @@ from ansible_collections.immutable.fleet.plugins.module_utils.bakery.guest impor
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.shelf import Shelf
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import baking
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.host import Host
 from ansible_collections.immutable.fleet.plugins.module_utils.hygiene.policy import Allowance, Policy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid, Refused
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import NAME, VERSION, parse_ref
 
 Params = Mapping[str, Any]
@@ -109,26 +109,6 @@ def recipe_of(params: Params) -> Recipe:
         parent=params["parent"],
         git_commit=params["git_commit"] if params["git_commit"] is not None else _commit_of(list(roles.values())),
     )
-
-
-class Host:
-    """Where a bake runs: this process, its clock, and who listens."""
-
-    def __init__(self, face: Face, limit: timedelta | None) -> None:
-        self._face, self._woken = face, threading.Event()
-        self._began_at, self._limit = face.now(), limit
-        face.stops.wake_with(self._woken.set)
-        self.now, self.tell = face.now, face.reporter.tell
-
-    def stop_reason(self) -> str:
-        """Why to stop, or ""."""
-        if self._limit is not None and self.now() - self._began_at > self._limit:
-            return f"timeout of {say_duration(self._limit)}"
-        return self._face.stops()
-
-    def wait(self, seconds: float) -> None:
-        """Until then, or until there is a reason to stop."""
-        self._woken.wait(seconds)
 
 
 def _bake(recipe: Recipe, face: Face, limit: timedelta | None) -> list[dict[str, Any]]:

@@ -30,12 +30,14 @@ ALL = PREFIX + ".marks"  # one text with all of the above, as JSON, where each k
 # On golden images: what is in them.
 IMAGE_DIGEST = PREFIX + ".image.digest"
 IMAGE_VERSION = PREFIX + ".image.version"
-IMAGE_KIND = PREFIX + ".image.kind"  # a store lists by it: VERSION_IMAGE | PROMOTION_IMAGE
+IMAGE_KIND = PREFIX + ".image.kind"  # a store lists by it: VERSION_IMAGE | PROMOTION_IMAGE | CAPTURE_IMAGE
 IMAGE_MANIFEST = PREFIX + ".image.manifest"  # as it was signed
 IMAGE_SIGNATURE = PREFIX + ".image.signature"
 IMAGE_REVOKED = PREFIX + ".image.revoked"
 IMAGE_PROMOTION = PREFIX + ".image.promotion"
+IMAGE_BUILDER = PREFIX + ".image.builder"  # of a capture: the machine whose disk it is
 VERSION_IMAGE = "version"
+CAPTURE_IMAGE = "capture"  # a builder's disk, until it is fetched
 PROMOTION_IMAGE = "promotion"  # an image without bytes, which says what a channel points to
 
 # On Kubernetes objects: labels and annotations.

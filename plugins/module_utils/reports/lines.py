@@ -42,6 +42,7 @@ WORDS = {
     "waits": "waits",
     "stage": "stage",
     "boot": "boot",
+    "builder": "builder",
     "finding": "FOUND",
     "end": "end",
 }
