@@ -11,7 +11,7 @@ Sources: semantics section 3, whose rule numbers the methods carry; FM1, FM8, FM
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
@@ -32,6 +32,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot imp
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.decide.remediate.admission import Round
 
+HOLDS_MOST = timedelta(seconds=30)  # durations are told in texts, and what is due in hours names no time to wake
+
 
 class Rollout:
     """The job of converging one pool. `decide` is pure; what it keeps between turns only spares work."""
@@ -47,6 +49,7 @@ class Rollout:
         self._counted = Counted()
         self._ward = Ward(pool.health) if pool.health is not None else None
         self._unhealthy: frozenset[str] = frozenset()
+        self._waiting: tuple[Snapshot, Decision] | None = None  # the last decision that was to wait, and on what facts
 
     def retarget(self, revision: Revision) -> None:
         """Make `revision` from now on: an operator or a breach put it in the place of the one asked for."""
@@ -56,8 +59,28 @@ class Rollout:
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """Actions that may start now, most urgent first; when there are none, `blockers` and `wake_at` say why and until when.
 
-        O(n log n) in machines. Asked about the world its actions produced, it repeats none of them.
+        O(n log n) in machines. Asked about the world its actions produced, it repeats none of them. Most turns bring nothing
+        new (a lock was renewed, a list read again): they get the decision before, as long as that was to wait.
         """
+        if self._waiting is not None and self._still_holds(*self._waiting, snapshot):
+            return self._waiting[1]
+        decision = self._decide(snapshot, now)
+        is_to_wait = not decision.actions and not decision.finished and decision.record is None
+        self._waiting = (snapshot, decision) if is_to_wait and not self._goes_by_dates else None
+        return decision
+
+    def _still_holds(self, facts: Snapshot, decision: Decision, snapshot: Snapshot) -> bool:
+        """Whether a decision to wait is the one of `snapshot`, too: the same facts, before the time to wake."""
+        is_soon = snapshot.at - facts.at < HOLDS_MOST
+        return is_soon and (decision.wake_at is None or snapshot.at < decision.wake_at) and snapshot == facts
+
+    @property
+    def _goes_by_dates(self) -> bool:
+        """Whether calendar or age may let something begin at an instant that no decision names."""
+        strategy = self.pool.strategy
+        return bool(strategy.windows or strategy.budgets or strategy.max_age is not None)
+
+    def _decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         self._scale(replicas_of(self._replicas, snapshot.steering))
         kept: list[Blocker] = []
         if snapshot.record.preserved:
@@ -127,6 +150,7 @@ class Rollout:
         return asked | outdated_by_age(up_to_date, max_age, self.pool.replicas, now, left_out).names
 
     def _judge_anew(self) -> None:
+        self._waiting = None
         self._verdicts.clear()
         self._undressed.clear()
 

@@ -38,6 +38,7 @@ class Probing:
         self._due: dict[Key, datetime] = {}
         self._flying: set[Key] = set()
         self._health: dict[str, Health] = {}
+        self._vms: Mapping[str, Vm] = {}
 
     def health(self) -> Mapping[str, Health]:
         """By VM id, of those that have answered at all; the same mapping as long as nothing changed."""
@@ -45,14 +46,19 @@ class Probing:
 
     def turn(self, vms: Mapping[str, Vm], now: datetime) -> None:
         """Ask what is due of the machines that run; what is known of those that are gone, or do not run, is forgotten."""
-        asked = {(vm.id, number) for vm in vms.values() if _is_asked(vm) for number in range(len(self._probes))}
+        if vms is not self._vms:  # a new list
+            self._vms = vms
+            self._take_those_that_run(now)
+        ready = sorted((due, key) for key, due in self._due.items() if due <= now and key not in self._flying)
+        for _due, key in ready[: AT_ONCE - len(self._flying)]:
+            self._ask(key, vms[key[0]])
+
+    def _take_those_that_run(self, now: datetime) -> None:
+        asked = {(vm.id, number) for vm in self._vms.values() if _is_asked(vm) for number in range(len(self._probes))}
         if self._due.keys() != asked:
             self._due = {key: self._due.get(key, now) for key in asked}
             self._looks = {key: look for key, look in self._looks.items() if key in asked}
             self._health = {vm_id: health for vm_id, health in self._health.items() if (vm_id, 0) in asked}
-        ready = sorted((due, key) for key, due in self._due.items() if due <= now and key not in self._flying)
-        for _due, key in ready[: AT_ONCE - len(self._flying)]:
-            self._ask(key, vms[key[0]])
 
     def next_due(self) -> datetime | None:
         """When `turn` has something to ask; None: an answer comes first, or there is nobody to ask."""

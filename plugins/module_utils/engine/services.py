@@ -40,6 +40,8 @@ class Services:
         self._standing: dict[str, tuple[str, datetime | None]] = {}  # by VM id: what it is to the balancer, since when; None: as found
         self._strays: tuple[Member, ...] = ()
         self._dressed: dict[str, tuple[Machine, Worn, Machine]] = {}  # by name: undressed, what it wears, dressed
+        self._machines: Mapping[str, Machine] = {}  # dressed
+        self._dressed_by: tuple[object, ...] = ()  # all that they were dressed by
 
     def take_listing(self, listing: MemberListing) -> None:
         """The newest members. One that is older than the newest is ignored: views only move forward."""
@@ -47,10 +49,15 @@ class Services:
             self._first = frozenset(member.id for member in listing.members)
         if self.listing is not None and listing.as_of < self.listing.as_of:
             return
-        self.listing, self._ours = listing, {}
-        for member in listing.members:
-            if member.is_ours:
-                self._ours.setdefault(member.address, []).append(member)
+        self.listing = listing
+        known = {member.id: member for members in self._ours.values() for member in members}
+        ours: dict[str, list[Member]] = {}
+        for told in map(_without_moods, listing.members):
+            if told.is_ours:
+                before = known.get(told.id)
+                ours.setdefault(told.address, []).append(before if before is not None and before == told else told)
+        if ours != self._ours:
+            self._ours = ours
 
     def backend(self) -> Backend | None:
         """The backend as of the last `dress`; None where there is none, or nothing was heard of it yet."""
@@ -80,15 +87,18 @@ class Services:
     ) -> Mapping[str, Machine]:
         """The same machines with what is known of their services. O(machines) where there is anything to know.
 
-        `vms` are all there are, ours or not; `changing` names machines about whose member a call is under way.
+        `vms` are all there are, ours or not; `changing` names machines about whose member a call is under way. The same mapping as
+        before when nothing changed.
         """
         if not self.has_balancer and not self.health and not self._dressed:
             return machines
-        if self.has_balancer:
-            self._look_for_strays(vms.values())
-        dressed = {name: self._dress(name, machine, record, name in changing, now) for name, machine in machines.items()}
-        self._dressed = dressed
-        return {name: row[2] for name, row in dressed.items()}
+        dressed_by = machines, vms, self.health, self._ours, self.listing is None, record.leaving, changing
+        if dressed_by != self._dressed_by:
+            if self.has_balancer:
+                self._look_for_strays(vms.values())
+            self._dressed = {name: self._dress(name, machine, record, name in changing, now) for name, machine in machines.items()}
+            self._machines, self._dressed_by = {name: row[2] for name, row in self._dressed.items()}, dressed_by
+        return self._machines
 
     def _dress(self, name: str, machine: Machine, record: PoolRecord, is_changing: bool, now: datetime) -> tuple[Machine, Worn, Machine]:
         health = self.health.get(machine.vm.id)
@@ -102,7 +112,6 @@ class Services:
         """None before the balancer has spoken."""
         if self.listing is None:
             return None
-        from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import SERVING
         from ansible_collections.immutable.fleet.plugins.module_utils.model.service import Service
 
         vm = machine.vm
@@ -119,8 +128,7 @@ class Services:
             ready = is_well
         note = record.leaving.get(machine.name)
         return Service(
-            # Sessions of one that serves change all the time, and nobody asks for them.
-            member=replace(member, sessions=None) if member is not None and member.state == SERVING else member,
+            member=member,
             chosen=note if note is not None and note.at >= vm.created_at else None,
             ready=ready,
             is_well=is_well,
@@ -162,3 +170,10 @@ class Services:
         """The member that this VM stands behind: by address, and by name where the balancer holds one."""
         found = (member for address in vm.addresses for member in self._ours.get(address, ()) if member.name in ("", vm.name))
         return next(found, None)
+
+
+def _without_moods(member: Member) -> Member:
+    """Sessions of one that serves change all the time, and nobody asks for them."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import SERVING
+
+    return replace(member, sessions=None) if member.state == SERVING and member.sessions is not None else member

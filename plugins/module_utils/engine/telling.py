@@ -102,7 +102,7 @@ class Teller:
         self._reporter = reporter
         self._pool = pool
         self._has_begun = False
-        self._machines: dict[str, Machine] = {}
+        self._machines: Mapping[str, Machine] = {}
         self._nodes_seen: Mapping[str, Node] = {}
         self._nodes: dict[str, Node] = {}  # of node_drain: those that something was done to
         self._evicting: set[str] = set()  # nodes that this run has evicted from
@@ -112,6 +112,7 @@ class Teller:
         self._history: list[tuple[datetime, int]] = []
         self._summary_at: datetime | None = None
         self._blockers: dict[tuple[str, str], Blocker] = {}
+        self._told: Sequence[Blocker] = ()  # as they came
 
     def turn(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         """Tell what changed since the last turn."""
@@ -120,21 +121,28 @@ class Teller:
         if not self._has_begun:
             self._has_begun = True
             self._tell(Event(at=now, kind="begin", text=_aim(self._pool), data=_wanted(self._pool)))
-        for name, machine in snapshot.machines.items():
+        if snapshot.machines is not self._machines:
+            self._machines_turn(snapshot.machines, now)
+        self._nodes_seen = snapshot.nodes
+        for name in [name for name in self._nodes if name in snapshot.nodes]:
+            self._node_turn(name, snapshot.nodes[name], now)
+        if decision.blockers is not self._told:
+            self._told = decision.blockers
+            self._tell_blockers(decision, now)
+        self._tell_numbers(decision, now)
+
+    def _machines_turn(self, machines: Mapping[str, Machine], now: datetime) -> None:
+        """Which of them changed, came or went."""
+        for name, machine in machines.items():
             before = self._machines.get(name)
             if before is not machine:
                 self._pods_gone(before.node if before is not None and before.is_going else None, machine.node, name, now)
                 facts = {"revision": machine.vm.revision, "failure_domain": machine.failure_domain}
                 self._changed(name, phase_of(machine), facts, now)
-        for name in [name for name in self._machines if name not in snapshot.machines]:
+        for name in [name for name in self._machines if name not in machines]:
             self._phases.pop(name, None)
             self._tell(Event(at=now, kind="gone", machine=name, text="the VM is gone"))
-        self._machines = dict(snapshot.machines)
-        self._nodes_seen = snapshot.nodes
-        for name in [name for name in self._nodes if name in snapshot.nodes]:
-            self._node_turn(name, snapshot.nodes[name], now)
-        self._tell_blockers(decision, now)
-        self._tell_numbers(decision, now)
+        self._machines = machines
 
     def acted(self, action: Action, name: str, now: datetime) -> None:
         """An action was started."""

@@ -9,7 +9,7 @@ does not repeat them. A balancer whose members cannot be called so (HAProxy's se
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, ensure
@@ -60,7 +60,7 @@ class Backend:
     `is_busy` and `fault` as in ports.MemberListing.
     """
 
-    as_of: datetime
+    as_of: datetime = field(compare=False)  # one that shows the same later is the same
     is_busy: bool = False
     fault: str = ""
     strays: tuple[Member, ...] = ()

@@ -53,9 +53,10 @@ class Snapshot:
     `half_owned` carry one of our marks only: they are counted as existing, reported, and never touched.
     `stale` maps a source ("cloud", "cluster", "balancer") to the instant since when it gave no new facts.
     `busy` holds the keys of calls in flight beside those laid over machines.
+    Two are equal that show the same, whenever that was.
     """
 
-    at: datetime
+    at: datetime = field(compare=False)
     began_at: datetime  # of this run: clocks that rest on a mark start no earlier
     machines: Mapping[str, Machine] = field(default_factory=dict)
     creating: tuple[Creating, ...] = ()
