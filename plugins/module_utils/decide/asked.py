@@ -52,13 +52,13 @@ class Counted:
         """Of each of `nodes`, in their order."""
         if len(self._known) > 2 * len(nodes) + 16:  # names of nodes are not used again, so what is kept of the dead would only grow
             self._known.clear()
-        return [self._of(node) if node is not None else NOTHING_ASKED for node in nodes]
-
-    def _of(self, node: Node) -> Asked:
-        known = self._known.get(node.name)
-        if known is None or known.node is not node:
-            known = self._known[node.name] = Asked(node)
-        return known
+        known, found = self._known, []
+        for node in nodes:
+            asked = known.get(node.name) if node is not None else NOTHING_ASKED
+            if node is not None and (asked is None or asked.node is not node):
+                asked = known[node.name] = Asked(node)
+            found.append(asked or NOTHING_ASKED)
+        return found
 
 
 def scarce(budgets: Mapping[str, Budget], nodes: Sequence[Asked]) -> dict[str, Budget]:

@@ -19,17 +19,20 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 OUTDATED = Taint(marks.NODE_OUTDATED, "", "PreferNoSchedule")
 
 
-def dress(node: Node, pool: Pool, revision: str, *, is_outdated: bool, now: datetime) -> ChangeNode | None:
-    """The one PATCH that makes `node` carry what it should, or None when it does.
+def labels_of(pool: Pool, revision: str) -> Mapping[str, str]:
+    """What each node of the pool bears whose machine is of `revision`; "" leaves that out."""
+    labels = {**pool.labels, marks.NODE_POOL: pool.name}
+    return {**labels, marks.NODE_REVISION: revision} if revision else labels
+
+
+def dress(node: Node, pool: Pool, labels: Mapping[str, str], *, is_outdated: bool, now: datetime) -> ChangeNode | None:
+    """The one PATCH that makes `node` carry what it should, `labels` among it, or None when it does.
 
     An outdated node is tainted PreferNoSchedule so that an evicted pod moves once, to a machine that stays.
     """
-    labels = {**pool.labels, marks.NODE_POOL: pool.name}
-    if revision:
-        labels[marks.NODE_REVISION] = revision
-    annotations: dict[str, str] = dict(pool.annotations)
+    annotations = pool.annotations
     if node.ready and not node.was_ready:
-        annotations[marks.NODE_READY_AT] = say_instant(node.ready_since or now)
+        annotations = {**annotations, marks.NODE_READY_AT: say_instant(node.ready_since or now)}
 
     new_labels = _missing(labels, node.labels)
     new_annotations = _missing(annotations, node.annotations)

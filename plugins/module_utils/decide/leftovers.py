@@ -15,11 +15,11 @@ def clear(snapshot: Snapshot, unlisted: Collection[str], awaited: Collection[str
     Machines of the names in `awaited` are about to be made again, and take over what is there.
     """
     actions: list[Action] = []
-    alive = snapshot.machines.keys() | {sent.name for sent in snapshot.creating}
+    known = {sent.name for sent in snapshot.creating}.union(awaited)
     for leftover in snapshot.leftovers:
         owner = snapshot.machines.get(leftover.machine)
         joined = leftover.kind == "token" and owner is not None and owner.was_ready
-        if (leftover.machine not in alive and leftover.machine not in awaited) or joined:
+        if (owner is None and leftover.machine not in known) or joined:
             gone = f"belongs to no machine ({leftover.machine} is gone)" if leftover.machine else leftover.name
             why = "its machine has joined" if joined else gone
             actions.append(Clear(leftover, why))

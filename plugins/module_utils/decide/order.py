@@ -10,7 +10,7 @@ before all of these; the node this run lives on comes last of all (FM42).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from operator import itemgetter
@@ -25,8 +25,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.node import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
 
-# own node, not to go first, shares a tight budget; by the order asked for, slot, name
-_Rank = tuple[bool, bool, bool, float, int, str]
+OWN, LATE, SHARES = 4, 2, 1  # of a standing: the own node, nobody wants it to go first, it shares a tight budget
 
 
 def in_order(
@@ -43,28 +42,31 @@ def in_order(
     `doubles` is given where fewer machines are wanted: those of these names go before the others, and among equals the highest slot.
     `counted` is kept from turn to turn.
     """
-    by_domain: dict[str, list[tuple[_Rank, Machine]]] = {}
     machines = list(candidates)
     all_asked = (counted or Counted()).asked_by([machine.node for machine in machines])
     tight = scarce(budgets, all_asked)
-    for machine, asked in zip(machines, all_asked, strict=True):
-        own, late, shares = _standing(machine, asked, tight, busy_budgets, own_node)
-        is_double = doubles is not None and machine.name in doubles
-        slot = 0 if doubles is None else -(machine.vm.slot or 0)
-        rank = (own, late and not is_double, shares, _urgency(machine, asked, tight, order), slot, machine.name)
-        by_domain.setdefault(machine.failure_domain, []).append((rank, machine))
-    for members in by_domain.values():
-        members.sort(key=itemgetter(0))
-    if len(by_domain) == 1:
-        return [machine for members in by_domain.values() for _rank, machine in members]
-    # A domain's k-th machine from the end has turn -k: the fullest domain leads until all are level.
-    turns = [
-        ((rank[:3], index - len(members), rank[3:]), machine)
-        for members in by_domain.values()
-        for index, (rank, machine) in enumerate(members)
-    ]
-    turns.sort(key=itemgetter(0))
-    return [machine for _turn, machine in turns]
+    # Sorted are numbers, by one key after the other, the last of them first: a tuple for each machine would cost ten times as much
+    # and, in a large pool, a look of the garbage collector at the whole heap.
+    found = sorted(range(len(machines)), key=[machine.name for machine in machines].__getitem__)
+    if doubles is not None:
+        found.sort(key=lambda number: -(machines[number].vm.slot or 0))
+    found.sort(key=_urgencies(machines, all_asked, tight, order).__getitem__)
+    standings = _standings(machines, all_asked, tight, busy_budgets, own_node, doubles or ())
+    found.sort(key=standings.__getitem__)
+    domains = [machine.failure_domain for machine in machines]
+    if len(set(domains)) > 1:
+        found.sort(key=_turns(found, domains).__getitem__)
+        found.sort(key=standings.__getitem__)
+    return [machines[number] for number in found]
+
+
+def _turns(found: Iterable[int], domains: Sequence[str]) -> list[int]:
+    """Of each number its turn: a domain's k-th from the end has turn -k, so that the fullest domain leads until all are level."""
+    turns, left = [0] * len(domains), Counter(domains)
+    for number in found:
+        turns[number] = -left[domains[number]]
+        left[domains[number]] -= 1
+    return turns
 
 
 def unprotected(
@@ -139,21 +141,37 @@ def budgets_in_use(going: Iterable[Machine]) -> set[str]:
     return {name for machine in going if machine.node is not None for pod in machine.node.pods for name in pod.budgets}
 
 
-def _standing(
-    machine: Machine, asked: Asked, tight: Mapping[str, Budget], busy_budgets: AbstractSet[str], own_node: str
-) -> tuple[bool, bool, bool]:
-    """What comes before failure domains and the order asked for: last of it, that it alone would use up a budget in use."""
-    node = machine.node
-    shared = asked.pods_of.keys() & tight.keys() & busy_budgets if tight else ()
-    shares = any(tight[name].allowed <= asked.pods_of[name] for name in shared)
-    is_own = node is not None and node.name == own_node
-    return is_own, not goes_first(machine), shares
+def _standings(
+    machines: Sequence[Machine],
+    all_asked: Sequence[Asked],
+    tight: Mapping[str, Budget],
+    busy_budgets: AbstractSet[str],
+    own_node: str,
+    first: Collection[str],
+) -> list[int]:
+    """Of each machine what comes before failure domains and the order asked for; the less, the earlier.
+
+    The own node is last; before it those that neither are among `first` nor marked to go first; and of these last who alone would
+    use up a budget in use.
+    """
+    standings = [0 if goes_first(machine) else LATE for machine in machines]
+    if first or own_node:
+        for number, machine in enumerate(machines):
+            if machine.name in first:
+                standings[number] = 0
+            if machine.node is not None and machine.node.name == own_node:
+                standings[number] |= OWN
+    busy = tight.keys() & busy_budgets
+    for number, asked in enumerate(all_asked if busy else ()):
+        if any(tight[name].allowed <= asked.pods_of[name] for name in asked.pods_of.keys() & busy):
+            standings[number] |= SHARES
+    return standings
 
 
-def _urgency(machine: Machine, asked: Asked, tight: Mapping[str, Budget], order: str) -> float:
-    """The less, the earlier."""
+def _urgencies(machines: Sequence[Machine], all_asked: Sequence[Asked], tight: Mapping[str, Budget], order: str) -> list[float]:
+    """Of each machine; the less, the earlier."""
     if order == OLDEST:
-        return machine.vm.created_at.timestamp()
+        return [machine.vm.created_at.timestamp() for machine in machines]
     if order == NEWEST:
-        return -machine.vm.created_at.timestamp()
-    return -predicted_drain(asked, tight)
+        return [-machine.vm.created_at.timestamp() for machine in machines]
+    return [-predicted_drain(asked, tight) for asked in all_asked]

@@ -10,6 +10,7 @@ Sources: semantics section 3, whose rule numbers the methods carry; FM1, FM8, FM
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide import verd
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Counted
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.creation import create
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress, labels_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.failing import mark_failed
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
@@ -45,7 +46,7 @@ class Rollout:
         self.asked, self._replicas = pool.revision, pool.replicas  # by the variables, whatever is made instead
         self._last_replaced: frozenset[str] = frozenset()
         self._verdicts: dict[str, Verdict] = {}
-        self._undressed: set[str] = set()
+        self._undressed: list[str] = []
         self._counted = Counted()
         self._ward = Ward(pool.health) if pool.health is not None else None
         self._unhealthy: frozenset[str] = frozenset()
@@ -156,19 +157,25 @@ class Rollout:
 
     def _dress(self, turn: Turn, now: datetime) -> list[Action]:
         """Labels and taints that are missing on nodes that stay; a node that was found in order is not compared again."""
-        self._undressed.update(turn.census.fresh)
         found: dict[str, Action] = {}
-        for name in tuple(self._undressed):
+        waiting: list[str] = []
+        labels: dict[str, Mapping[str, str]] = {}  # by revision
+        for name in dict.fromkeys((*self._undressed, *turn.census.fresh)):  # in the order of the machines, as they lie in memory
             judged = self._verdicts.get(name)
-            if judged is not None and judged[3] and turn.brake is not None:
-                continue  # while nothing is replaced, pods are not kept off old machines either
-            change = None
+            if judged is None:
+                continue
+            machine, kind, _until, is_outdated = judged
+            if is_outdated and turn.brake is not None:
+                waiting.append(name)  # while nothing is replaced, pods are not kept off old machines either
+                continue
             # One that goes is left out for good: as soon as anything of it changes it is judged anew.
-            if judged is not None and judged[1] in STAYING and judged[0].node is not None and name not in turn.chosen_now:
-                node, revision = judged[0].node, judged[0].vm.revision
-                change = dress(node, self.pool, revision, is_outdated=judged[3], now=now)
-            if change is None:
-                self._undressed.discard(name)
-            else:
+            if machine.node is None or kind not in STAYING or name in turn.chosen_now:
+                continue
+            revision = machine.vm.revision
+            if revision not in labels:
+                labels[revision] = labels_of(self.pool, revision)
+            change = dress(machine.node, self.pool, labels[revision], is_outdated=is_outdated, now=now)
+            if change is not None:
                 found[name] = change
+        self._undressed = [*waiting, *found]
         return [found[name] for name in sorted(found)]

@@ -7,10 +7,10 @@ some ten thousand turns. An unchanged machine is the same object as before, whic
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import compress, takewhile
-from operator import is_not
+from operator import is_not, not_
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import match
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -84,7 +84,7 @@ class Machines:
                 if old is not None and old.uid != node.uid:
                     self._first_seen.pop(old.uid, None)
         names = {node.name for node in changed}
-        self._changed.update([key for key, name in self._node_of.items() if name in names])
+        self._changed.update(_keys_of(self._node_of, names))
         if len(before) != len(nodes):
             self._must_match = True
         gone = before.keys() - nodes.keys()
@@ -133,12 +133,12 @@ class Machines:
         vms, nodes, node_of, renewed = self._vms, self._nodes, self._node_of, self._renewed
         lost_keys = node_of.keys() - vms.keys()
         if renewed:
-            lost_keys.update([key for key, name in node_of.items() if name in renewed])
+            lost_keys.update(_keys_of(node_of, renewed))
         lost = {key: node_of.pop(key) for key in lost_keys}
         taken = set(node_of.values())
-        open_vms = [vm for key, vm in vms.items() if key not in node_of]
+        open_vms = list(compress(vms.values(), map(not_, map(node_of.__contains__, vms))))
         open_names = nodes.keys() - taken if open_vms else ()
-        found = match(open_vms, {name: nodes[name] for name in nodes if name in open_names}) if open_names else {}
+        found = match(open_vms, dict(compress(nodes.items(), map(open_names.__contains__, nodes)))) if open_names else {}
         node_of.update(found)
         self._changed.update([key for key in lost.keys() | found.keys() if lost.get(key) != found.get(key)])
         is_plain = len(taken) + len(found) == len(node_of) == len(taken.union(found.values()))
@@ -228,3 +228,8 @@ class Machines:
         for name in gone:
             self._owner_of.pop(name, None)
             self._first_seen.pop(before[name].uid, None)
+
+
+def _keys_of(node_of: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
+    """Ids of the VMs whose node has one of these names. All are looked through in each turn, hence by what runs without bytecode."""
+    return compress(node_of, map(names.__contains__, node_of.values()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import OUTDATED, dress
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import OUTDATED, dress, labels_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import ChangeNode
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
@@ -22,7 +22,8 @@ LABELLED = {"role": "web", **LABELS}
 
 
 def dressed(subject: Node, *, is_outdated: bool = False, **declared: Any) -> ChangeNode | None:
-    return dress(subject, pool(**declared), subject.revision, is_outdated=is_outdated, now=NOW)
+    wanted = pool(**declared)
+    return dress(subject, wanted, labels_of(wanted, subject.revision), is_outdated=is_outdated, now=NOW)
 
 
 def change(reason: str, *, version: str | None = None, **facts: Any) -> ChangeNode:
