@@ -137,24 +137,30 @@ def test_what_the_canary_left_is_not_promoted(site: Site) -> None:
 
 
 GATE = "golden_image_gate.command, golden_image_gate.url: expected exactly one of them"
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "two gates": ({"gate": {"command": ["true"], "url": "http://gate.example"}}, GATE),
-    "a gate that is none": ({"gate": {"tries": 3}}, GATE),
-    "a channel of another image": ({"channel": "other/stable"}, "other/stable is no channel of web"),
-    "no channel": ({"channel": "web/stable", "canary": "canary"}, "canary is no channel of web"),
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "two gates": ("publish", {"gate": {"command": ["true"], "url": "http://gate.example"}}, GATE),
+    "a gate that is none": ("publish", {"gate": {"tries": 3}}, GATE),
+    "a channel of another image": ("publish", {"channel": "other/stable"}, "other/stable is no channel of web"),
+    "no channel": ("publish", {"channel": "web/stable", "canary": "canary"}, "canary is no channel of web"),
+    "no version": ("promote", {"channel": "web/stable"}, "golden_image_version: missing"),
 }
+
+
+def refusal(entry: str, wrong: dict[str, Any], said: str) -> dict[str, Any]:
+    """The role, failing with these words."""
+    role = {"name": "immutable.fleet.golden_image", "tasks_from": entry}
+    given = {f"golden_image_{name}": value for name, value in wrong.items()}
+    in_its_words = {"that": "said in ansible_failed_result | string", "fail_msg": "{{ said }}"}
+    return {
+        "block": [{"ansible.builtin.include_role": role, "vars": given}],
+        "rescue": [{"ansible.builtin.assert": in_its_words}],
+        "vars": {"said": said},
+    }
 
 
 def test_wrong_options_are_refused_before_anything_is_built(site: Site) -> None:
     """All in one playbook. The store is not there: it is not asked."""
-    tasks = [
-        {
-            "block": [{"ansible.builtin.include_role": {"name": "immutable.fleet.golden_image", "tasks_from": "publish"}, "vars": given}],
-            "rescue": [{"ansible.builtin.assert": {"that": "expected in ansible_failed_result | string", "fail_msg": "{{ expected }}"}}],
-            "vars": {"expected": expected},
-        }
-        for given, expected in (({f"golden_image_{name}": value for name, value in wrong.items()}, said) for wrong, said in WRONG.values())
-    ]
+    tasks = [refusal(entry, wrong, said) for entry, wrong, said in WRONG.values()]
     image = {"name": "web", "path": str(site.folder), "file": "/nowhere", "simulated": {"world": "/nowhere"}}
     run = site.run(tasks, vars={f"golden_image_{name}": value for name, value in image.items()})
     assert run.code == 0, run.text

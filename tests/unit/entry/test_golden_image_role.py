@@ -83,7 +83,7 @@ ROLL_BACK = {
     "reason": {**OF_CHANNEL["reason"], "required": True, "default": None},
     **STORE,
 }
-RESULT = "What it is, as the module immutable.fleet.golden_image returns it, is in the variable golden_image_result."
+RESULT = "What it is, with C(name), C(version), C(ref), C(id) and C(digest), is in the variable golden_image_result."
 ENTRY_POINTS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "main": (
         "Bake an image, publish it, and point a channel to it",
