@@ -112,9 +112,23 @@ def test_the_system_is_as_the_kubelet_wants_it(node: Node) -> None:
 
 
 def test_its_logs_leave_the_machine(node: Node) -> None:
-    """The real rsyslog, which found its configuration right in the image itself."""
+    """By the real rsyslog, which has read its configuration in the image and found nothing wrong."""
     assert 'target="logs.example.org" port="6514"' in node.read("/etc/rsyslog.d/90-estate.conf")
     assert "rsyslog.service" in node.says("ls -p /etc/systemd/system/multi-user.target.wants")
+
+
+def test_or_its_journal_is_uploaded(bakery: Bakery) -> None:
+    """By systemd's own uploader; the receiver of the same package is not on."""
+    upload = {"url": "https://logs.example.org:19532", "key_file": "/etc/ssl/private/node.pem"}
+    logs = Node(bakery.bake("immutable.fleet.log_shipping", log_shipping_journal=upload).result)
+    assert logs.read("/etc/systemd/journal-upload.conf.d/estate.conf").splitlines()[1:] == [
+        "[Upload]",
+        "URL=https://logs.example.org:19532",
+        "TrustedCertificateFile=/etc/ssl/certs/ca-certificates.crt",
+        "ServerKeyFile=/etc/ssl/private/node.pem",
+    ]
+    assert "systemd-journal-upload.service" in logs.says("ls -p /etc/systemd/system/multi-user.target.wants")
+    assert not logs.has("/etc/systemd/system/sockets.target.wants/systemd-journal-remote.socket")
 
 
 @pytest.mark.parametrize(
