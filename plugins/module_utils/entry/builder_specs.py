@@ -19,7 +19,6 @@ _BUILDER = Spec(
         "stop_file": {"type": "path"},
     },
     required_if=[("state", "opened", ["public_key"]), ("state", "captured", ["builder", "path"])],
-    required_one_of=[("openstack",)],
 )
 
 GOLDEN_IMAGE_BUILDER = _BUILDER + OPENSTACK

@@ -38,6 +38,8 @@ def refuse_nonsense(params: Params) -> None:
     """Raises `Invalid` before a connection is looked for."""
     if not NAME.fullmatch(params["name"]):
         raise Invalid(what=f"{params['name']!r} is no name of an image; expected up to 63 of a-z 0-9 - . _", where="name")
+    if params["openstack"] is None:
+        raise Invalid(what="missing; expected the cloud that builders are machines of", where="openstack")
     builders, builder = builders_of(params["name"]), params["builder"]
     if builder is not None and marks.slot_of(builders, builder) is None:
         raise Invalid(what=f"{builder!r} is no builder of {params['name']}; expected what state=opened answered", where="builder")

@@ -57,6 +57,7 @@ def test_what_makes_sense(changed: dict[str, Any]) -> None:
     ("changed", "where"),
     [
         pytest.param({"name": "Web"}, "name", id="no name"),
+        pytest.param({"openstack": None}, "openstack", id="no cloud"),
         pytest.param({"builder": "web-0-x7k2p"}, "builder", id="a pool's machine is no builder"),
         pytest.param({"builder": f"{builders_of('db')}-0-x7k2p"}, "builder", id="another image's builder"),
         pytest.param({"max_age": "soon"}, "max_age", id="no duration"),
