@@ -33,7 +33,7 @@ SDKS = tuple(line for line in (ROOT / "requirements.txt").read_text(encoding="ut
 OLDEST_SDKS = tuple(sdk.replace(">=", "==") for sdk in SDKS)
 POOLS_ON_OPENSTACK = [
     f"tests/system/test_{name}.py"
-    for name in ("bad_days", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "steering")
+    for name in ("bad_days", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "remediation", "steering")
 ]
 OF_THEIR_OWN = ("bake", "pipeline", "vms")  # long sessions, and the marks of the tests that only they run
 LABS = ("openstack", "kubernetes", "vsphere", "haproxy", "images")  # of the session `labs`
