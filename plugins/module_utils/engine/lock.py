@@ -78,7 +78,7 @@ class Keeper:
         While an earlier one is on its way it is left: it was decided without knowing that one, and is decided again afterwards.
         """
         held = self._held
-        if held is not None and held.record.dump() == self._record.dump() != record.dump():
+        if held is not None and _is_said_by(self._record, held.record) and not _is_said_by(record, held.record):
             self._record, self._due = record, None
 
     def settles_at(self) -> datetime | None:
@@ -94,7 +94,7 @@ class Keeper:
         held = self._held
         if held is None:
             self._call(self._lock.read, self._was_read)
-        elif self._record.dump() != held.record.dump() or self._renew_at is None or now >= self._renew_at:
+        elif not _is_said_by(self._record, held.record) or self._renew_at is None or now >= self._renew_at:
             wanted = replace(held, record=self._record)
             self._call(lambda: self._lock.renew(wanted), self._was_renewed)
         else:
@@ -229,3 +229,8 @@ def _instant(text: str) -> datetime | None:
         return parse_instant(text)
     except ValueError:
         return None
+
+
+def _is_said_by(record: PoolRecord, read: PoolRecord) -> bool:
+    """Whether the lock that was `read` says this already. Instants lose their fractions on it, so that only the texts can be equal."""
+    return record == read or record.dump() == read.dump()

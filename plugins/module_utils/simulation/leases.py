@@ -21,12 +21,23 @@ class Leases:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._read: dict[str, LockFact] = {}  # the last one of each pool, true while the lock has this version
+
+    def reload(self) -> None:
+        """Rows came from a file: a version that was never written may have been given again."""
+        self._read = {}
 
     def read(self, pool: str) -> LockFact:
         """The lock now; a lock that was never made is free and has token 0."""
         lease = self._state.leases.get(pool)
         if lease is None:
             return LockFact()
+        known = self._read.get(pool)
+        if known is None or known.version != str(lease.version):
+            known = self._read[pool] = self._fact(lease)
+        return known
+
+    def _fact(self, lease: Lease) -> LockFact:
         return LockFact(
             holder=lease.holder,
             since=lease.since,

@@ -113,4 +113,5 @@ class World:
         self.state.reload_agenda()
         self.pods.reload()
         self.hypervisor.reload()
+        self.leases.reload()
         self.facts.reload()
