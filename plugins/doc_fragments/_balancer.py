@@ -14,10 +14,10 @@ options:
   balancer:
     description:
       - The load balancer in front of a pool that has no cluster. It takes the place of the node. A machine becomes a member once
-        O(health.probes) find it well, and is available while it is one and is well, after O(strategy.min_ready).
-      - A machine that leaves gets no new sessions. When its last session has ended, or O(drain.timeout) is over, it is taken out, and
-        deleted once the balancer no longer lists it. With O(drain.on_timeout=fail) the run ends instead of ending sessions.
-      - A member that somebody else drains or puts into maintenance is left alone and reported, unless O(drain.include_cordoned).
+        C(health.probes) find it well, and is available while it is one and is well, after C(strategy.min_ready).
+      - A machine that leaves gets no new sessions. When its last session has ended, or C(drain.timeout) is over, it is taken out, and
+        deleted once the balancer no longer lists it. With C(drain.on_timeout=fail) the run ends instead of ending sessions.
+      - A member that somebody else drains or puts into maintenance is left alone and reported, unless C(drain.include_cordoned).
       - Not together with O(kubernetes). Of real clouds with O(openstack) only, for the pool's lock and its record are kept by the
         cloud then, as images without data, hidden from its lists, in the project of the machines.
       - Machines are reached at their first fixed address, by the balancer and by the probes.
@@ -59,7 +59,7 @@ options:
       octavia:
         description:
           - A pool of a load balancer of Octavia's, in the project of the machines (O(openstack)). Sessions are not counted by member
-            there, so that each drain takes O(drain.timeout).
+            there, so that each drain takes C(drain.timeout).
         type: dict
         suboptions:
           pool:
