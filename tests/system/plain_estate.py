@@ -144,12 +144,12 @@ def rows_of(server: Haproxy) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def plain_estate(name: str, folder: Path) -> Iterator[PlainEstate]:
-    """A pool for the time of a story, with its network and guests."""
-    made = PlainEstate(name, Playbooks(folder))
+    """A pool for the time of a story, with its network and guests. Its name is new each time: what locked it is deleted at the end."""
+    made = PlainEstate(f"{name}{secrets.token_hex(2)}", Playbooks(folder))
     made.remove()
     made.make_network()
     module = "ansible_collections.immutable.fleet.tests.labs.web_guests"
-    words = ["--openstack", "user", "--name", f"{name}-.*", "--port", str(made.port), "--answer-ms", str(ANSWER_MS)]
+    words = ["--openstack", "user", "--name", f"{made.name}-.*", "--port", str(made.port), "--answer-ms", str(ANSWER_MS)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "build/collections")}
     with made.log.open("w") as log, (folder / "guests.err").open("w") as errors:
         argv = [sys.executable, "-m", module, *words]
