@@ -71,6 +71,9 @@ class LockHarness(Waiting, Protocol):
     def lock(self, pool: str = "one") -> Lock:
         """A fresh adapter, as another controller has it."""
 
+    def delete_locks(self) -> None:
+        """Somebody deletes what the locks of all pools are kept in."""
+
 
 class ImageStoreHarness(Waiting, Protocol):
     """An image store in which the test has a golden image of a name that no one else uses."""

@@ -53,8 +53,7 @@ class Kubernetes:
             self._workload.clean()
             self._kube.delete(f"/api/v1/namespaces/{self._workload.namespace}")
         remove_nodes(self._kube, self._nodes)
-        for pool in self._pools:
-            self._kube.delete(f"{LEASES}/immutable-fleet-{pool}")
+        self.delete_locks()
 
     def cluster(self) -> Cluster:
         cluster = KubernetesCluster(self._client, pool=f"one{self._run}", mints_tokens=True)
@@ -94,3 +93,7 @@ class Kubernetes:
     def lock(self, pool: str = "one") -> Lock:
         self._pools.add(f"{pool}{self._run}")
         return KubernetesLock(self._client, pool=f"{pool}{self._run}")
+
+    def delete_locks(self) -> None:
+        for pool in self._pools:
+            self._kube.delete(f"{LEASES}/immutable-fleet-{pool}")

@@ -47,6 +47,12 @@ class OpenStack:
         self._locks.add(name)
         return GlanceLock(name, transport=Recording("small"), now=now)
 
+    def delete_locks(self) -> None:
+        for name in self._locks:
+            raw, query = client("small"), [("name", f"{marks.LOCK_NAME}{name}"), ("os_hidden", "true")]
+            for image in raw.request("GET", IMAGE, "/images", query=query)["images"]:
+                raw.request("DELETE", IMAGE, f"/images/{image['id']}")
+
     def cloud_of_unknown_image(self) -> Cloud:
         return self._cloud(self._name("one"), image="never-baked")
 
@@ -103,10 +109,7 @@ class OpenStack:
             self.until(lambda cloud=cloud: not cloud.list_vms(None, with_leftovers=False).vms, f"{pool} is empty")
             for leftover in cloud.list_vms(None, with_leftovers=True).leftovers or ():
                 cloud.clear(leftover)
-        for name in self._locks:
-            raw, query = client("small"), [("name", f"{marks.LOCK_NAME}{name}"), ("os_hidden", "true")]
-            for image in raw.request("GET", IMAGE, "/images", query=query)["images"]:
-                raw.request("DELETE", IMAGE, f"/images/{image['id']}")
+        self.delete_locks()
         self._environment.undo()
 
     def _name(self, pool: str) -> str:

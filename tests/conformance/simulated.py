@@ -182,6 +182,11 @@ class Simulated:
     def lock(self, pool: str = "one") -> Lock:
         return SimulatedLock(self._site.session(), pool)
 
+    def delete_locks(self) -> None:
+        with self._site.session().world() as world:
+            for pool in list(world.state.leases):
+                world.state.leases.drop(pool)
+
     # Image store
 
     def store(self) -> ImageStore:

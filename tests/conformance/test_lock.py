@@ -119,3 +119,21 @@ def test_pools_have_locks_of_their_own(locks: LockHarness) -> None:
     one, other = locks.lock("one"), locks.lock("another")
     one.acquire(one.read(), "one", TTL)
     assert other.acquire(other.read(), "other", TTL).token == 1
+
+
+def test_a_lock_that_somebody_deleted_can_be_made_again(locks: LockHarness) -> None:
+    """It and the wishes on it begin anew, however often it had been taken; of two, one still gets it."""
+    lock = locks.lock()
+    for holder in ("first", "second"):
+        lock.release(lock.acquire(lock.read(), holder, TTL))
+    lock.steer(lock.read(), PAUSE)
+    locks.delete_locks()
+    one, other = locks.lock(), locks.lock()
+    seen = other.read()
+    assert (seen.holder, seen.token, seen.steering) == ("", 0, Steering())
+    held = one.acquire(one.read(), "one", TTL)
+    with pytest.raises(Conflict):
+        other.acquire(seen, "other", TTL)
+    assert one.steer(one.renew(held), PAUSE).steering == PAUSE
+    one.release(held)
+    assert other.acquire(other.read(), "other", TTL).token > held.token

@@ -6,12 +6,13 @@ id of one that exists and of one that was deleted. So who makes the image with t
 and nobody else ever will. What operators ask is a second chain of such images, as it is written by whoever has seen the last.
 
 The holder alone writes on its image, and looks after each write whether a successor is there. Of the older images the newcomer deletes
-what it finds; as long as one is left, the pool has a lock, so the numbers never begin again.
+what it finds. Where somebody deleted all of them, the numbers go on after the last one that was given.
 Sources: semantics section 1; Glance's `images.create` (409 for an id that is or was in use), `os_hidden` since Rocky.
 """
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -51,9 +52,9 @@ class GlanceLock:
         if (found.token, found.holder, found.renewals) != (seen.token, seen.holder, seen.renewals):
             raise Conflict(what="the lock was written meanwhile", where=self._name)
         stamp = self._stamp()
-        self._make(
+        self._make_next(
             HOLDS,
-            seen.token + 1,
+            seen.token,
             {
                 marks.LOCK_HOLDER: holder,
                 marks.LOCK_SINCE: stamp,
@@ -79,7 +80,7 @@ class GlanceLock:
     def steer(self, seen: LockFact, steering: Steering) -> LockFact:
         """As `Lock.steer`."""
         number = int(seen.version or 0)
-        self._make(STEERS, number + 1, {marks.LOCK_STATE: steering.dump()})
+        self._make_next(STEERS, number, {marks.LOCK_STATE: steering.dump()})
         for image in self._images():
             if image[marks.LOCK_CHAIN] == STEERS and _number(image) <= number:
                 self._delete(image)
@@ -98,11 +99,22 @@ class GlanceLock:
             raise Conflict(what=f"the lock is {found.holder or 'nobody'}'s now", where=self._name)
         return found
 
-    def _make(self, chain: str, number: int, values: Mapping[str, str]) -> None:
-        """The next image of a chain. Raises `Conflict` where somebody was faster."""
-        about = {marks.LOCK_CHAIN: chain, marks.LOCK_NUMBER: str(number)}
-        image = {"id": self._id(chain, number), "name": self._name, "visibility": "private", "os_hidden": True}
-        self._transport.request("POST", IMAGE, "/images", body={**image, **about, **values})
+    def _make_next(self, chain: str, seen: int, values: Mapping[str, str]) -> None:
+        """The image of a chain after the one that was seen. Raises `Conflict` where somebody was faster.
+
+        Two calls more for each number that was given before, and whose image is gone with all after it: somebody deleted the lock. No
+        number is passed over that could still be given, so that two who go on from here meet at the same one.
+        """
+        for number in itertools.count(seen + 1):
+            about = {marks.LOCK_CHAIN: chain, marks.LOCK_NUMBER: str(number)}
+            image = {"id": self._id(chain, number), "name": self._name, "visibility": "private", "os_hidden": True}
+            try:
+                self._transport.request("POST", IMAGE, "/images", body={**image, **about, **values})
+            except Conflict:
+                if any(image[marks.LOCK_CHAIN] == chain and _number(image) >= number for image in self._images()):
+                    raise
+                continue
+            return
 
     def _delete(self, image: Json) -> None:
         """One that has a successor. What stays does no harm, and the next newcomer tries again."""
