@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remediation on real servers: one machine that stops to report, most of them, and a controller that is cut off.
+"""Remediation on real servers: machines that stop to report, that are switched off, that only seem to, while others work on the pool.
 
 Kubelets are stand-ins: one that stops renews its lease no longer, and the cluster itself calls its node Unknown then. One story: each
 test leaves the pool whole, of golden-v1.
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import COMPUTE
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.kube import NODES, Json, Kube, readiness, wait
 from ansible_collections.immutable.fleet.tests.labs.kubernetes.site import Site
 from ansible_collections.immutable.fleet.tests.system import openstack_lab
@@ -112,3 +113,43 @@ def test_FM17_while_the_api_server_is_out_of_reach_nothing_goes(pool: Estate, ku
     assert outcome.code == 0, outcome.text
     assert [event["machine"] for event in outcome.events if event["kind"] == "choose"] == [victim]
     pool.assert_settled(REPLICAS, "golden-v1")
+
+
+def test_pods_of_a_machine_that_is_off_run_elsewhere_whatever_their_budget_says(pool: Estate) -> None:
+    """Proven dead: no wait for a PDB that allows nothing, and none for `drain.timeout`."""
+    server = pool.servers()[0]
+    dead = server["name"]
+    with pool.workload() as shop:
+        shop.deployment("cart", REPLICAS, min_available=REPLICAS, spread=True, **pool.placement())
+        shop.wait_running()
+        there = {pod["metadata"]["uid"] for pod in shop.pods("cart") if pod["spec"]["nodeName"] == dead}
+        assert there
+        pool.api.request("POST", COMPUTE, f"/servers/{server['id']}/action", body={"os-stop": None})
+        wait("its kubelet is silent", lambda: ready(pool, dead)["status"] == "Unknown", 60)
+        run = pool.start(replicas=REPLICAS)
+        proven = "its VM is off by the hypervisor's word: pods and volumes are let go"
+        assert run.until("its death is proven", lambda event: event["machine"] == dead and event["text"] == proven)
+
+        def run_elsewhere() -> bool:
+            pods = [pod for pod in shop.pods("cart") if pod["status"].get("phase") == "Running"]
+            alive = [pod for pod in pods if pod["spec"]["nodeName"] != dead and pod["metadata"]["uid"] not in there]
+            return len(alive) == REPLICAS
+
+        wait("its pods run elsewhere", run_elsewhere, 60)
+        outcome = run.outcome()
+    assert outcome.code == 0, outcome.text
+    pool.assert_settled(REPLICAS, "golden-v1")
+
+
+def test_a_check_that_comes_while_another_run_is_at_work_leaves_the_pool_to_it(pool: Estate) -> None:
+    """It ends well, changes nothing, and says who looks after the pool."""
+    pool.guests({f"{pool.name}-.*": {"lab_join": "never"}})
+    scaling = pool.start(replicas=REPLICAS + 1)
+    assert scaling.until("its first machine", lambda event: event["kind"] == "create")
+    holder = pool.holder()
+    checked = look(pool)
+    assert not checked.changed
+    assert holder in checked.result["run"]["what"]
+    pool.guests({})
+    assert scaling.outcome().code == 0
+    pool.assert_settled(REPLICAS + 1, "golden-v1")
