@@ -43,7 +43,7 @@ VM_PATHS = (
     "guest.ipAddress",
 )
 
-ON = "poweredOn"
+ON, OFF = "poweredOn", "poweredOff"
 TOOLS_RUN = "guestToolsRunning"
 # https://developer.broadcom.com/xapis/vsphere-web-services-api/latest/vim.VirtualMachine.ConnectionState.html: what is
 # disconnected or inaccessible may run; these two nobody can use again.
@@ -177,13 +177,13 @@ def marks_for(machine: NewMachine, pool: str, addresses: Sequence[str], kept_dis
 
 
 def _status(found: Found) -> tuple[str, str]:
-    """`(status, fault)`. A VM that its host does not speak of is taken to run: no evidence of harm."""
+    """`(status, fault)`. A VM that its host does not speak of is taken to run, and so is a suspended one: no evidence of harm."""
     state = str(found.get("runtime.connectionState", ""))
     if state in _LOST:
         return vm.ERROR, _LOST[state]
     if "config.uuid" not in found:
         return vm.BUILDING, ""
-    if state == "connected" and found.get("runtime.powerState", ON) != ON:
+    if state == "connected" and found.get("runtime.powerState") == OFF:
         return vm.STOPPED, ""
     return vm.RUNNING, ""
 

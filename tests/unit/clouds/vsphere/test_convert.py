@@ -97,7 +97,7 @@ def test_what_is_not_the_pools_is_not_listed(other: dict[str, Any]) -> None:
     [
         ({}, vm.RUNNING),
         ({"runtime.powerState": "poweredOff"}, vm.STOPPED),
-        ({"runtime.powerState": "suspended"}, vm.STOPPED),
+        ({"runtime.powerState": "suspended"}, vm.RUNNING),
         ({"runtime.powerState": "poweredOff", "runtime.connectionState": "disconnected"}, vm.RUNNING),
         ({"runtime.connectionState": "inaccessible"}, vm.RUNNING),
         ({"runtime.connectionState": "orphaned"}, vm.ERROR),
@@ -105,7 +105,7 @@ def test_what_is_not_the_pools_is_not_listed(other: dict[str, Any]) -> None:
     ],
 )
 def test_a_state_is_a_status(facts: dict[str, str], status: str) -> None:
-    """What its host does not speak of is taken to run: no evidence of harm."""
+    """What its host does not speak of is taken to run, and what is suspended will go on: no evidence of harm."""
     found = convert.vm_of(VM, {**SEEN, **facts}, "web", timedelta(0))
     assert found is not None
     assert found.status == status
