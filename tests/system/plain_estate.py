@@ -68,8 +68,9 @@ class PlainEstate:
     def start(self, image: str, **options: Any) -> Running:
         return self.playbooks.start("node_pool", self.task(image, **options))
 
-    def absent(self) -> Outcome:
-        return self.run("node_pool", {"name": self.name, "state": "absent", "openstack": {"cloud": "user"}, "balancer": self.balancer})
+    def absent(self, **options: Any) -> Outcome:
+        task = {"name": self.name, "state": "absent", "openstack": {"cloud": "user"}, "balancer": self.balancer, **options}
+        return self.run("node_pool", task)
 
     # What is there ----------------------------------------------------------------------------------------------------
     def servers(self) -> list[Json]:
