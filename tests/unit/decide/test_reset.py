@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health, ServiceProbe
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, load_remedies
+from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Protection, Steering
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import STOPPED
 from ansible_collections.immutable.fleet.tests.unit.builders import HELD, NEW, NOW, ago, blocked, later, machine, pool, said, snapshot
 from ansible_collections.immutable.fleet.tests.unit.decide.test_members import plain
@@ -26,6 +27,7 @@ LOCKED_UP = {"conditions": {"KernelDeadlock": ("True", ago(900))}}
 CHECKS = (*DEFAULT_CHECKS, ConditionCheck("KernelDeadlock", "True", timedelta(minutes=2)))
 POLICY = HealthPolicy(reboot=timedelta(minutes=10), conditions=CHECKS)
 ILL = Health(healthy=False, since=ago(5000), what="refused")
+PROTECTED = Steering(protect={"m0": Protection(later(3600), Asked("ops", ago(1)))})
 RESET = "reboot m0: unhealthy: Ready is Unknown: reset before it is replaced"
 
 
@@ -70,6 +72,29 @@ def test_FM41_a_run_that_finds_it_on_record_does_not_reset_it_again() -> None:
     """Whether the one before did is not known: it is replaced when the time is over."""
     found = turn(run(), silent(), *others(), known=reset(60))
     assert (said(found), found.record, found.wake_at) == ([], None, later(540))
+
+
+@pytest.mark.parametrize(
+    ("subject", "rest", "more"),
+    [
+        pytest.param(machine("m0", slot=0, **LOCKED_UP), others(), {}, id="its kubelet reports again: pods may serve"),
+        pytest.param(silent(status=STOPPED), others(), {}, id="its VM is off"),
+        pytest.param(silent(schedulable=False), others(), {}, id="FM10: a person cordoned it"),
+        pytest.param(silent(), others(), {"steering": PROTECTED}, id="an operator protects it"),
+        pytest.param(silent(), [silent(name=f"m{number}") for number in range(1, 20)], {}, id="FM17: the gate is shut"),
+        pytest.param(
+            silent(failure_domain="a"),
+            [silent(name="m1", failure_domain="a"), silent(name="m2"), *others()[2:]],
+            {},
+            id="FM17: that of its failure domain is shut",
+        ),
+    ],
+)
+def test_what_changed_since_it_was_noted_holds_the_reset_back(subject: Machine, rest: list[Machine], more: dict[str, Any]) -> None:
+    """The record takes a moment, and a reset that the cloud refused is sent again."""
+    rollout = run()
+    first = turn(rollout, silent(), *others())
+    assert [line for line in said(turn(rollout, subject, *rest, known=health_of(first), **more)) if line.startswith("reboot")] == []
 
 
 @pytest.mark.parametrize(

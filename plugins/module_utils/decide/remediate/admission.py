@@ -96,7 +96,9 @@ def admit(
         awaited = reset.awaited([machine for machine in staying if machine.name in ill], policy, record, server_now)
         record, admitted, waiting = _by_rate(candidates, awaited, ill, pool, policy, snapshot, record, server_now)
         wake_at = min(filter(None, (wake_at, *(until + snapshot.ahead for until in awaited.values()))), default=None)
-        found = replace(found, wake_at=wake_at, resets=frozenset(awaited.keys() & set(to_reset) & unhealthy) - snapshot.reset)
+        free = {machine.name for machine in candidates if reset.may_be_reset(machine) and not _is_kept(machine, pool, snapshot)}
+        # What was noted a moment ago may be otherwise now: it serves again, somebody keeps it, the gate is shut.
+        found = replace(found, wake_at=wake_at, resets=frozenset(awaited.keys() & set(to_reset) & free) - snapshot.reset)
         blockers += waiting
         suspended = _standing(record.suspended, snapshot)
         if suspended is None:

@@ -26,10 +26,10 @@ AGAIN_AFTER = timedelta(hours=2)  # one that is unhealthy again so soon after it
 
 def comes_first(machine: Machine, policy: HealthPolicy, record: Remedies) -> bool:
     """Whether it is to be reset before anything else is done to it. What is out of date on the record is left out of it already."""
-    return policy.reboot is not None and machine.name not in record.resets and _may_be_reset(machine)
+    return policy.reboot is not None and machine.name not in record.resets and may_be_reset(machine)
 
 
-def _may_be_reset(machine: Machine) -> bool:
+def may_be_reset(machine: Machine) -> bool:
     """It runs, and serves nobody as far as is known: the pods of a kubelet that reports are asked to leave, which respects their PDBs."""
     if machine.vm.status != vm_states.RUNNING:
         return False
