@@ -158,6 +158,14 @@ def test_what_is_over_is_forgotten() -> None:
     assert health_of(turn(run(), silent(), *others(), known=known)).resets == {"m0": NOW, "m2": ago(60)}
 
 
+@pytest.mark.parametrize(("hours", "seconds_ago"), [(3, 3 * 3600), (2, 2 * 3600 + 60)])
+def test_a_reset_that_has_hours_to_help_is_followed_by_a_replacement(hours: int, seconds_ago: int) -> None:
+    """Also after the two hours in which no second one follows: it would be reset for ever."""
+    policy = HealthPolicy(reboot=timedelta(hours=hours))
+    found = health_of(turn(Rollout(pool(20, health=policy)), silent(seconds_ago), *others(), known=reset(seconds_ago)))
+    assert (list(found.slots), found.resets) == (["0"], {"m0": ago(seconds_ago)})
+
+
 def test_the_gate_holds_for_resets_too() -> None:
     """FM17: what they have in common is no matter of one machine."""
     subjects = [silent(name=f"m{number}") if number < 12 else machine(f"m{number}", slot=number) for number in range(20)]

@@ -69,7 +69,7 @@ def admit(
     staying = [machine for machine in snapshot.machines.values() if not machine.is_going and not _is_set_aside(machine)]
     ill = {machine.name: findings[machine.name] for machine in staying if machine.name in findings}
     unhealthy = {name for name, finding in ill.items() if finding.is_unhealthy(now)}
-    record = reset.remembered(with_first_seen(known, seen, snapshot), snapshot.machines, server_now)
+    record = reset.remembered(with_first_seen(known, seen, snapshot), snapshot.machines, policy, server_now)
     wake_at = min((at for finding in findings.values() if (at := finding.unhealthy_at) is not None and at > now), default=None)
     shown = gate(staying, ill, policy.max_unhealthy, pool.name) if ill else Gate()
     blockers = [*(shown.blockers if unhealthy else ()), *_waits(ill, snapshot, now)]

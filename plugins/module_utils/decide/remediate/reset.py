@@ -62,7 +62,11 @@ def waits(machine: Machine, finding: Finding, policy: HealthPolicy) -> Blocker:
     )
 
 
-def remembered(record: Remedies, machines: Mapping[str, Machine], now: datetime) -> Remedies:
-    """Without resets of machines that are gone, and of those that did help."""
-    kept = {name: at for name, at in record.resets.items() if name in machines and now - at <= AGAIN_AFTER}
+def remembered(record: Remedies, machines: Mapping[str, Machine], policy: HealthPolicy, now: datetime) -> Remedies:
+    """Without resets of machines that are gone, and of those that did help.
+
+    One that may take hours to help is remembered for longer: else it would be reset again when its time is over, and never replaced.
+    """
+    again_after = AGAIN_AFTER if policy.reboot is None else max(AGAIN_AFTER, 2 * policy.reboot)
+    kept = {name: at for name, at in record.resets.items() if name in machines and now - at <= again_after}
     return record if len(kept) == len(record.resets) else replace(record, resets=kept)
