@@ -71,9 +71,16 @@ def classify(machine: Machine, pool: Pool, now: datetime) -> tuple[str, datetime
 def must_have_joined(machine: Machine, pool: Pool, now: datetime) -> bool:
     """Whether a machine that runs, and has no Node or is no member, must have had it once: else a run would have removed it.
 
-    Only where remediation looks after the pool, which then says when the machine has failed.
+    Only where remediation looks after the pool, which then says when the machine has failed. A plain machine may be off, too: a balancer
+    forgets its members, while a Node stays when its VM is off.
     """
-    if pool.health is None or machine.vm.status != vm_states.RUNNING or not machine.is_unused:
+    is_in_question = machine.vm.status == vm_states.RUNNING or (machine.service is not None and machine.vm.status == vm_states.STOPPED)
+    return is_in_question and has_outlived_its_start(machine, pool, now)
+
+
+def has_outlived_its_start(machine: Machine, pool: Pool, now: datetime) -> bool:
+    """Whether a machine without a Node or member is so old that it cannot be one that never came up, where remediation looks after it."""
+    if pool.health is None or not machine.is_unused:
         return False
     return now - machine.vm.created_at >= JOINED_LONG_AGO * pool.strategy.startup_timeout
 

@@ -22,7 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy, Storm, Suspension, load_remedies
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import ERROR, STOPPED
-from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, blocked, later, machine, pool, snapshot
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, blocked, later, machine, pool, said, snapshot
 from ansible_collections.immutable.fleet.tests.unit.decide.test_members import member, plain
 
 POLICY = HealthPolicy()
@@ -119,10 +119,11 @@ def test_what_is_wrong_with_a_plain_machine(subject: Machine, seen: dict[str, da
         (ill(seconds=5000, since=ago(5000)), NOT_READY, FAILED),
         (off(ERROR), NOT_READY, FAILED),
         (ill(member=None, of_vm={"created_at": ago(86_400)}), NOT_READY, FAILED),
+        (plain(member=None, ready=False, is_well=False, of_vm={"status": STOPPED, "created_at": ago(86_400)}), NOT_READY, FAILED),
         (ill(member=None, of_vm={"created_at": ago(1300)}), FAILED, FAILED),
         (ill(member=None, of_vm={"created_at": ago(60)}), BOOTING, BOOTING),
     ],
-    ids=["ill for long", "in ERROR", "forgotten by the balancer", "never served", "boots"],
+    ids=["ill for long", "in ERROR", "forgotten by the balancer", "forgotten, and off", "never served", "boots"],
 )
 def test_where_remediation_looks_after_a_pool_it_says_what_has_failed(subject: Machine, watched: str, unwatched: str) -> None:
     """As for machines with nodes: what served once fails only through the gate."""
@@ -205,6 +206,15 @@ def test_what_holds_the_others_back(subjects: list[Machine], known: Remedies, to
     assert told in blocked(found)
     marked = set(found.record.leaving) if found.record is not None else set()
     assert marked <= {"m3"}
+
+
+def test_FM17_machines_that_are_off_and_forgotten_by_the_balancer_are_held_back_by_the_gate() -> None:
+    """A power cut takes the machines and the balancer's memory of them: they were no failures to start, and none is deleted for it."""
+    forgotten = {"member": None, "ready": False, "is_well": False}
+    subjects = [plain(f"m{number}", of_vm={"slot": number, "status": STOPPED}, **forgotten) for number in range(20)]
+    found = turn(*subjects, known=Remedies(first_seen={one.name: {OFF: ago(400)} for one in subjects}))
+    said_first = "storm pool web: 20 of 20 machines are not well (100%), max_unhealthy 34% allows 6: none of them is replaced for it"
+    assert (blocked(found)[0], said(found), found.record and found.record.lost) == (said_first, [], {})
 
 
 @pytest.mark.parametrize("has_node", [False, True], ids=["plain", "with a node"])
