@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import brake, ladder
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import must_have_joined
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import has_outlived_its_start
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import standing_refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
@@ -25,8 +25,8 @@ def counts(machine: Machine, pool: Pool, snapshot: Snapshot) -> bool:
     has_run = vm.status in (vm_states.RUNNING, vm_states.STOPPED)
     if machine.was_ready or not has_run or vm.revision != pool.revision.id:
         return False
-    if must_have_joined(machine, pool, snapshot.at):
-        return False  # it was ready once, and nobody knows
+    if has_outlived_its_start(machine, pool, snapshot.at):
+        return False  # it was ready once, and nobody knows; or it was counted then, and kept for a look since
     if standing_refusal(record, steering, vm.revision) is not None:
         return False  # the revision is refused already
     if steering.resumed is not None and vm.created_at < steering.resumed.at:

@@ -20,7 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord, load_record
 from ansible_collections.immutable.fleet.plugins.module_utils.model.remedies import Remedies, Remedy
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import DELETING, Leftover
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import DELETING, STOPPED, Leftover
 from ansible_collections.immutable.fleet.tests.unit.builders import NEW, NOW, ago, blocked, machine, pod, pool, said, snapshot
 from ansible_collections.immutable.fleet.tests.unit.decide.test_members import plain
 
@@ -124,6 +124,15 @@ def test_what_is_over_is_deleted() -> None:
     for most, note in ((1, Note(ago(KEPT_FOR.total_seconds()), "failed")), (0, NOTE)):
         found = turn(empty, *well(1, 2, 3), most=most, kept={"m0": note})
         assert said(found) == ["look m0: no pods left: looking directly before anything rests on it"]
+
+
+def test_FM18_one_that_was_switched_off_for_the_look_is_no_loss_of_its_image_when_its_time_is_over() -> None:
+    """It was counted three days ago, in a rollout that is over."""
+    over = Note(ago(KEPT_FOR.total_seconds() + 60), LOST)
+    subject = late(created_at=ago(KEPT_FOR.total_seconds() + 1400), status=STOPPED)
+    wanted = pool(3, health=HealthPolicy(preserve_on_fail=1))
+    found = Rollout(wanted).decide(snapshot(subject, *well(1, 2, 3), record=PoolRecord(preserved={"m0": over})), NOW)
+    assert (said(found), found.record) == (["delete m0: failed and never joined"], None)
 
 
 def test_FM40_a_controller_whose_clock_is_wrong_keeps_it_as_long() -> None:
