@@ -12,7 +12,6 @@ Sources: semantics section 1; Glance's `images.create` (409 for an id that is or
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -52,7 +51,7 @@ class GlanceLock:
         if (found.token, found.holder, found.renewals) != (seen.token, seen.holder, seen.renewals):
             raise Conflict(what="the lock was written meanwhile", where=self._name)
         stamp = self._stamp()
-        self._make_next(
+        number = self._make_next(
             HOLDS,
             seen.token,
             {
@@ -66,7 +65,7 @@ class GlanceLock:
         for image in images:
             if image[marks.LOCK_CHAIN] == HOLDS:
                 self._delete(image)
-        return self.read()
+        return self._own(number)
 
     def renew(self, held: LockFact) -> LockFact:
         """As `Lock.renew`."""
@@ -94,27 +93,32 @@ class GlanceLock:
             self._transport.request("PATCH", IMAGE, path, body=changes, headers={"Content-Type": PATCH})
         except NotFound as exc:
             raise Conflict(what="the lock is another's now", where=self._name) from exc
+        return self._own(held.token)
+
+    def _own(self, token: int) -> LockFact:
+        """The lock, which is that of `token` still. Raises `Conflict` where it has a successor: what was sent may have taken long."""
         found = self.read()
-        if found.token != held.token:
+        if found.token != token:
             raise Conflict(what=f"the lock is {found.holder or 'nobody'}'s now", where=self._name)
         return found
 
-    def _make_next(self, chain: str, seen: int, values: Mapping[str, str]) -> None:
-        """The image of a chain after the one that was seen. Raises `Conflict` where somebody was faster.
+    def _make_next(self, chain: str, seen: int, values: Mapping[str, str]) -> int:
+        """The number of the image of a chain after the one that was seen. Raises `Conflict` where somebody was faster.
 
         Two calls more for each number that was given before, and whose image is gone with all after it: somebody deleted the lock. No
         number is passed over that could still be given, so that two who go on from here meet at the same one.
         """
-        for number in itertools.count(seen + 1):
+        number = seen + 1
+        while True:
             about = {marks.LOCK_CHAIN: chain, marks.LOCK_NUMBER: str(number)}
             image = {"id": self._id(chain, number), "name": self._name, "visibility": "private", "os_hidden": True}
             try:
                 self._transport.request("POST", IMAGE, "/images", body={**image, **about, **values})
+                return number
             except Conflict:
                 if any(image[marks.LOCK_CHAIN] == chain and _number(image) >= number for image in self._images()):
                     raise
-                continue
-            return
+                number += 1
 
     def _delete(self, image: Json) -> None:
         """One that has a successor. What stays does no harm, and the next newcomer tries again."""
