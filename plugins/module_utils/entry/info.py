@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import changed_fields
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
 
@@ -84,7 +84,8 @@ def _joined(facts: Seen, pool: str) -> Snapshot:
         world.services.take_listing(facts.members)
         # Nobody asks the machines here, so that a member is as well as its balancer finds it.
         world.services.health = {vm_id: Health(healthy=None, since=facts.at, is_untarnished=True) for vm_id in world.vms}
-    return world.snapshot(facts.at, max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=facts.at)
+    record = facts.lock.record if facts.lock is not None else PoolRecord()  # it carries the marks of plain machines
+    return world.snapshot(facts.at, max_staleness=timedelta.max, settled_at=None, own_node="", progressed_at=facts.at, record=record)
 
 
 def _counts(seen: Snapshot, pool: Pool) -> dict[str, int]:
