@@ -25,7 +25,8 @@ def doubt(seen: LockFact, wish: Wish, nodes: Mapping[str, str]) -> str:
 
     `nodes` is `{node: pool}` of all pools in the cluster; `seen` the lock of the wish's pool.
     """
-    if not seen.version and wish.pool not in nodes.values():
+    is_there = bool(seen.version) or seen.token > 0  # a version may be that of the wishes alone, and none was written yet
+    if not is_there and wish.pool not in nodes.values():
         raise Invalid(what=f"there is no pool {wish.pool} here: no lock, no machine; expected {_one_of(nodes.values())}", where="name")
     if not wish.machine or wish.machine in nodes or _is_steered(seen, wish.machine):
         return ""

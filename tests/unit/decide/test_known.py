@@ -29,6 +29,9 @@ def wish(state: str = "paused", machine: str = "", pool: str = "web") -> Wish:
         pytest.param(FREE, wish(), "", id="a pool with a lock"),
         pytest.param(NO_LOCK, wish(), "", id="a pool whose lock was deleted"),
         pytest.param(FREE, wish(pool="new"), "", id="a pool that has no machine now"),
+        pytest.param(
+            LockFact(token=1, holder="x"), wish(pool="new"), "", id="one whose first run makes it, and nobody asked anything of it"
+        ),
         pytest.param(FREE, wish("replaced", "web-0-x7k2p"), "", id="a machine"),
         pytest.param(
             AT_WORK,
