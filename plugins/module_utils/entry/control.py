@@ -83,13 +83,20 @@ def steer(lock: Lock, wish: Wish, nodes: Nodes, *, check: bool) -> dict[str, Any
 
 
 def _doubts(seen: LockFact, wish: Wish, nodes: Nodes) -> list[str]:
+    elsewhere = [_no_lock(wish.pool)] if wish.reach.provider == "openstack" and not seen.token else []
     if seen.version and not wish.machine:
-        return []
+        return elsewhere
     try:
         said = doubt(seen, wish, nodes())
     except Denied as error:  # leases are enough to steer; then a wrong name is not noticed
         said = f"whether there is such a pool and machine was not looked up: {error}"
-    return [said] if said else []
+    return [*([said] if said else []), *elsewhere]
+
+
+def _no_lock(pool: str) -> str:
+    """A pool with a cluster has machines in the project as well, and its runs read wishes in the cluster alone."""
+    what = f"no run has had a lock of pool {pool} in this project, so that no run may ever read this"
+    return f"{what}: where the pool has a cluster, its lock is there, and kubernetes is to be given instead of openstack"
 
 
 def _answer(seen: LockFact, wish: Wish, wanted: Steering, warnings: list[str]) -> dict[str, Any]:
