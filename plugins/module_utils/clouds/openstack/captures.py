@@ -12,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import CHUNK, COMPUTE, IMAGE, Transport, every
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.images_convert import is_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model import capture as captures
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
@@ -42,10 +44,11 @@ class NovaCaptures:
         self._transport, self._builders = transport, builders
 
     def list(self) -> tuple[Capture, ...]:
-        """As `Captures.list`. One call."""
-        query = ((marks.IMAGE_KIND, marks.CAPTURE_IMAGE), (marks.POOL, self._builders))
-        listed = every(self._transport, IMAGE, "/images", "images", query)
-        return tuple(capture_of(image) for image in listed if image["status"] not in _GONE)
+        """As `Captures.list`. One call. Of this project alone: an administrator's list has the private images of every project."""
+        project = self._transport.project_id()
+        query = ((marks.IMAGE_KIND, marks.CAPTURE_IMAGE), (marks.POOL, self._builders), ("owner", project))
+        listed = [image for image in every(self._transport, IMAGE, "/images", "images", query) if is_of(image, project)]
+        return tuple(capture_of(image, self._transport.skew) for image in listed if image["status"] not in _GONE)
 
     def begin(self, vm: Vm) -> None:
         """As `Captures.begin`. One call."""
@@ -73,14 +76,14 @@ class NovaCaptures:
             self._transport.request("DELETE", IMAGE, f"/images/{capture.id}")
 
 
-def capture_of(image: Mapping[str, Any]) -> Capture:
-    """Glance's image as a Capture."""
+def capture_of(image: Mapping[str, Any], skew: timedelta) -> Capture:
+    """Glance's image as a Capture. `skew` is the servers' clock minus ours."""
     digest = f"{image['os_hash_algo']}:{image['os_hash_value']}" if image.get("os_hash_value") else ""
     return Capture(
         id=image["id"],
         builder=image.get(marks.IMAGE_BUILDER, ""),
         status=_STATUS.get(image["status"], captures.MAKING),
-        created_at=parse_instant(image["created_at"]),
+        created_at=parse_instant(image["created_at"]) - skew,
         digest=digest,
     )
 

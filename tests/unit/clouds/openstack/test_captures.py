@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +30,7 @@ class Downloading(FakeTransport):
 
 
 def image(status: str = "active", **more: Any) -> dict[str, Any]:
-    marked = {"immutable.fleet.image.builder": "bake-web-0-aaaaa", "created_at": "2026-11-21T04:10:07Z"}
+    marked = {"immutable.fleet.image.builder": "bake-web-0-aaaaa", "created_at": "2026-11-21T04:10:07Z", "owner": "p1"}
     return {"id": "i1", "status": status, **marked, **more}
 
 
@@ -38,7 +39,7 @@ def image(status: str = "active", **more: Any) -> dict[str, Any]:
     [("queued", MAKING), ("saving", MAKING), ("importing", MAKING), ("active", WHOLE), ("killed", FAILED), ("deactivated", FAILED)],
 )
 def test_where_a_copy_stands(given: str, status: str) -> None:
-    assert capture_of(image(given)).status == status
+    assert capture_of(image(given), timedelta(0)).status == status
 
 
 def test_copies_are_listed_by_our_marks() -> None:
@@ -46,7 +47,22 @@ def test_copies_are_listed_by_our_marks() -> None:
     transport = Downloading({"GET image /images": {"images": [image(os_hash_algo="sha512", os_hash_value="ab"), image("pending_delete")]}})
     (found,) = NovaCaptures(transport, "bake-web").list()
     assert (found.builder, found.digest) == ("bake-web-0-aaaaa", "sha512:ab")
-    assert transport.queries[0][:2] == [("immutable.fleet.image.kind", "capture"), ("immutable.fleet.pool", "bake-web")]
+    assert transport.queries[0][:3] == [
+        ("immutable.fleet.image.kind", "capture"),
+        ("immutable.fleet.pool", "bake-web"),
+        ("owner", "p1"),
+    ]
+
+
+def test_copies_of_another_project_are_nobodys_to_fetch_or_remove() -> None:
+    """An administrator sees them, and two projects may build images of the same name."""
+    transport = Downloading({"GET image /images": {"images": [image(owner="p2")]}})
+    assert NovaCaptures(transport, "bake-web").list() == ()
+
+
+def test_a_copy_is_as_old_as_the_clouds_clock_says() -> None:
+    """A wrong clock here makes no copy older than a build may be."""
+    assert capture_of(image(), timedelta(hours=5)).created_at == datetime(2026, 11, 20, 23, 10, 7, tzinfo=UTC)
 
 
 def test_a_copy_carries_its_marks_from_the_first_moment() -> None:
