@@ -209,6 +209,7 @@ class OpenStackCloud:
     def _idle_ports(self) -> list[Any] | None:
         """Ports of ours that no running server uses; None when Neutron gives no answer now, which must not hide the servers."""
         query = (
+            ("project_id", self._transport.project_id()),  # an administrator sees all ports, and only this project's servers
             ("description", convert.pool_tag(self._pool)),
             ("status", "DOWN"),  # those in use are ACTIVE: leaving them out keeps the list short
             *(("fields", name) for name in PORT_FIELDS),
@@ -242,7 +243,8 @@ class OpenStackCloud:
     def _ports_left(self, wanted: list[dict[str, Any]]) -> dict[str, str]:
         """`{name: id}` of idle ports that are as wanted. One that is not, since the template changed, is deleted."""
         names = {port["name"]: port for port in wanted}
-        query = (*(("name", name) for name in names), ("description", convert.pool_tag(self._pool)), ("status", "DOWN"))
+        own = (("project_id", self._transport.project_id()), ("description", convert.pool_tag(self._pool)), ("status", "DOWN"))
+        query = (*(("name", name) for name in names), *own)
         found: dict[str, str] = {}
         for port in every(self._transport, NETWORK, "/ports", "ports", query):
             if port["device_id"] == "" and port["name"] not in found and convert.is_as_wanted(port, names[port["name"]]):

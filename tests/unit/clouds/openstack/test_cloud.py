@@ -234,6 +234,14 @@ def test_a_leftover_is_deleted_only_as_it_was_seen() -> None:
     assert transport.headers[-1] == {"If-Match": "revision_number=5"}
 
 
+def test_ports_of_another_project_are_no_leftovers() -> None:
+    """An administrator's list of ports has every project's, and his list of servers does not: all of theirs would seem left over."""
+    transport = FakeTransport({DETAIL: {"servers": []}, IDLE: {"ports": []}}, project="p7")
+    cloud_on(transport).list_vms(None, with_leftovers=True)
+    (query,) = (query for call, query in zip(transport.calls, transport.queries, strict=True) if call == IDLE)
+    assert ("project_id", "p7") in query
+
+
 def test_servers_are_listed_while_neutron_gives_no_answer() -> None:
     """Leftovers can wait, a refusal of permission cannot."""
     answers = {DETAIL: {"servers": [SERVERS["active"]]}, IDLE: Transient(what="down")}
