@@ -23,9 +23,14 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 
 SESSION = "vmware-api-session-id"
 TRIES = 3
-NOT_LOGGED_IN = 401
-_BY_STATUS: Mapping[int, type[PortError]] = {400: Invalid, 401: Denied, 403: Denied, 404: NotFound, 429: Throttled}
 WORDS_MAX = 400  # of an answer that refuses
+
+
+class _LoggedOut(Denied):
+    """The session has ended; of the call that begins one, that the password is wrong."""
+
+
+_BY_STATUS: Mapping[int, type[PortError]] = {400: Invalid, 401: _LoggedOut, 403: Denied, 404: NotFound, 429: Throttled}
 
 
 class Automation:
@@ -45,11 +50,12 @@ class Automation:
                     self._session = str(self._send("POST", "/api/session", headers={"Authorization": self._basic()}))
                 return self._send("GET" if body is None else "POST", path, body, {SESSION: self._session})
             except Denied as exc:
-                began, self._session = bool(self._session), ""
-                if not began:
+                if not self._session:
                     exc.where = "vsphere.username, vsphere.password"
-                if not began or left == 1:
                     raise
+                if not isinstance(exc, _LoggedOut) or left == 1:
+                    raise  # a new session may no more, and would be one that nobody ends
+                self._session = ""
             except Transient:
                 if left == 1:
                     raise

@@ -75,6 +75,15 @@ def test_a_wrong_password_is_denied_at_its_options_and_not_tried_again() -> None
     assert (refused.value.where, opener.asked) == ("vsphere.username, vsphere.password", ["POST /api/session"])
 
 
+def test_what_an_account_may_not_is_not_asked_again_and_its_session_is_ended() -> None:
+    """A new session may no more, and the one that was forgotten would stay in vCenter's count until it is idle for long."""
+    asked, opener = automation("token", 403, None)
+    with pytest.raises(Denied):
+        asked.ask("/api/x")
+    asked.close()
+    assert opener.asked == ["POST /api/session", "GET /api/x", "DELETE /api/session"]
+
+
 def test_what_broke_on_the_way_is_asked_again_and_not_for_ever() -> None:
     """It only reads."""
     asked, _opener = automation("token", ConnectionResetError(), 503, {"found": 1})
