@@ -110,6 +110,20 @@ def test_a_gate_is_asked_until_it_passed_and_never_again(site: Site, gate: Gate)
     assert bakery.points() == {STABLE: "1"}
 
 
+def test_only_the_very_version_that_pools_refuse_is_revoked(site: Site) -> None:
+    """Not one whose name or id the refused one's begins with."""
+    bakery = Bakery(site, (STABLE, "1"), (STABLE, "2"))
+
+    def told(where: str) -> Run:
+        failure = {"code": "refused", "where": where, "msg": "its machines never became ready"}
+        return bakery.play("roll", "2", roll_hosts="nobody", roll_failure=failure)
+
+    assert changed(told("pool web, image web@21")) == 0
+    assert bakery.points() == {STABLE: "2"}
+    assert changed(told("pool web, image web@2")) == 1
+    assert bakery.points() == {STABLE: "1"}
+
+
 def test_what_was_rolled_back_from_does_not_come_back_by_itself(site: Site) -> None:
     """One command leaves a version, in both channels; run again it changes nothing, and neither does the pipeline."""
     bakery = Bakery(site, (CANARY, "1"), (STABLE, "1"), (CANARY, "2"), (STABLE, "2"))
