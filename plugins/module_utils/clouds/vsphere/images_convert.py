@@ -113,11 +113,17 @@ def is_revoked(found: Found) -> bool:
 
 
 def version_of(ref: Ref, found: Found, skew: timedelta) -> Version | None:
-    """The version in a VM or template; None where its manifest cannot be read."""
+    """The version in a VM or template; None where its manifest cannot be read.
+
+    A clone inherits its source's settings, the manifest too. So a VM is a version on its way only under the version's own name, which
+    is what its upload was begun with: a machine that was cloned from it is nothing to be cleared away.
+    """
     text = _setting(found, _MANIFEST)
     try:
         manifest = load_manifest(text)
     except Invalid:
+        return None
+    if not found.get("config.template") and found.get("name") != manifest.ref:
         return None
     made = found.get("config.createDate")
     return Version(
@@ -132,13 +138,19 @@ def version_of(ref: Ref, found: Found, skew: timedelta) -> Version | None:
 
 
 def versions_of(read: Mapping[Ref, Found], skew: timedelta) -> dict[str, Version]:
-    """Versions by ref, as far as `read` has any. Of two of one ref, which only two folders can have, the published one counts."""
-    found: dict[str, Version] = {}
+    """Versions by ref, as far as `read` has any. Of several of one ref a published one counts, first that with the version's own name.
+
+    The others are replicas. If one of them were revoked in its place, the version would stand as before once that is gone.
+    """
+    found: dict[str, tuple[bool, bool, Version]] = {}
     for ref, each in sorted(read.items()):
         version = version_of(ref, each, skew)
-        if version is not None and (version.ref not in found or found[version.ref].state != PUBLISHED):
-            found[version.ref] = version
-    return found
+        if version is None:
+            continue
+        ranked = (version.state != PUBLISHED, each.get("name") != version.ref, version)
+        if version.ref not in found or ranked[:2] < found[version.ref][:2]:
+            found[version.ref] = ranked
+    return {ref: version for ref, (_unpublished, _renamed, version) in found.items()}
 
 
 def promotions_of(read: Mapping[Ref, Found]) -> tuple[Promotion, ...]:
@@ -148,11 +160,14 @@ def promotions_of(read: Mapping[Ref, Found]) -> tuple[Promotion, ...]:
 
 def users_of(read: Mapping[Ref, Found], versions: Iterable[Version]) -> dict[str, tuple[str, ...]]:
     """`{version id: (machine, ...)}`, by what the machines' marks say that they are made of."""
-    by_digest = {version.manifest.digest: version.id for version in versions}
+    by_digest: dict[str, list[str]] = {}
+    for version in versions:
+        by_digest.setdefault(version.manifest.digest, []).append(version.id)
     users: dict[str, list[str]] = {}
     for found in read.values():
-        used = by_digest.get(convert.marks_of(found).get(f"{marks.FIELD}image", ""))
-        if used and not found.get("config.template"):
+        if found.get("config.template"):
+            continue
+        for used in by_digest.get(convert.marks_of(found).get(f"{marks.FIELD}image", ""), ()):
             users.setdefault(used, []).append(str(found.get("name", "")))
     return {version: tuple(sorted(names)) for version, names in users.items()}
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,22 @@ def test_what_another_upload_left_is_replaced_and_one_that_goes_on_is_left_alone
     assert busy.writes() == ["Destroy_Task vm-50"]
 
 
+def test_a_machine_cloned_from_a_version_is_nothing_that_an_upload_left(tmp_path: Path) -> None:
+    """A clone inherits the manifest; where the template itself is gone, a publish of the version leaves the machine alone."""
+    clone = Ref(VM, "vm-40")
+    transport = vcenter((clone, image(is_template=False, name="web-0-aaaaa")))
+    assert store(transport).catalogue().versions == {}
+    assert publish(transport, tmp_path).id == IMAGE.id
+    assert [call for call in transport.writes() if call.endswith(clone.id)] == []
+
+
+def test_a_version_is_its_own_template_and_no_replica_of_it() -> None:
+    """Else the replica would be revoked or removed in its place; where only a replica is left, that counts."""
+    replica = (Ref(VM, "vm-40"), image(name="web@1 on ds-b"))
+    assert store(vcenter(replica, (IMAGE, image()))).catalogue().versions["web@1"].id == "vm-50"
+    assert store(vcenter(replica, (IMAGE, image(is_template=False)))).catalogue().versions["web@1"].id == "vm-40"
+
+
 def test_of_two_promotions_of_one_number_the_name_decides() -> None:
     """VCenter takes one; whoever it refuses looks whose it is."""
     taken = {"info.state": "error", "info.error": fault("DuplicateName")}
@@ -243,3 +260,6 @@ def test_machines_tell_by_their_marks_what_they_are_made_of() -> None:
     machine = {"name": "web-0-aaaaa", convert.USER_PATHS[2]: given}
     transport = vcenter((IMAGE, image()), (Ref(VM, "vm-70"), machine), (Ref(VM, "vm-71"), {"name": "other"}))
     assert store(transport).users() == {"vm-50": ("web-0-aaaaa",)}
+    again = replace(MANIFEST, version="2")  # the same file, published once more
+    both = vcenter((IMAGE, image()), (Ref(VM, "vm-51"), image(manifest=again)), (Ref(VM, "vm-70"), machine))
+    assert store(both).users() == {"vm-50": ("web-0-aaaaa",), "vm-51": ("web-0-aaaaa",)}
