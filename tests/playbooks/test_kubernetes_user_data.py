@@ -19,13 +19,14 @@ MACHINE = {
 KEY = "00" * 32
 GIVEN = {
     "kubernetes_worker_kubelet": {"maxPods": 150},
-    "kubernetes_worker_kubelet_args": {"cloud-provider": "external"},
+    "kubernetes_worker_kubelet_args": {"cloud-provider": "external", "v": 2},
     "kubernetes_worker_cloud_config": {"ntp": {"enabled": True}, "runcmd": [["mkdir", "/data"]], "write_files": [{"path": "/etc/motd"}]},
     "kubernetes_worker_taints": [{"key": "pool", "value": "web", "effect": "NoSchedule"}],
     "kubernetes_control_plane_certificate_key": KEY,
     "kubernetes_control_plane_cluster": {"kubernetesVersion": "v1.34.2", "controlPlaneEndpoint": "api.example.org:6443"},
     "kubernetes_control_plane_kube_proxy": {"mode": "nftables"},
 }
+FLAGS = [{"name": "cloud-provider", "value": "external"}, {"name": "v", "value": "2"}]  # kubeadm refuses a value that is no text
 ROLES = {
     "worker": ("kubernetes_worker", "user_data"),
     "joins": ("kubernetes_control_plane", "join"),
@@ -89,7 +90,7 @@ def test_machines_join_by_user_data(site: Site) -> None:
             "nodeRegistration": {
                 "name": MACHINE["machine_name"],
                 "criSocket": "unix:///run/containerd/containerd.sock",
-                "kubeletExtraArgs": [{"name": "cloud-provider", "value": "external"}],
+                "kubeletExtraArgs": FLAGS,
                 "taints": GIVEN["kubernetes_worker_taints"],
             },
             "patches": {"directory": "/etc/kubernetes/patches"},
@@ -104,7 +105,7 @@ def test_machines_join_by_user_data(site: Site) -> None:
     assert ["kubeadm", "init", "--config=/etc/kubernetes/init.yaml", "--upload-certs"] in begins["runcmd"]
     begin, cluster, kubelet, kube_proxy = file_of(begins, "/etc/kubernetes/init.yaml")
     assert (begin["kind"], begin["certificateKey"]) == ("InitConfiguration", KEY)
-    assert begin["nodeRegistration"]["name"] == MACHINE["machine_name"]
+    assert (begin["nodeRegistration"]["name"], begin["nodeRegistration"]["kubeletExtraArgs"]) == (MACHINE["machine_name"], FLAGS)
     assert (cluster["kind"], cluster["controlPlaneEndpoint"]) == ("ClusterConfiguration", "api.example.org:6443")
     assert (kubelet["kind"], kubelet["maxPods"]) == ("KubeletConfiguration", 150)
     assert (kube_proxy["kind"], kube_proxy["mode"]) == ("KubeProxyConfiguration", "nftables")
