@@ -88,6 +88,11 @@ EXAMPLES = r"""
         name: builder
         ansible_host: "{{ opened.addresses[0] }}"
         ansible_user: debian
+        ansible_ssh_private_key_file: ~/.ssh/bakery
+
+    - name: It answers some time after it runs
+      ansible.builtin.wait_for_connection:
+      delegate_to: builder
 
     - name: Apply the roles
       ansible.builtin.include_role:
@@ -96,6 +101,13 @@ EXAMPLES = r"""
           delegate_to: builder
           delegate_facts: true
           become: true
+
+    - name: Last of all, take away what is this machine's alone, and would not pass the hygiene gate
+      ansible.builtin.shell: >-
+        cloud-init clean --machine-id --logs && rm -rf /etc/ssh/ssh_host_*_key* ~debian/.ssh ~root/.ssh
+      delegate_to: builder
+      become: true
+      changed_when: true
 
     - name: Fetch its disk
       immutable.fleet.golden_image_builder:
@@ -111,6 +123,9 @@ EXAMPLES = r"""
         name: web
         path: /var/lib/golden-images
         file: /var/lib/golden-images/web.captured
+        hygiene:
+          users: [debian]
+          sudoers: [debian]
       become: true
   always:
     - name: Nothing of the builder stays
