@@ -93,7 +93,10 @@ def _next_step(wanted: Wanted, site: Site, host: Host) -> Step:
 
 
 def _take(step: Step, wanted: Wanted, site: Site, host: Host) -> None:
-    """One call. What did not answer is looked up; what was refused for now, or came second, had no effect and was not sent."""
+    """One call. What did not answer is looked up; what was refused for now, or came second, had no effect and was not sent.
+
+    What cannot be removed for a conflict, as a server that somebody locked, is asked for again later, and keeps no build waiting.
+    """
     thing = step.thing
     sent = (step.verb, thing.id if thing is not None else wanted.builder)
     site.sent[sent] = host.now()
@@ -111,8 +114,11 @@ def _take(step: Step, wanted: Wanted, site: Site, host: Host) -> None:
             site.captures.remove(thing)
         else:
             raise InvariantViolated(what=f"nobody knows how to {step.verb} {thing}")
-    except (Conflict, Throttled):
+    except Throttled:
         site.sent.pop(sent)
+    except Conflict:
+        if step.verb not in building.REMOVALS:
+            site.sent.pop(sent)
     except Transient:
         return
 

@@ -21,6 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 OPENED, CAPTURED, ABSENT = "opened", "captured", "absent"
 
 CREATE, DELETE, CLEAR, POWER_OFF, CAPTURE, FETCH, REMOVE = "create", "delete", "clear", "power off", "capture", "fetch", "remove"
+REMOVALS = (DELETE, CLEAR, REMOVE)
 WAIT, DONE, WRONG = "wait", "done", "wrong"
 
 UNSEEN = timedelta(minutes=2)  # a cloud lists what it was asked for within seconds; after that it was not taken

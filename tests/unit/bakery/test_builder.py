@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.builder import BuildFailed, Site, bring_about
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import ABSENT, CAPTURED, OPENED, Step, Wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import WHOLE, Capture
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Stopped, Throttled, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Stopped, Throttled, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
@@ -33,7 +33,7 @@ class Cloud:
     """Does at once what it is asked for.
 
     `loses_at` is the call whose answer is lost, `kills_at` the one after which the run is killed; it has no time for those that it
-    `refuses`, once each, and does not list ports so many times.
+    `refuses`, once each, does not list ports so many times, and does not delete the machine that somebody `locked`.
     """
 
     vms: dict[str, Vm] = field(default_factory=dict)
@@ -42,6 +42,7 @@ class Cloud:
     builds_to: str = RUNNING
     loses_at: int = 0
     refuses: list[str] = field(default_factory=list)
+    locked: str = ""
     hides_ports: int = 0
     kills_at: int = 0
     calls: list[str] = field(default_factory=list)
@@ -86,6 +87,8 @@ class Cloud:
 
     def delete(self, vm: Vm) -> None:
         self._may("delete")
+        if vm.name == self.locked:
+            raise Conflict(what="it is locked")
         self.vms.pop(vm.name, None)
         self._did("delete")
 
@@ -198,6 +201,16 @@ def test_what_was_refused_for_now_is_asked_for_again(tmp_path: Path) -> None:
     cloud = Cloud(refuses=["create", "delete"])
     whole_life(cloud, tmp_path / "disk")
     assert (left(cloud), cloud.at < NOW + timedelta(minutes=1)) == ([], True)
+
+
+def test_what_cannot_be_swept_keeps_nobody_from_building(tmp_path: Path) -> None:
+    """A server that somebody locked, of a build that was killed."""
+    cloud = Cloud(locked="b-0-aaaaa")
+    bring(cloud, OPENED)
+    cloud.at += HOURS + timedelta(minutes=1)
+    bring(cloud, OPENED, "b-0-bbbbb")
+    bring(cloud, CAPTURED, "b-0-bbbbb", tmp_path / "disk")
+    assert list(cloud.vms) == ["b-0-aaaaa", "b-0-bbbbb"]
 
 
 def test_a_port_that_nobody_lists_is_waited_for() -> None:
