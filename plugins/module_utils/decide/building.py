@@ -123,6 +123,8 @@ def _capturing(seen: Seen, wanted: Wanted, now: datetime) -> Step:
     machine = _named(seen.vms, wanted.builder)
     if machine is None:
         return Step(verb=WRONG, why="there is no such builder")
+    if not machine.is_ours:
+        return Step(verb=WRONG, why="a machine has its name, and not enough of its marks")
     if machine.status == vm.ERROR:
         return _in_error(machine)
     if machine.status == vm.RUNNING and not _was_sent(seen, POWER_OFF, machine.id, now):

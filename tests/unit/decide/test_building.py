@@ -61,6 +61,7 @@ def test_a_builder_is_opened(seen: Seen, expected: tuple[str, str]) -> None:
     [
         pytest.param(Seen(), ("wrong", ""), id="no such builder"),
         pytest.param(Seen(vms=(machine(status=ERROR),)), ("wrong", ""), id="in ERROR"),
+        pytest.param(Seen(vms=(machine(proofs=1),)), ("wrong", ""), id="not ours by enough of our marks"),
         pytest.param(Seen(vms=(machine(),)), ("power off", "id-mine"), id="it runs"),
         pytest.param(Seen(vms=(machine(),), **ago("power off", "id-mine", 20)), ("wait", ""), id="it shuts down"),
         pytest.param(Seen(vms=(machine(),), **ago("power off", "id-mine", 31)), ("power off", "id-mine"), id="it never shut down"),
