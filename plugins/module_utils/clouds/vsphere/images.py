@@ -27,7 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.ref
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import RUNNING
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import ROOT, VM, Found, Ref, Wanted, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue, Promotion
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, PortError, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Denied, Invalid, NotFound, PortError, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import PUBLISHED, Manifest, Revocation, Version
 
 VMDK = "vmdk"
@@ -242,7 +242,7 @@ class VsphereImages:
             self._settle(self._transport.call(Ref(VM, version.id), "Destroy_Task"), version.ref)
         except NotFound:
             return
-        except Transient:
+        except (Denied, Transient):
             raise
         except PortError as exc:
             what = f"somebody is uploading it (VM {version.id}): {exc.what}"

@@ -19,7 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.ima
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import VM, Ref, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import PROMOTE, Promotion
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Throttled, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Denied, Invalid, NotFound, Throttled, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import PUBLISHED, UPLOADING, Manifest, Revocation
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import (
     CONNECTION,
@@ -42,6 +42,7 @@ STORE = {**CONNECTION, "image_folder": "fleet", "cluster": "fd-a", "datastore": 
 KEY = "/vm-50/disk:0"
 READY = {"state": "ready", "info": {"entity": IMAGE, "deviceUrl": [{"key": KEY, "url": "https://esx-1/nfc/1", "disk": True}]}}
 DONE = {"info.state": "success"}
+NOT_ALLOWED = fault("NoPermission", privilegeId="VirtualMachine.Inventory.Delete", object=FLEET)
 
 
 class Importing(FakeTransport):
@@ -175,6 +176,8 @@ def test_what_another_upload_left_is_replaced_and_one_that_goes_on_is_left_alone
     with pytest.raises(Conflict, match="somebody is uploading it"):
         publish(busy, tmp_path)
     assert busy.writes() == ["Destroy_Task vm-50"]
+    with pytest.raises(Denied, match="Delete"):  # to wait for somebody would not help
+        publish(vcenter(half, settles={TASK.kind: {"info.state": "error", "info.error": NOT_ALLOWED}}), tmp_path)
 
 
 def test_a_machine_cloned_from_a_version_is_nothing_that_an_upload_left(tmp_path: Path) -> None:
