@@ -156,6 +156,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "a gate that is none": ("publish", {"gate": {"tries": 3}}, GATE),
     "a channel of another image": ("publish", {"channel": "other/stable"}, "other/stable is no channel of web"),
     "no channel": ("publish", {"channel": "web/stable", "canary": "canary"}, "canary is no channel of web"),
+    "a format for another store": ("publish", {"vsphere": {"datastore": "templates"}}, "golden_image_format: qcow2; expected vmdk"),
     "no version": ("promote", {"channel": "web/stable"}, "golden_image_version: missing"),
 }
 
