@@ -60,6 +60,7 @@ def initrd(work: Path, target: Path) -> None:
     """Busybox and modules. Not compressed: that would cost each boot more than it saves."""
     root, (modules,) = work / "initrd", (work / "packages").glob("**/modules/*/kernel")
     busybox = skeleton(work, root, ("bin", "dev", "proc", "disk", "modules"))
+    (root / "bin/sh").symlink_to("busybox")
     shutil.copy(GUEST / "init", root / "init")
     order = []
     for module in MODULES:
