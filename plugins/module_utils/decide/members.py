@@ -55,7 +55,7 @@ def way_out(machine: Machine, service: Service, snapshot: Snapshot, policy: Drai
         return WayOut()  # what the listing shows may be what is only about to be so
     if member is None:
         return WayOut(may_delete="no member of the balancer any more")
-    if machine.vm.status == vm_states.STOPPED:
+    if machine.vm.status == vm_states.STOPPED and member.healthy is not True:  # else it was switched on since, and serves
         return WayOut(wish=_wish(machine, REMOVED, "its VM is off by the cloud's word"))
     if member.state == SERVING:
         why = service.chosen.why if service.chosen is not None else "its delete was asked for"

@@ -119,6 +119,12 @@ def step(found: WayOut) -> str:
             id="nobody is there any more",
         ),
         pytest.param(
+            plain(chosen=MARK, of_vm={"status": vm_states.STOPPED}, member=replace(member(), healthy=True)),
+            {},
+            "drain: outdated",
+            id="off by a list, and well by the balancer: it was switched on since",
+        ),
+        pytest.param(
             plain(chosen=MARK, of_vm={"status": vm_states.ERROR}), {}, "drain: outdated", id="in ERROR its guest may go on serving"
         ),
         pytest.param(plain(chosen=MARK, member=None), {}, "no member of the balancer any more", id="taken out: it may be deleted"),
