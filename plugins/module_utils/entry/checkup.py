@@ -64,11 +64,7 @@ def look_after(asked: HealthRequest, params: Params, face: Face, *, check: bool)
             _wait(kit, began_at + asked.every, face)
             continue
         passes, changed = passes + 1, changed or result.changed
-        replaced += [
-            {"machine": step.machine, "reason": step.reason}
-            for step in result.steps
-            if step.verb in ("choose", "delete") and step.reason.startswith("unhealthy")
-        ]
+        replaced += _replaced(job, result)
         next_at = began_at + asked.every
         if check or face.stops() or next_at > ends_at or _is_final(result):
             break
@@ -81,6 +77,13 @@ def look_after(asked: HealthRequest, params: Params, face: Face, *, check: bool)
     if seen.holder and not result.changed:
         answer["run"] = {"what": f"another run holds the pool: {seen.holder}", "since": seen.since}
     return answer, result.failure
+
+
+def _replaced(job: jobs.Watched, result: Result) -> list[dict[str, str]]:
+    """`{machine, reason}` of those that a pass let go for being unhealthy: by a step of theirs, or by the record's mark."""
+    steps = [(step.machine, step.reason) for step in result.steps if step.verb in ("choose", "delete")]
+    found = {**job.unhealthy, **{machine: reason for machine, reason in steps if reason.startswith("unhealthy")}}
+    return [{"machine": machine, "reason": reason} for machine, reason in found.items()]
 
 
 def _wait(kit: wiring.Kit, until: datetime, face: Face) -> None:

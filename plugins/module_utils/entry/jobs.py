@@ -39,11 +39,15 @@ class Watched(Around):
         self.first: Snapshot | None = None
         self.last: Snapshot | None = None
         self.forecast: Forecast | None = None  # in check mode
+        self.unhealthy: dict[str, str] = {}  # why, by plain machine marked for it in this run: a mark on the record is no step
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision."""
-        self.first = self.first or snapshot
+        self.first = first = self.first or snapshot
         self.last = snapshot
+        for name, note in snapshot.record.leaving.items():
+            if name not in first.record.leaving and note.why.startswith("unhealthy"):
+                self.unhealthy[name] = note.why
         return self._job.decide(snapshot, now)
 
 

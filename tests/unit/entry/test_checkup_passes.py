@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, checkup
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import answers, checkup, jobs
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Throttled, Transient
-from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
-from ansible_collections.immutable.fleet.tests.unit.builders import NOW
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact, PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.tests.unit.builders import NOW, ago, snapshot
 
 GONE = Transient(what="no answer")
 BUSY = Throttled(what="too many calls")
-WELL = (LockFact(), None, SimpleNamespace(changed=False, steps=(), failure=None))
+WELL = (LockFact(), SimpleNamespace(unhealthy={}), SimpleNamespace(changed=False, steps=(), failure=None))
 
 
 class Clock:
@@ -66,3 +69,35 @@ def test_a_server_that_does_not_answer_costs_a_pass(
         answer, failure = checkup.look_after(asked, {}, face, check=False)
         assert (answer["passes"], failure) == (passes, None)
     assert left == []
+
+
+class Marking:
+    """A job that decides nothing."""
+
+    pool = None
+
+    def decide(self, _snapshot: Snapshot, _now: datetime) -> Decision:
+        return Decision()
+
+
+def test_a_plain_machine_that_goes_for_being_unhealthy_is_told_by_its_mark() -> None:
+    """That is no step of the run: what follows are changes of a member, for reasons of their own."""
+    inner: Any = Marking()
+    job, before = (
+        jobs.Watched(inner, only_heals=True),
+        {"web-0": Note(ago(600), "unhealthy: an earlier pass"), "web-1": Note(ago(60), "outdated")},
+    )
+    ill = {"web-2": Note(NOW, "unhealthy: its VM is off by the cloud's word for 40s; 0 going < 1"), "web-3": Note(NOW, "surplus")}
+    for leaving in (before, {**before, **ill}, {}):
+        job.decide(snapshot(record=PoolRecord(leaving=leaving)), NOW)
+    steps = [
+        SimpleNamespace(verb="remove", machine="web-2", reason="its VM is off by the cloud's word"),
+        SimpleNamespace(verb="delete", machine="web-2", reason="no member of the balancer any more"),
+        SimpleNamespace(verb="choose", machine="web-4", reason="unhealthy: Ready is Unknown for 5m2s; 0 going < 1"),
+        SimpleNamespace(verb="choose", machine="web-5", reason="failed and never joined"),
+    ]
+    result: Any = SimpleNamespace(steps=steps)
+    assert checkup._replaced(job, result) == [
+        {"machine": "web-2", "reason": "unhealthy: its VM is off by the cloud's word for 40s; 0 going < 1"},
+        {"machine": "web-4", "reason": "unhealthy: Ready is Unknown for 5m2s; 0 going < 1"},
+    ]
