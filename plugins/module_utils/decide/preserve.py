@@ -9,7 +9,7 @@ What ends it sooner: somebody deletes the VM, or asks for fewer; then the pool c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -60,6 +60,17 @@ def noted(record: PoolRecord, machine: Machine, why: str, snapshot: Snapshot, mo
     known = {name: note for name, note in record.preserved.items() if name in snapshot.machines or name in snapshot.preserved}
     note = Note((snapshot.at - snapshot.ahead).replace(microsecond=0), why)
     return replace(record, preserved={**known, machine.name: note})
+
+
+def without_the_well(record: PoolRecord, available: Iterable[Machine], ill: Collection[str]) -> PoolRecord | None:
+    """`record` without machines that came back before they began to leave, None where there is none.
+
+    Else each would be kept when it leaves for a new image, and take the place of one that failed. `ill` are those with a finding.
+    """
+    well = {machine.name for machine in available if machine.name in record.preserved} - set(ill)
+    if not well:
+        return None
+    return replace(record, preserved={name: note for name, note in record.preserved.items() if name not in well})
 
 
 def told(kept: Mapping[str, Machine], snapshot: Snapshot) -> list[Blocker]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Counted
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import Census, Verdict
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, Census, Verdict
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.creation import create
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress, labels_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.failing import mark_failed
@@ -98,6 +98,8 @@ class Rollout:
         census = Census(snapshot.machines, self.pool, now, self._verdicts, replaced, self._unhealthy)
         turn = Turn(self.pool, self.limits, snapshot, census, self.asked, self._counted, remedy, only_heals=self._only_heals)
         turn.blockers += kept
+        if snapshot.record.preserved and not snapshot.stale:
+            _forget_the_well(turn)
         if snapshot.stale.keys().isdisjoint(("cluster", "balancer")):
             turn.give_back()
             turn.push_those_going()
@@ -179,3 +181,11 @@ class Rollout:
                 found[name] = change
         self._undressed = [*waiting, *found]
         return [found[name] for name in sorted(found)]
+
+
+def _forget_the_well(turn: Turn) -> None:
+    """Of machines that were to be kept for a look."""
+    from ansible_collections.immutable.fleet.plugins.module_utils.decide import preserve  # few pools ask for it
+
+    ill = turn.remedy.findings if turn.remedy is not None else ()
+    turn.record = preserve.without_the_well(turn.record or turn.snapshot.record, turn.census.of(AVAILABLE), ill) or turn.record

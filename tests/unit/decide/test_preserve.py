@@ -118,6 +118,14 @@ def test_when_it_counts_no_longer(subject: Machine, at: Any, apart: bool) -> Non
     assert (list(found), list(rest.machines), rest.leftovers) == ((["m0"], ["m1"], ()) if apart else ([], ["m0", "m1"], (port,)))
 
 
+def test_one_that_came_back_is_not_kept_any_more() -> None:
+    """Else it would be kept when it leaves for a new image, and the next one that fails would not."""
+    found = turn(*well(0, 1, 2), kept={"m0": NOTE, "m9": NOTE})
+    assert (kept_by(found), said(found), found.finished) == (["m9"], [], False)
+    silent = machine("m0", NEW, NOT_READY, slot=0, ready=None, ready_since=ago(20))
+    assert turn(silent, *well(1, 2), kept={"m0": NOTE}).record is None
+
+
 def test_what_is_over_is_deleted() -> None:
     """When its time is over, or fewer are asked for; and it is not kept anew."""
     empty = machine("m0", NEW, GOING, slot=0, pods=(), emptied_at=ago(5))
