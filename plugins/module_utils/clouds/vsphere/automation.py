@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
 SESSION = "vmware-api-session-id"
 TRIES = 3
 WORDS_MAX = 400  # of an answer that refuses
+REDIRECTS = range(300, 400)
 
 
 class _LoggedOut(Denied):
@@ -39,7 +40,11 @@ class Automation:
     def __init__(self, connection: Connection, trust: ssl.SSLContext, timeout: timedelta) -> None:
         self._connection, self._timeout = connection, timeout
         proxy = {"https": f"http://{connection.proxy_host}:{connection.proxy_port}"} if connection.proxy_host else {}
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxy), urllib.request.HTTPSHandler(context=trust))
+        self._opener = urllib.request.OpenerDirector()  # none that follows a redirect: password and session are for nobody else
+        self._opener.add_handler(urllib.request.ProxyHandler(proxy))
+        self._opener.add_handler(urllib.request.HTTPSHandler(context=trust))
+        self._opener.add_handler(urllib.request.HTTPErrorProcessor())
+        self._opener.add_handler(urllib.request.HTTPDefaultErrorHandler())
         self._session = ""
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -83,7 +88,7 @@ class Automation:
         except urllib.error.HTTPError as exc:
             with exc:
                 said = " ".join(exc.read().decode(errors="replace").split())[:WORDS_MAX]
-            kind = _BY_STATUS.get(exc.code, Transient)
+            kind = Invalid if exc.code in REDIRECTS else _BY_STATUS.get(exc.code, Transient)
             raise kind(what=f"{said or exc.reason} ({exc.code}) [{call}]") from exc
         except urllib.error.URLError as exc:
             if isinstance(exc.reason, ssl.SSLCertVerificationError):

@@ -8,6 +8,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+import urllib.response
 from datetime import timedelta
 from email.message import Message
 from typing import Any
@@ -38,6 +39,23 @@ class Opener:
         if isinstance(answer, int):
             raise urllib.error.HTTPError(request.full_url, answer, "refused", Message(), io.BytesIO(b'{"messages": []}'))
         return io.BytesIO(json.dumps(answer).encode())
+
+
+class Elsewhere(urllib.request.BaseHandler):
+    """A network in which every question is sent on to another host."""
+
+    handler_order = 0
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def https_open(self, request: urllib.request.Request) -> Any:
+        self.asked.append(request.full_url)
+        headers = Message()
+        headers["Location"] = "https://elsewhere.example.com/"
+        answer = urllib.response.addinfourl(io.BytesIO(), headers, request.full_url, 302)
+        answer.msg = "Found"  # type: ignore[attr-defined]  # as http.client names the reason
+        return answer
 
 
 def automation(*answers: Any) -> tuple[Automation, Opener]:
@@ -82,6 +100,15 @@ def test_what_an_account_may_not_is_not_asked_again_and_its_session_is_ended() -
         asked.ask("/api/x")
     asked.close()
     assert opener.asked == ["POST /api/session", "GET /api/x", "DELETE /api/session"]
+
+
+def test_a_password_is_sent_to_nobody_else() -> None:
+    asked = Automation(parse_options(CONNECTION).connection, ssl.create_default_context(), timedelta(seconds=20))
+    network = Elsewhere()
+    asked._opener.add_handler(network)
+    with pytest.raises(Invalid, match=r"\(302\) \[POST /api/session\]"):
+        asked.ask("/api/x")
+    assert network.asked == ["https://vc.example.com:443/api/session"]
 
 
 def test_what_broke_on_the_way_is_asked_again_and_not_for_ever() -> None:
