@@ -235,10 +235,13 @@ def vms(session: nox.Session) -> None:
 @nox.session
 def pipeline(session: nox.Session) -> None:
     """From a commit to a rolled pool, by the collection's own playbooks on OpenStack; needs root. Twenty playbooks, hence not in `labs`."""
-    for lab in ("openstack", "kubernetes", "images"):
-        session.run("tests/labs/lab", "up", lab)
-    patience = "--override-ini=faulthandler_timeout=1200"
-    session.run("pytest", "tests/system/test_bake_playbook.py", "--no-skip", "--durations=8", patience, *session.posargs)
+    labs = ("openstack", "kubernetes", "images")
+    session.run("tests/labs/lab", "up", *labs)
+    try:
+        patience = "--override-ini=faulthandler_timeout=1200"
+        session.run("pytest", "tests/system/test_bake_playbook.py", "--no-skip", "--durations=8", patience, *session.posargs)
+    finally:
+        session.run("tests/labs/lab", "down", *labs)
 
 
 @nox.session
