@@ -41,11 +41,11 @@ class WayOut:
 
 
 def marked(record: PoolRecord, machine: Machine, reason: str, snapshot: Snapshot) -> PoolRecord:
-    """`record` with the machine's mark. Marks of machines that are gone, and out of the balancer, are dropped by the way."""
+    """`record` with the machine's mark, by the server's clock. Marks of machines that are gone, and out of the balancer, are dropped."""
     backend = snapshot.backend
     names = snapshot.machines.keys() | {stray.name for stray in (backend.strays if backend is not None else ())}
     kept = {name: note for name, note in record.leaving.items() if name in names}
-    return replace(record, leaving={**kept, machine.name: Note(snapshot.at, reason)})
+    return replace(record, leaving={**kept, machine.name: Note((snapshot.at - snapshot.ahead).replace(microsecond=0), reason)})
 
 
 def way_out(machine: Machine, service: Service, snapshot: Snapshot, policy: DrainPolicy, started: datetime) -> WayOut:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.probe import Health
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # few pools have a balancer
     from ansible_collections.immutable.fleet.plugins.module_utils.ports import MemberListing
 
 NONE, TAKING, ILL = "none", "taking", "ill"  # what a machine is to the balancer; else the member's state
+NOT_AHEAD = timedelta(0)
 Worn = tuple["Health | None", "Service | None"]
 
 
@@ -83,32 +85,39 @@ class Services:
         return True
 
     def dress(
-        self, machines: Mapping[str, Machine], vms: Mapping[str, Vm], record: PoolRecord, changing: Collection[str], now: datetime
+        self,
+        machines: Mapping[str, Machine],
+        vms: Mapping[str, Vm],
+        record: PoolRecord,
+        changing: Collection[str],
+        now: datetime,
+        ahead: timedelta = NOT_AHEAD,
     ) -> Mapping[str, Machine]:
         """The same machines with what is known of their services. O(machines) where there is anything to know.
 
         `vms` are all there are, ours or not; `changing` names machines about whose member a call is under way. The same mapping as
-        before when nothing changed.
+        before when nothing changed. `ahead` is how far our clock is ahead of the record's.
         """
         if not self.has_balancer and not self.health and not self._dressed:
             return machines
-        dressed_by = machines, vms, self.health, self._ours, self.listing is None, record.leaving, changing
+        dressed_by = machines, vms, self.health, self._ours, self.listing is None, record.leaving, changing, ahead
         if dressed_by != self._dressed_by:
             if self.has_balancer:
                 self._look_for_strays(vms.values())
-            self._dressed = {name: self._dress(name, machine, record, name in changing, now) for name, machine in machines.items()}
+            marks = {name: Note(note.at + ahead, note.why) for name, note in record.leaving.items()} if ahead else record.leaving
+            self._dressed = {name: self._dress(name, machine, marks.get(name), name in changing, now) for name, machine in machines.items()}
             self._machines, self._dressed_by = {name: row[2] for name, row in self._dressed.items()}, dressed_by
         return self._machines
 
-    def _dress(self, name: str, machine: Machine, record: PoolRecord, is_changing: bool, now: datetime) -> tuple[Machine, Worn, Machine]:
+    def _dress(self, name: str, machine: Machine, mark: Note | None, is_changing: bool, now: datetime) -> tuple[Machine, Worn, Machine]:
         health = self.health.get(machine.vm.id)
-        worn = health, self._service(machine, health, record, is_changing, now) if self.has_balancer else None
+        worn = health, self._service(machine, health, mark, is_changing, now) if self.has_balancer else None
         known = self._dressed.get(name)
         if known is not None and known[0] is machine and known[1] == worn:
             return known
         return machine, worn, replace(machine, health=health, service=worn[1])
 
-    def _service(self, machine: Machine, health: Health | None, record: PoolRecord, is_changing: bool, now: datetime) -> Service | None:
+    def _service(self, machine: Machine, health: Health | None, mark: Note | None, is_changing: bool, now: datetime) -> Service | None:
         """None before the balancer has spoken."""
         if self.listing is None:
             return None
@@ -126,10 +135,9 @@ class Services:
             is_well = False
         elif standing == TAKING or (standing == NONE and is_well is None):
             ready = is_well
-        note = record.leaving.get(machine.name)
         return Service(
             member=member,
-            chosen=note if note is not None and note.at >= vm.created_at else None,
+            chosen=mark if mark is not None and mark.at >= vm.created_at else None,
             ready=ready,
             is_well=is_well,
             since=self._since(vm, health, standing, since, ready=ready is True, is_old=is_old),

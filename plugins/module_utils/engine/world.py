@@ -286,7 +286,8 @@ class World:
         """The world at `now`, unchanged machines being the same objects as in the snapshot before. O(machines)."""
         view = self.view
         joined, half_owned = self._machines.join(self._overlay(), now)
-        machines = self.services.dress(joined, self._vms, record, self._changing(), now)
+        ahead = view.ahead if view is not None else self._ahead
+        machines = self.services.dress(joined, self._vms, record, self._changing(), now, ahead)
         tokens = view.tokens if view is not None else ()
         nodes = view.nodes if view is not None else {}
         if self.has_cloud:
@@ -318,7 +319,7 @@ class World:
             gates=self._gates,
             backend=self.services.backend(),
             reset=frozenset(self._reset),
-            ahead=view.ahead if view is not None else self._ahead,
+            ahead=ahead,
         )
 
     def _overlay(self) -> Overlay:

@@ -212,3 +212,9 @@ def test_nobody_is_replaced_before_it_was_asked() -> None:
     machines = [plain(f"m{number}", OLD, ready=None, is_well=None, member=None) for number in (1, 2, 3)]
     found = decided(*machines)
     assert (wishes(found), found.record, [type(action).__name__ for action in found.actions]) == ([], None, ["Create"])
+
+
+def test_FM40_a_mark_is_dated_by_the_server() -> None:
+    """Another controller's clock will read it."""
+    seen = snapshot(plain(), backend=IDLE, ahead=timedelta(minutes=10))
+    assert marked(PoolRecord(), plain(), "outdated", seen).leaving == {"m1": Note(ago(600), "outdated")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -67,3 +68,15 @@ def test_sessions_that_are_waited_for_are_told() -> None:
         found = dressed(services, PoolRecord(), set())["m1"].service
         assert found is not None
         assert found.is_drained is (sessions == 0)
+
+
+@pytest.mark.parametrize("minutes", [-10, 0, 10])
+def test_FM40_a_mark_of_a_controller_with_another_clock_is_a_mark(minutes: int) -> None:
+    """It is the server's instant. A mark that seemed older than its machine would make its drain look like a person's."""
+    ahead, services = timedelta(minutes=minutes), Services(has_balancer=True, began_at=ago(60))
+    services.take_listing(listing(0, state=DRAINING))
+    made = replace(MACHINE, vm=replace(MACHINE.vm, created_at=ago(90) + ahead))  # in our clock, as all that adapters bring
+    marked = PoolRecord(leaving={"m1": Note(ago(60), "outdated")})
+    found = services.dress({"m1": made}, {"vm-m1": made.vm}, marked, set(), later(60), ahead)["m1"].service
+    assert found is not None
+    assert (found.chosen, found.is_held) == (Note(ago(60) + ahead, "outdated"), False)
