@@ -10,7 +10,7 @@ Sources: semantics section 3, whose rule numbers the methods carry; FM1, FM8, FM
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -187,5 +187,5 @@ def _forget_the_well(turn: Turn) -> None:
     """Of machines that were to be kept for a look."""
     from ansible_collections.immutable.fleet.plugins.module_utils.decide import preserve  # few pools ask for it
 
-    ill = turn.remedy.findings if turn.remedy is not None else ()
+    ill: Collection[str] = turn.remedy.findings if turn.remedy is not None else ()
     turn.record = preserve.without_the_well(turn.record or turn.snapshot.record, turn.census.of(AVAILABLE), ill) or turn.record
