@@ -47,7 +47,7 @@ def library(simulator: Simulator) -> Iterator[Library]:
     asked = Automation(given, ssl.create_default_context(cafile=given.ca_cert), CALL_TIMEOUT)
     transport = Recording(given)
     names = read_inventory(transport)
-    (store, *_), (fleet, *_) = ([ref.id for ref in names.of_kind(kind, None) if names.name(ref) == name] for kind, name in PLACES)
+    store, fleet = (min(ref.id for ref in names.of_kind(kind, None) if names.name(ref) == name) for kind, name in PLACES)
     placement = {"folder": find_folder(names, "", "templates").id, "resource_pool": fleet}
     transport.close()
     made = Library(*(f"{what}-{secrets.token_hex(3)}" for what in ("images", "base", "appliance")))
