@@ -16,7 +16,7 @@ description:
   - What is asked is written beside the pool's lock and holds until it is taken back, also for later runs. No variable has to change.
   - Nothing else is touched, so the module needs the cluster only, and none of the cloud's credentials. A pool of plain machines behind
     a load balancer has its lock in the cloud, so that for such a one O(openstack) is given instead; of it only the connection is used.
-    The runs of a pool with a cluster would never read it there: where no run has had such a lock, the module warns of that.
+    The runs of a pool with a cluster would never read it there. Where no run has had such a lock, the module warns of that.
   - A pool that no run has made yet is refused, whatever the state, and so is a machine that the pool does not have. Machines are
     looked up as nodes, so one that has not joined yet is taken on trust, with a warning, while a run is at work, and refused otherwise.
     Where nodes may not be listed, a wrong name is not noticed, and the module warns of that. Plain machines are looked up in the cloud.
