@@ -47,7 +47,9 @@ options:
     description: File that gets the disk. Required for O(state=captured).
     type: path
   max_age:
-    description: How old a builder of this image is at most. Older ones were left by a run that was killed, and are removed.
+    description:
+      - How old a builder of this image is at most. Older ones were left by a run that was killed, and are removed.
+      - No shorter than O(timeout), or builders that others have open would be removed.
     type: str
     default: 4h
   timeout:

@@ -43,8 +43,9 @@ def refuse_nonsense(params: Params) -> None:
     builders, builder = builders_of(params["name"]), params["builder"]
     if builder is not None and marks.slot_of(builders, builder) is None:
         raise Invalid(what=f"{builder!r} is no builder of {params['name']}; expected what state=opened answered", where="builder")
-    duration(params["max_age"], "max_age")
-    duration(params["timeout"], "timeout")
+    if duration(params["max_age"], "max_age") < duration(params["timeout"], "timeout"):
+        what = f"{params['max_age']} would remove builders that others have open; expected timeout ({params['timeout']}) or longer"
+        raise Invalid(what=what, where="max_age")
     if params["state"] == OPENED and not PUBLIC_KEY.fullmatch(params["public_key"].strip()):
         raise Invalid(what="no public key of SSH; expected one line, as a file with .pub has it", where="public_key")
     if params["openstack"]["boot_volume"] is not None:

@@ -61,6 +61,7 @@ def test_what_makes_sense(changed: dict[str, Any]) -> None:
         pytest.param({"builder": "web-0-x7k2p"}, "builder", id="a pool's machine is no builder"),
         pytest.param({"builder": f"{builders_of('db')}-0-x7k2p"}, "builder", id="another image's builder"),
         pytest.param({"max_age": "soon"}, "max_age", id="no duration"),
+        pytest.param({"max_age": "0s"}, "max_age", id="would sweep what others build at this moment"),
         pytest.param({"timeout": "soon"}, "timeout", id="no time"),
         pytest.param({"public_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"}, "public_key", id="a private key"),
         pytest.param({"public_key": "ssh-ed25519 AAAA\nssh-ed25519 BBBB"}, "public_key", id="two keys"),
