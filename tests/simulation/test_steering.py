@@ -64,7 +64,7 @@ class Operator:
         wanted = self._chance.choice(images) if state == "retargeted" else ""
         lasts = timedelta(seconds=self._chance.choice((0, 30, 120)) if state == "protected" else 30)
         if replicas == 0 and state == "scaled":
-            replicas = self._chance.randint(1, 8)
+            replicas = self._chance.randint(1, 12)
         asked = Asked("ana@laptop", world.now)
         wish = Wish(
             pool=pool, state=state, asked=asked, machine=machine, image=wanted, lasts=lasts, replicas=replicas, max_scale_down="100%"

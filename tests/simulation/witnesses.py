@@ -7,6 +7,7 @@ ceiling, no VM is deleted while anything runs on it, nothing without our mark is
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -161,6 +162,10 @@ class Witness:
         slots = sorted(vm.slot for vm in vms.values() if vm.slot is not None)
         if len(set(slots)) != len(vms):
             wrong.append(f"slots {slots}")
+        placed = Counter(vm.failure_domain for vm in vms.values())
+        spread = {domain: placed[domain] for domain in self.pool.failure_domains}
+        if spread and max(spread.values()) - min(spread.values()) > 1:
+            wrong.append(f"spread {spread}")
         return wrong
 
 

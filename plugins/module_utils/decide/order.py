@@ -9,11 +9,10 @@ before all of these; the node this run lives on comes last of all (FM42).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from operator import itemgetter
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.asked import Asked, Counted, scarce
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, NOT_READY
@@ -24,6 +23,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Budget
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import LONGEST_DRAIN, NEWEST, OLDEST
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_instant
+
+LetsGo = Callable[[Machine], bool]  # whether this one goes, now or as soon as it may
 
 OWN, LATE, SHARES = 4, 2, 1  # of a standing: the own node, nobody wants it to go first, it shares a tight budget
 
@@ -36,11 +37,12 @@ def in_order(
     order: str = LONGEST_DRAIN,
     doubles: AbstractSet[str] | None = None,
     counted: Counted | None = None,
+    have: Counter[str] | None = None,
 ) -> list[Machine]:
     """`candidates`, first to go first. Pure; O(n log n), plus O(pods) of candidates whose node changed.
 
     `doubles` is given where fewer machines are wanted: those of these names go before the others, and among equals the highest slot.
-    `counted` is kept from turn to turn.
+    `have` says how many stay by failure domain, where these are not all. `counted` is kept from turn to turn.
     """
     machines = list(candidates)
     all_asked = (counted or Counted()).asked_by([machine.node for machine in machines])
@@ -55,14 +57,14 @@ def in_order(
     found.sort(key=standings.__getitem__)
     domains = [machine.failure_domain for machine in machines]
     if len(set(domains)) > 1:
-        found.sort(key=_turns(found, domains).__getitem__)
+        found.sort(key=_turns(found, domains, have).__getitem__)
         found.sort(key=standings.__getitem__)
     return [machines[number] for number in found]
 
 
-def _turns(found: Iterable[int], domains: Sequence[str]) -> list[int]:
+def _turns(found: Iterable[int], domains: Sequence[str], have: Counter[str] | None) -> list[int]:
     """Of each number its turn: a domain's k-th from the end has turn -k, so that the fullest domain leads until all are level."""
-    turns, left = [0] * len(domains), Counter(domains)
+    turns, left = [0] * len(domains), Counter(domains if have is None else have)
     for number in found:
         turns[number] = -left[domains[number]]
         left[domains[number]] -= 1
@@ -105,25 +107,25 @@ def doubles_of(staying: Mapping[str, Iterable[Machine]], chosen: AbstractSet[str
     return found
 
 
-def fullest_first(classes: Iterable[Iterable[Machine]], staying: Iterable[Machine]) -> list[list[Machine]]:
-    """The same machines, class by class; within a class the failure domain that has most of `staying` leads until all are level.
+def fewer(classes: Iterable[tuple[Iterable[Machine], LetsGo]], have: Counter[str], doubles: AbstractSet[str], count: int) -> None:
+    """Offer machines to their class's `LetsGo` until `count` were let go, so that those that stay are spread over failure domains.
 
-    Equals come as they came. Without it a pool that is scaled down while machines boot would lose them all in one domain.
+    The domain leads that has most; among equals the one whose next machine is of the earliest class. Were it the other way round, a
+    pool that is scaled down while machines boot would lose them all in one domain. Of all, `doubles` come first. `have` is by domain,
+    of all that stay; it falls with each that goes.
     """
-    have, gone = Counter(machine.failure_domain for machine in staying), Counter[str]()
-    found: list[list[Machine]] = []
-    for members in classes:
-        turns: list[tuple[int, Machine]] = []
-        for machine in members:
-            turns.append((gone[machine.failure_domain] - have[machine.failure_domain], machine))
-            gone[machine.failure_domain] += 1
-        found.append([machine for _turn, machine in sorted(turns, key=itemgetter(0))])
-    return found
-
-
-def doubles_first(machines: list[Machine], doubles: AbstractSet[str]) -> list[Machine]:
-    """The same machines, those of these names before the others."""
-    return sorted(machines, key=lambda machine: machine.name not in doubles)
+    offers = [(rank, machine, lets_go) for rank, (members, lets_go) in enumerate(classes, start=1) for machine in members]
+    queues: dict[str, deque[tuple[int, Machine, LetsGo]]] = {}
+    for rank, machine, lets_go in sorted(offers, key=lambda offer: offer[1].name not in doubles):
+        queues.setdefault(machine.failure_domain, deque()).append((0 if machine.name in doubles else rank, machine, lets_go))
+    while count > 0 and queues:
+        domain = min(queues, key=lambda name: (queues[name][0][0] > 0, -have[name], queues[name][0][0]))
+        _rank, machine, lets_go = queues[domain].popleft()
+        if not queues[domain]:
+            del queues[domain]
+        if lets_go(machine):
+            have[domain] -= 1
+            count -= 1
 
 
 def _best_first(ranked: tuple[Machine, int]) -> tuple[bool, bool, int, datetime]:

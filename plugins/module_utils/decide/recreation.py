@@ -8,11 +8,15 @@ place. It is filled when neither a VM nor a Node has the name any more: a reused
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
+from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Delete
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -48,18 +52,30 @@ def keep_places(actions: Sequence[Action], record: PoolRecord, snapshot: Snapsho
 
     `missing` machines are to be made: surplus leaves no place.
     """
-    deletes = [action.machine for action in actions if isinstance(action, Delete)]
-    going = {machine.name for machine in deletes}
-    staying = [machine for machine in snapshot.machines.values() if not machine.is_going and machine.name not in going]
-    names, slots = {machine.name for machine in staying}, {machine.vm.slot for machine in staying}
+    deletes = {action.machine.name for action in actions if isinstance(action, Delete)}
+    leaving = [machine for machine in snapshot.machines.values() if machine.is_going or machine.name in deletes]
+    gone = {machine.name for machine in leaving}
+    staying = [machine for machine in snapshot.machines.values() if machine.name not in gone]
+    names = {machine.name for machine in staying}
     kept = {name: domain for name, domain in record.vacated.items() if name not in names}
-    fresh: dict[str, str] = {}
-    for machine in deletes:
-        is_to_return = machine.vm.slot is not None and machine.vm.slot not in slots and len(kept) + len(fresh) < missing
-        if machine.name not in kept and is_to_return:
-            fresh[machine.name] = machine.failure_domain
-            slots.add(machine.vm.slot)
+    taken = [machine.failure_domain for machine in staying] + list(kept.values())
+    slots = {machine.vm.slot for machine in staying}
+    undecided = [machine for machine in leaving if not machine.deleting and machine.vm.status != vm_states.DELETING]
+    candidates = [machine for machine in undecided if machine.name not in kept and machine.vm.slot not in slots]
+    fresh = {name: domain for name, domain in _returning(candidates, taken, missing - len(kept)) if name in deletes}
     if not fresh:
         return list(actions), record
     held = [action for action in actions if not (isinstance(action, Delete) and action.machine.name in fresh)]
     return held, replace(record, vacated={**kept, **fresh})
+
+
+def _returning(candidates: Iterable[Machine], taken: Iterable[str], most: int) -> Iterator[tuple[str, str]]:
+    """Name and failure domain of those that come back, where fewer are wanted than leave: of the emptiest domain first, by slot."""
+    have, slots = Counter(taken), set[int]()
+    left = sorted(((machine.vm.slot, machine) for machine in candidates if machine.vm.slot is not None), key=itemgetter(0))
+    while left and len(slots) < most:
+        slot, machine = min(left, key=lambda one: have[one[1].failure_domain])
+        left = [one for one in left if one[0] != slot]
+        slots.add(slot)
+        have[machine.failure_domain] += 1
+        yield machine.name, machine.failure_domain

@@ -22,6 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.creation im
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.dress import dress, labels_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.failing import mark_failed
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.order import goes_first
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.surplus import mark_surplus
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.target import replicas_of
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import STAYING, Turn
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.ward import Ward
@@ -109,7 +110,7 @@ class Rollout:
                 if turn.may_replace:
                     turn.mark_outdated_booting()
                     turn.mark_outdated_not_ready()
-                turn.mark_surplus()
+                mark_surplus(turn)
                 turn.mark_available()
                 create(turn)
                 turn.clear_leftovers()

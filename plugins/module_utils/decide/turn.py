@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One turn of the rollout rule: the rules of semantics section 3 by their numbers, on counts that move with each decision.
 
-Rule 4 is in decide/failing.py, rule 9 in decide/creation.py, rule 10 in decide/verdict.py.
+Rule 4 is in decide/failing.py, rule 7 in decide/surplus.py, rule 9 in decide/creation.py, rule 10 in decide/verdict.py.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -109,7 +110,7 @@ class Turn:
         surge = limits.surge if self.at_once is None or not self.old else min(limits.surge, self.at_once)
         self.ceiling = limits.replicas + surge
         self._push = going.Push()
-        self._doubles: set[str] = set()  # known once rule 7 has looked
+        self.doubles: set[str] = set()  # second machines of a slot, known once rule 7 has looked
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
         self.remedy = remedy
         self._take_remedy()
@@ -172,45 +173,25 @@ class Turn:
         self.actions += marks
         self.blockers += blockers
 
-    # Rules 4 to 8: marks ----------------------------------------------------------------------------------------------
+    # Rules 5, 6 and 8: marks ----------------------------------------------------------------------------------------------
     def mark_outdated_booting(self) -> None:
         """Rule 5: free if never ready; if ready, only while the available keep the floor."""
         for machine in self.not_held(self.census.outdated[BOOTING]):
             if self._may_leave_the_old:
-                self._count_old_out(self._choose_booting(machine, "outdated"))
+                self._count_old_out(self.choose_booting(machine, "outdated"))
 
     def mark_outdated_not_ready(self) -> None:
         """Rule 6: outdated and not ready goes early, unless so many are sick that the new revision must first prove itself."""
         sick = len(self.census.of(NOT_READY)) + len(self.census.of(FAILED))
         proven = bool(self.census.current[AVAILABLE])
-        for machine in self._told_not_ready(self.census.outdated[NOT_READY]):
+        for machine in self.told_not_ready(self.census.outdated[NOT_READY]):
             if sick > self.limits.unhealthy and not proven and (self.limits.surge > 0 or self.going > 0):
                 what = f"machines not ready: {sick} > max_unhealthy_total {self.limits.unhealthy}"
                 self.blockers.append(Blocker(code="unhealthy", what=f"{what}, and none of the new revision was available yet"))
                 return
-            if self.going < self.limits.going and self._may_leave_the_old and self._can_leave(machine):
+            if self.going < self.limits.going and self._may_leave_the_old and self.can_leave(machine):
                 self._count_old_out(1)
                 self.choose(machine, f"outdated and not ready; {self.going} going < {self.limits.going}")
-
-    def mark_surplus(self) -> None:
-        """Rule 7: too many of the wanted revision: those that serve least go first, among them the second machine of a slot."""
-        self._doubles = order.doubles_of(self.census.current, self.chosen_now, surplus := self._surplus)
-        if surplus <= 0:
-            return
-        booting, not_ready = self.not_held(self._candidates(BOOTING)), self._told_not_ready(self._candidates(NOT_READY))
-        never = [machine for machine in booting if not machine.was_ready]
-        young = [machine for machine in booting if machine.was_ready]
-        staying = [machine for kind in STAYING for machine in self._candidates(kind)]
-        classes = order.fullest_first((never, not_ready, young), staying)
-        for machine in [machine for members in classes for machine in order.doubles_first(members, self._doubles)]:
-            if surplus <= 0:
-                return
-            if machine in young:
-                gone = self._choose_booting(machine, "surplus")
-            elif gone := self._can_leave(machine):
-                self.choose(machine, f"surplus: {self.limits.replicas + surplus} > {self.limits.replicas} replicas")
-            surplus -= gone
-            self._count_out(machine, gone)
 
     def mark_available(self) -> None:
         """Rule 8: outdated ones in order, then surplus, while one less still keeps the floor."""
@@ -219,8 +200,8 @@ class Turn:
         outdated = self.census.outdated[AVAILABLE] if self.may_replace else []
         self._count_old_out(self._choose_available(outdated, "outdated", min(len(outdated), self._spare)))
         if self.brake is not None:  # else they went as outdated
-            self.old -= self._choose_available(self.census.outdated[AVAILABLE], "surplus", self._surplus)
-        self.staying -= self._choose_available(self.census.current[AVAILABLE], "surplus", self._surplus, self._doubles)
+            self.old -= self._choose_surplus(self.census.outdated[AVAILABLE])
+        self.staying -= self._choose_surplus(self.census.current[AVAILABLE])
 
     # What is left of machines ------------------------------------------------------------------------------------------
     def keep_places(self) -> None:
@@ -254,7 +235,7 @@ class Turn:
         self.wake(heard_out_at)
 
     @property
-    def _surplus(self) -> int:
+    def surplus(self) -> int:
         """Machines of the wanted revision that are too many. Under a brake old ones count, and those that surge may stay."""
         if self.brake is not None:
             return self.staying + self.old + self.creating - self.limits.ceiling
@@ -281,28 +262,34 @@ class Turn:
         self.old -= count
         self._leaving += count
 
-    def _candidates(self, kind: str) -> list[Machine]:
+    def by_domain(self) -> Counter[str]:
+        """Of what surplus is taken from, how many stay in each failure domain; creates in flight will."""
+        flying = [sent.failure_domain for sent in self.snapshot.creating]
+        return Counter(flying + [machine.failure_domain for kind in STAYING for machine in self.candidates(kind)])
+
+    def candidates(self, kind: str) -> list[Machine]:
         """Surplus of a class: those of the wanted revision; under a brake old ones, and these first."""
         found = self.census.current[kind] if self.brake is None else self.census.of(kind)
         return [machine for machine in found if machine.name not in self.chosen_now]
 
-    def _count_out(self, machine: Machine, gone: bool) -> None:
-        if self.brake is None or machine in self.census.current[NOT_READY] + self.census.current[BOOTING]:
-            self.staying -= gone
-        else:
-            self.old -= gone
+    def _choose_surplus(self, machines: list[Machine]) -> int:
+        if self.surplus <= 0:
+            return 0
+        return self._choose_available(machines, "surplus", self.surplus, self.doubles, self.by_domain())
 
-    def _choose_available(self, machines: list[Machine], why: str, most: int, doubles: set[str] | None = None) -> int:
+    def _choose_available(
+        self, machines: list[Machine], why: str, most: int, doubles: set[str] | None = None, have: Counter[str] | None = None
+    ) -> int:
         """Mark up to `most` of `machines` in order while the floor is kept; how many were marked."""
         if not machines or most <= 0:
             return 0
         busy = order.budgets_in_use(self.census.of(GOING))
         chosen = 0
         budgets, own_node = self.snapshot.budgets, self.snapshot.own_node
-        for machine in order.in_order(machines, budgets, busy, own_node, self._order, doubles, self._counted):
+        for machine in order.in_order(machines, budgets, busy, own_node, self._order, doubles, self._counted, have):
             if chosen >= most or self.available - 1 < self._least_available:
                 break
-            if self._can_leave(machine):
+            if self.can_leave(machine):
                 self.choose(machine, f"{why}; {self.available} available > floor {self.limits.floor}")
                 self.available -= 1
                 chosen += 1
@@ -321,7 +308,7 @@ class Turn:
         is_back = override is not None and override.kind == ROLLBACK
         return NEWEST if is_back else self.pool.strategy.order
 
-    def _can_leave(self, machine: Machine) -> bool:
+    def can_leave(self, machine: Machine) -> bool:
         """Whether a drain could succeed by what is known; if not, the reasons are blockers and it is not started."""
         if self._is_protected(machine):
             return False
@@ -338,7 +325,7 @@ class Turn:
         free = [m for m in machines if (all_of_them or not m.is_held) and not (waits_for_answers and m.is_unknown)]
         return [m for m in free if not self._is_protected(m)]
 
-    def _told_not_ready(self, machines: list[Machine]) -> list[Machine]:
+    def told_not_ready(self, machines: list[Machine]) -> list[Machine]:
         """Those of `machines` that may leave without the floor, since somebody said that they are not ready.
 
         Of one whose node is ready and whose probes have not answered yet nobody did: it may well serve.
@@ -358,11 +345,11 @@ class Turn:
             self.patient_until = max(self.patient_until or protection.until, protection.until)
         return True
 
-    def _choose_booting(self, machine: Machine, why: str) -> bool:
+    def choose_booting(self, machine: Machine, why: str) -> bool:
         if not machine.was_ready:
             self.choose(machine, f"{why} and never ready")
             return True
-        if self.available >= self.limits.floor and self._can_leave(machine):
+        if self.available >= self.limits.floor and self.can_leave(machine):
             self.choose(machine, f"{why} and not yet available; {self.available} available >= floor {self.limits.floor}")
             return True
         return False

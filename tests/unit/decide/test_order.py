@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -177,22 +178,37 @@ def test_FM26_the_second_of_a_slot_is_one_too_many(surplus: int, expected: set[s
 
 
 @pytest.mark.parametrize(
-    ("never", "young", "expected"),
+    ("never", "available", "count", "expected"),
     [
-        (["1a", "4a", "2b", "7a", "3c"], [], [["1a", "4a", "2b", "7a", "3c"], []]),
-        (["1a", "2b"], ["4a", "5b", "3c"], [["1a", "2b"], ["4a", "5b", "3c"]]),
-        (["3c", "2b"], ["4a", "5b"], [["2b", "3c"], ["4a", "5b"]]),
+        pytest.param(
+            ["0c", "1c", "2c"], ["3a", "4a", "5a", "6b", "7b", "8b"], 2, ["0c", "3a"], id="not both that boot: c has no more than a"
+        ),
+        pytest.param(["0c", "1c"], ["3a", "4a", "5a", "6b", "7c"], 2, ["0c", "3a"], id="among equals whoever boots"),
+        pytest.param(["0c"], ["3a", "4a", "5a", "6b"], 2, ["3a", "4a"], id="the fullest, though all of it is available"),
+        pytest.param(["0a", "1b"], [], 3, ["0a", "1b"], id="no more than there are"),
+        pytest.param(["0a"], ["0b", "1a", "2a"], 1, ["0b"], id="the second machine of a slot before all"),
+        pytest.param(["9a", "0a", "1b"], [], 1, ["0a"], id="one that cannot leave stays, and counts"),
     ],
-    ids=["a leads until it is level with b and c", "classes come one after the other", "who left before counts"],
 )
-def test_of_those_that_serve_least_the_fullest_domain_leads(never: list[str], young: list[str], expected: list[list[str]]) -> None:
-    """So a pool that is scaled down while machines boot stays spread: a, b and c have four, two and one that stay."""
+def test_FM49_fewer_machines_stay_spread(never: list[str], available: list[str], count: int, expected: list[str]) -> None:
+    """Were those that boot first, whatever their domain, it would lose them all; slot 9 cannot leave, `0b` is a second one."""
+    gone: list[str] = []
 
-    def domains(names: list[str]) -> list[Machine]:
-        return [placed(int(name[0]), name[1]) for name in names]
+    def lets_go(one: Machine) -> bool:
+        if one.vm.slot != 9:
+            gone.append(one.name[1:])
+        return one.vm.slot != 9
 
-    found = order.fullest_first((domains(never), domains(young)), domains(["1a", "4a", "7a", "6a", "2b", "5b", "3c"]))
-    assert [[machine.name[1:] for machine in members] for members in found] == expected
+    classes = [[placed(int(name[0]), name[1]) for name in names] for names in (never, available)]
+    have = Counter(name[1] for name in never + available)
+    order.fewer([(members, lets_go) for members in classes], have, {"m0b"}, count)
+    assert gone == expected
+
+
+def test_available_surplus_leaves_where_most_stay() -> None:
+    """Also when some of those that stay are not among the candidates: a has two that boot."""
+    found = order.in_order([placed(0, "a"), placed(1, "b"), placed(2, "b")], {}, set(), "", doubles=set(), have=Counter("aaabb"))
+    assert [machine.name for machine in found] == ["m0a", "m2b", "m1b"]
 
 
 def test_budgets_in_use_are_those_of_pods_still_to_leave() -> None:

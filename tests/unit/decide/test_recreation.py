@@ -73,6 +73,18 @@ def test_a_place_is_on_record_before_its_machine_goes(
     assert (decision.record.vacated if decision.record is not None else None) == record
 
 
+def test_of_places_too_many_those_are_kept_that_leave_the_pool_spread() -> None:
+    """Two leave and one comes back: not where most stay, whichever was first."""
+    rows = [("a", NEW, AVAILABLE), ("b", NEW, AVAILABLE), ("b", NEW, AVAILABLE), ("a", OLD, FAILED), ("c", OLD, FAILED)]
+    machines = [
+        machine(f"web-{slot}-aaaaa", made, kind, slot=slot, failure_domain=domain) for slot, (domain, made, kind) in enumerate(rows)
+    ]
+    decision = decide(machines, 4)
+    assert [line.split(":")[0] for line in said(decision)] == ["delete web-3-aaaaa"]
+    assert decision.record is not None
+    assert decision.record.vacated == {"web-4-aaaaa": "c"}
+
+
 TWO = fleet((NEW, AVAILABLE), (NEW, AVAILABLE))
 
 

@@ -89,7 +89,7 @@ def test_a_pause_that_stood_before_ends_the_run_and_is_no_failure() -> None:
         pytest.param(
             fleet((NEW, AVAILABLE), *[(OLD, AVAILABLE)] * 3),
             2,
-            ["choose m1: surplus; 4 available > floor 2"],
+            ["choose m3: surplus; 4 available > floor 2"],
             id="fewer replicas: old ones go first, surge may stay",
         ),
         pytest.param(fleet((OLD, AVAILABLE), (OLD, AVAILABLE), (OLD, AVAILABLE), (NEW, BOOTING)), 3, [], id="one on its way comes"),
