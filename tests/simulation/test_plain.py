@@ -125,7 +125,7 @@ def play(seed: int, kinds: tuple[str, ...], faults: int, health: HealthPolicy | 
     return estate
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 def test_nobody_is_cut_off_while_calls_and_controllers_fail(seed: int) -> None:
     """Crashes, lost replies, outages: sessions end by themselves, or by the drain's time, and by nothing else."""
     estate = play(seed, CONTROL_FAULTS, 3)
@@ -133,13 +133,13 @@ def test_nobody_is_cut_off_while_calls_and_controllers_fail(seed: int) -> None:
     assert estate.cut <= estate.witness.cuts_expected
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 def test_runs_converge_while_machines_fail_too(seed: int) -> None:
     """Machines are lost, stopped, deleted, ill, never come up: the rule heals, and never breaks a guard by an action of its own."""
     play(seed + 600_000, CONTROL_FAULTS + MACHINE_FAULTS, 4)
 
 
-@pytest.mark.share(4)
+@pytest.mark.share(8)
 def test_remediation_keeps_the_guards_and_its_rate(seed: int) -> None:
     """Where health is looked after, no more machines than the rate are marked for being unhealthy; and it becomes quiet."""
     policy = HealthPolicy(cooldown=timedelta(minutes=1))

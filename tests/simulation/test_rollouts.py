@@ -168,11 +168,11 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
         raise Broken(f"not a no-op: {again}")
 
 
-@pytest.mark.share(2)
+@pytest.mark.share(4)
 def test_guards_hold_and_runs_converge_while_calls_and_controllers_fail(seed: int) -> None:
     """Crashes, lost replies, outages, stale views: floor and ceiling are kept at every event, and the end is right.
 
-    Half of the seeds: the same faults, and those of machines beside them, are in each seed of the test below.
+    A quarter of the seeds: the same faults, and those of machines beside them, are in each seed of the test below.
     """
     play(seed, CONTROL_FAULTS, 3)
 
