@@ -49,7 +49,8 @@ options:
   max_age:
     description:
       - How old a builder of this image is at most. Older ones were left by a run that was killed, and are removed.
-      - No shorter than O(timeout), or builders that others have open would be removed.
+      - Where O(state=opened) or O(state=captured), no shorter than O(timeout), or a build would remove builders that others have open.
+      - With O(state=absent), a shorter one is a clean-up that somebody asks for. It removes those that others have open, too.
     type: str
     default: 4h
   timeout:
