@@ -102,6 +102,8 @@ def _off_the_balancer(turn: Push, machine: Machine, service: Service, snapshot: 
         turn.wishes.append(step.wish)
     if step.wake_at is not None:
         turn.wake(step.wake_at)
+    if step.waits is not None:
+        turn.blockers.append(step.waits)
     if step.overdue:
         turn.blockers.append(Blocker(code="overdue", what=step.overdue, where=machine.where))
     if step.may_delete and "cloud" not in snapshot.stale and _passes(turn, machine, BEFORE_DELETE, pool, snapshot):

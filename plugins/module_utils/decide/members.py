@@ -11,17 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, NOT_READY
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
-from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import DRAINING, REMOVED, SERVING, Backend, MemberChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import (
+    DRAINING,
+    REMOVED,
+    SERVING,
+    Backend,
+    Member,
+    MemberChange,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, ChangeMembers, Wish
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.marks import Note
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import FAIL, DrainPolicy
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
 from ansible_collections.immutable.fleet.plugins.module_utils.model.service import Service
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
@@ -29,15 +36,21 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot imp
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.decide.turn import Turn
 
+TOLD_AFTER = timedelta(seconds=30)  # sessions that are counted mostly end sooner, and a line for each such drain would tell nothing
+
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
-    """The next step of a machine that goes. `wish` now; or `may_delete`; or ask again at `wake_at`; or it is `overdue` for this reason."""
+    """The next step of a machine that goes. `wish` now; or `may_delete`; or ask again at `wake_at`; or it is `overdue` for this reason.
+
+    `waits` is what it waits for until then, where somebody is to be told.
+    """
 
     wish: Wish | None = None
     may_delete: str = ""  # why
     wake_at: datetime | None = None
     overdue: str = ""
+    waits: Blocker | None = None
 
 
 def marked(record: PoolRecord, machine: Machine, reason: str, snapshot: Snapshot) -> PoolRecord:
@@ -62,13 +75,26 @@ def way_out(machine: Machine, service: Service, snapshot: Snapshot, policy: Drai
         return WayOut(wish=_wish(machine, DRAINING, why))
     if service.is_drained:
         return WayOut(wish=_wish(machine, REMOVED, "0 sessions left"))
-    deadline = max(started, service.stands_since or started) + policy.timeout  # new sessions came until it was seen to drain
-    if now < deadline:
-        return WayOut(wake_at=deadline)
+    since = max(started, service.stands_since or started)  # new sessions came until it was seen to drain
+    if now < since + policy.timeout:
+        return _wait(machine, member, since, policy, now)
     left = say_count(member.sessions, "session") + " left" if member.sessions is not None else "its sessions are not counted"
     if policy.on_timeout == FAIL:
         return WayOut(overdue=f"drain timeout {say_duration(policy.timeout)} passed, {left}")
     return WayOut(wish=_wish(machine, REMOVED, f"drain timeout {say_duration(policy.timeout)} passed, {left}"))
+
+
+def _wait(machine: Machine, member: Member, since: datetime, policy: DrainPolicy, now: datetime) -> WayOut:
+    """Until its sessions have ended, or their time has. Told without their number, which would be news each time that one ends."""
+    deadline = since + policy.timeout
+    until, option = say_instant(deadline), f"drain.timeout {say_duration(policy.timeout)}"
+    if member.sessions is None:
+        what = f"sessions are not counted: drains until {until} ({option})"
+    elif now >= since + TOLD_AFTER:
+        what = f"its last session has until {until} to end ({option})"
+    else:
+        return WayOut(wake_at=min(deadline, since + TOLD_AFTER))
+    return WayOut(wake_at=deadline, waits=Blocker(code="sessions", what=what, where=machine.where, since=since))
 
 
 def give_back(turn: Turn, machines: Iterable[Machine]) -> set[str]:

@@ -193,7 +193,7 @@ WAYS_SHOWN = 3  # in one message
 
 # Codes of what was asked for, and ends by itself or by a person's word: nothing is wrong, and nobody has to mend anything.
 PRESERVED = "preserved"
-WAITS = frozenset({"step", "hook", "window", "paused", "aborted", "protected", "settling", "remediation", PRESERVED})
+WAITS = frozenset({"step", "hook", "sessions", "window", "paused", "aborted", "protected", "settling", "remediation", PRESERVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

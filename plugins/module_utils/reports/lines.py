@@ -26,6 +26,9 @@ TEXT_INDENT = 7 + 2 + 2  # below the name
 WORDS = {
     "create": "create",
     "choose": "drain",
+    "join": "join",
+    "drain": "drain",
+    "remove": "remove",
     "quarantine": "SET ASIDE",
     "delete": "delete",
     "gone": "gone",
@@ -59,11 +62,11 @@ PHASE_WORDS = {
 }
 
 WRAPPED = ("blocked", "waits", "refused", "finding")
-# what is timed -> (the kind that begins it, words behind the duration)
-TIMED = {"ready": ("create", "after its create"), "gone": ("choose", "after its drain began")}
+# what ends a machine's coming or going -> words behind how long it took; and the kinds that begin each
+TIMED = {"ready": "after its create", "gone": "after its drain began"}
+BEGINNINGS = {"create": "ready", "choose": "gone", "drain": "gone"}
 # our own action -> the phase that it leads to
 EXPECTED = {"cordon": "cordoned", "uncordon": "ready"}
-BEGINNINGS = tuple(begins for begins, _words in TIMED.values())
 
 
 class Lines:
@@ -73,7 +76,7 @@ class Lines:
         self._width = width
         self._began: datetime | None = None
         self._summary_at: float | None = None
-        self._since: dict[tuple[str, str], datetime] = {}  # (kind, machine) -> when
+        self._since: dict[tuple[str, str], datetime] = {}  # (what it is to end with, machine) -> when it began
         self._known: set[tuple[str, str, str]] = set()
 
     def line(self, event: Mapping[str, Any], seconds: float) -> str | None:
@@ -116,10 +119,9 @@ class Lines:
         if instant is None:
             return ""
         if what in BEGINNINGS:
-            self._since[what, name] = instant
-        begins_with, words = TIMED.get(what, ("", ""))
-        since = self._since.pop((begins_with, name), None)
-        return f"{say_duration(instant - since)} {words}" if since is not None else ""
+            self._since[BEGINNINGS[what], name] = instant
+        since = self._since.pop((what, name), None)
+        return f"{say_duration(instant - since)} {TIMED[what]}" if since is not None else ""
 
     def _instant(self, at: str) -> datetime | None:
         try:

@@ -17,7 +17,23 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity imp
 
 PREFIX = "immutable_fleet_"
 LAST_SUCCESS = "last_success_timestamp_seconds"
-ACTIONS = ("create", "choose", "delete", "delete node", "quarantine", "cordon", "uncordon", "release", "remove pod", "label", "clear")
+ACTIONS = (
+    "create",
+    "join",
+    "choose",
+    "drain",
+    "remove",
+    "delete",
+    "delete node",
+    "quarantine",
+    "cordon",
+    "uncordon",
+    "release",
+    "remove pod",
+    "label",
+    "clear",
+)
+BEGINNINGS = {"create": "come", "choose": "leave", "drain": "leave"}  # kind -> the step that it begins
 OF_THE_POOL = ("replicas", "floor", "ceiling")
 OF_THE_SUMMARY = ("available", "up_to_date", "existing", "pods_left")
 # name -> what HELP says
@@ -113,8 +129,8 @@ class Metrics:
         elif kind == "gone":
             self._phases.pop(machine, None)
             self._took("leave", machine, at)
-        elif kind in ("create", "choose"):
-            self._since["come" if kind == "create" else "leave", machine] = at
+        elif kind in BEGINNINGS:
+            self._since[BEGINNINGS[kind], machine] = at
 
     def _took(self, step: str, machine: str, at: datetime) -> None:
         since = self._since.pop((step, machine), None)

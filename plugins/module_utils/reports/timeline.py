@@ -40,6 +40,7 @@ STEP_OF_PHASE = {
 STEP_OF_KIND = {
     "create": CREATE,
     "choose": DRAIN,
+    "drain": DRAIN,
     "evict": DRAIN,
     "remove pod": DRAIN,
     "delete": DELETE,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide import going
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.classes import AVAILABLE, BOOTING, FAILED, GOING, NOT_READY, classify
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.members import WayOut, marked, way_out
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout import Rollout
@@ -102,6 +103,12 @@ def step(found: WayOut) -> str:
             "drain timeout 1m40s passed, 3 sessions left",
             id="the time is over, and nobody is to be cut off",
         ),
+        pytest.param(
+            plain(chosen=Note(ago(20), "outdated"), member=member(DRAINING, sessions=3)),
+            {},
+            "until 10",
+            id="three are left, and it is soon to be told that they are waited for",
+        ),
         pytest.param(plain(chosen=MARK, member=member(DRAINING)), {}, "until 40", id="sessions that nobody counts: all of the time"),
         pytest.param(
             plain(chosen=Note(ago(100), "outdated"), member=member(DRAINING)),
@@ -139,6 +146,39 @@ def test_the_way_out_of_a_plain_machine(subject: Machine, world: dict[str, Any],
     assert subject.service is not None
     assert subject.service.chosen is not None
     assert step(way_out(subject, subject.service, seen, policy, subject.service.chosen.at)) == expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(
+            plain(chosen=Note(ago(1), "outdated"), member=member(DRAINING)),
+            (ago(1), "sessions are not counted: drains until 2026-11-21T04:11:46Z (drain.timeout 1m40s)"),
+            id="nobody counts: at once",
+        ),
+        pytest.param(
+            plain(chosen=MARK, member=member(DRAINING), stands_since=ago(50)),
+            (ago(50), "sessions are not counted: drains until 2026-11-21T04:10:57Z (drain.timeout 1m40s)"),
+            id="since it was seen to drain",
+        ),
+        pytest.param(
+            plain(chosen=Note(ago(29), "outdated"), member=member(DRAINING, sessions=3)), None, id="they are counted, and mostly end soon"
+        ),
+        pytest.param(
+            plain(chosen=Note(ago(30), "outdated"), member=member(DRAINING, sessions=3)),
+            (ago(30), "its last session has until 2026-11-21T04:11:17Z to end (drain.timeout 1m40s)"),
+            id="and these do not; in words that stay when the first of them has ended",
+        ),
+        pytest.param(plain(chosen=MARK), None, id="it is only told to drain"),
+        pytest.param(plain(chosen=Note(ago(100), "outdated"), member=member(DRAINING)), None, id="the time is over"),
+    ],
+)
+def test_what_a_drain_waits_for_is_told(subject: Machine, expected: tuple[datetime, str] | None) -> None:
+    """Of which machine, since when, until when. It was asked for: nothing is wrong."""
+    turn = going.push([subject], snapshot(subject, backend=IDLE, began_at=ago(600)), replace(pool(), drain=POLICY), {})
+    told = [(blocker.since, blocker.what) for blocker in turn.blockers]
+    assert told == ([expected] if expected else [])
+    assert all(blocker.is_wait and blocker.where == "machine m1" for blocker in turn.blockers)
 
 
 def test_a_mark_drops_those_of_machines_that_are_gone() -> None:

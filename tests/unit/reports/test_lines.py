@@ -104,6 +104,36 @@ def test_our_own_cordon_is_told_once() -> None:
     assert shown == ["cordon", "drained", "uncordon", "cordoned"]
 
 
+def test_a_plain_machine_comes_and_goes_by_its_member() -> None:
+    """Its mark is on the record, so the drain of its member begins its way out; whoever nobody counts is waited for by name."""
+    old, new = "shop-0-aaaaa", "shop-0-bbbbb"
+    waits = "sessions are not counted: drains until 2026-11-21T04:05:07Z (drain.timeout 5m)"
+    events = [
+        {"at": "2026-11-21T04:00:00Z", "kind": "create", "machine": new, "text": "3 exist < ceiling 4"},
+        {"at": "2026-11-21T04:00:05Z", "kind": "join", "machine": new, "text": "its probes find it well"},
+        {"at": "2026-11-21T04:00:06Z", "kind": "phase", "machine": new, "text": "ready", "before": "joining"},
+        {"at": "2026-11-21T04:00:07Z", "kind": "drain", "machine": old, "text": "outdated; 4 available > floor 3"},
+        {"at": "2026-11-21T04:00:08Z", "kind": "phase", "machine": old, "text": "draining", "before": "ready"},
+        {"at": "2026-11-21T04:00:08Z", "kind": "waits", "machine": f"machine {old}, failure domain az1", "text": waits},
+        {"at": "2026-11-21T04:05:07Z", "kind": "remove", "machine": old, "text": "drain timeout 5m passed, its sessions are not counted"},
+        {"at": "2026-11-21T04:05:09Z", "kind": "delete", "machine": old, "text": "no member of the balancer any more"},
+        {"at": "2026-11-21T04:05:19Z", "kind": "gone", "machine": old, "text": "the VM is gone"},
+    ]
+    lines = Lines()
+    shown = [line for event in events if (line := lines.line(event, 0.0))]
+    assert "\n".join(shown) == (
+        "     0s  shop-0-bbbbb         create    3 exist < ceiling 4\n"
+        "     5s  shop-0-bbbbb         join      its probes find it well\n"
+        "     6s  shop-0-bbbbb         ready     6s after its create\n"
+        "     7s  shop-0-aaaaa         drain     outdated; 4 available > floor 3\n"
+        "     8s  shop-0-aaaaa         waits     sessions are not counted: drains until\n"
+        "           2026-11-21T04:05:07Z (drain.timeout 5m)\n"
+        "   5m7s  shop-0-aaaaa         remove    drain timeout 5m passed, its sessions...\n"
+        "   5m9s  shop-0-aaaaa         delete    no member of the balancer any more\n"
+        "  5m19s  shop-0-aaaaa         gone      5m12s after its drain began"
+    )
+
+
 def test_a_bake_reads_as_its_stages() -> None:
     """With each finding whole, for somebody has to mend it, and a line of the console cut."""
     at, lines = "2026-11-21T04:00:00Z", Lines()

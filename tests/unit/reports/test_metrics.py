@@ -78,6 +78,15 @@ def test_what_is_waited_for_is_counted_beside_what_blocks() -> None:
     assert "run_waiting" not in {name for name, _labels in samples(metrics_of([wait, over]).text())}
 
 
+def test_the_way_of_a_plain_machine_is_counted_and_timed() -> None:
+    """It is marked on the record; its way out begins with the drain of its member."""
+    at = "2026-11-21T04:00:{:02}Z".format
+    steps = [(0, "join"), (5, "drain"), (20, "remove"), (21, "delete"), (25, "gone")]
+    found = samples(metrics_of([{"at": at(second), "kind": kind, "machine": "m", "text": ""} for second, kind in steps]).text())
+    assert [found["run_actions", (("verb", verb),)] for verb in ("join", "drain", "remove", "delete")] == [1, 1, 1, 1]
+    assert (found["step_seconds_count", (("step", "leave"),)], found["step_seconds_sum", (("step", "leave"),)]) == (1, 20)
+
+
 def test_a_run_under_way() -> None:
     """Seen from outside: it is in progress, and says nothing of its end."""
     events = provision(3)

@@ -108,6 +108,7 @@ def test_a_blocker_that_comes_and_goes_is_one_row() -> None:
     [
         pytest.param([phase(5, "m", "not ready", "ready"), phase(9, "m", "ready")], [("trouble", 5, 9), ("serve", 9, 60)], id="fell ill"),
         pytest.param([event(5, "choose", "m"), event(30, "quarantine", "m")], [("drain", 5, 30), ("set aside", 30, 60)], id="set aside"),
+        pytest.param([event(5, "drain", "m"), event(30, "delete", "m")], [("drain", 5, 30), ("delete", 30, 60)], id="a plain machine"),
         pytest.param([phase(5, "m", "cordoned", "")], [("cordoned", 0, 60)], id="found closed by a person"),
         pytest.param(
             [event(5, "cordon", "m"), event(6, "evict", "m", pod="a/b"), phase(20, "m", "drained"), event(40, "uncordon", "m")],
