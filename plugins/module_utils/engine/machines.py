@@ -7,10 +7,10 @@ some ten thousand turns. An unchanged machine is the same object as before, whic
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from itertools import compress, takewhile
-from operator import is_not, not_
+from itertools import compress, islice, takewhile
+from operator import is_not
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.matching import match
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
@@ -31,9 +31,12 @@ class Machines:
 
     def __init__(self, pool: str) -> None:
         self._pool = pool
-        self._vms: Mapping[str, Vm] = {}
+        self._vms: dict[str, Vm] = {}
         self._nodes: Mapping[str, Node] = {}
         self._node_of: dict[str, str] = {}  # VM id -> node name
+        self._vms_of: dict[str, set[str]] = {}  # the same from the other end: node name -> VM ids, of which clouds may have two
+        self._without_node: set[str] = set()  # VM ids
+        self._without_vm: set[str] = set()  # node names
         self._owner_of: dict[str, str] = {}  # node name -> name of its machine, also of one that is gone by now
         self._first_seen: dict[str, datetime] = {}  # node UID -> when this run saw it first
         self._machines: dict[str, Machine] = {}
@@ -42,26 +45,32 @@ class Machines:
         self._emptied: dict[str, datetime] = {}
         self._overlay: Overlay = {}
         self._changed: set[str] = set()  # VM ids to join anew
+        self._gone: set[str] = set()  # VM ids that went, though some of them may be back
         self._must_match = False
         self._renewed: set[str] = set()  # nodes that went, or may belong to another VM than before
         self._is_moved = True  # VMs may have another order, or other names, than when they were joined last
         self._is_plain = False  # each machine has its VM's name, each VM a node of its own, and all VMs are ours
 
-    def take_vms(self, vms: Mapping[str, Vm], told: Collection[str] | None = None) -> None:
+    def take_vms(self, vms: dict[str, Vm], told: Collection[str] | None = None) -> None:
         """The newest VMs, by id. `told`: only these came, went or changed, and all others keep their order; None: any may have."""
         before = self._vms
         if told is None:
-            self._is_moved, told = True, before.keys() | vms.keys()
+            stayed = [key for key in before if key in vms]
+            self._is_moved = self._is_moved or stayed != [*islice(vms, len(stayed))]
+            told = before.keys() | vms.keys()
         for key in told:
             old, vm = before.get(key), vms.get(key)
             if old is vm:
                 continue
             if old is None or vm is None or old.is_ours != vm.is_ours:
                 self._must_match = True
-            if vm is not None:
-                self._changed.add(key)
-            if old is None or vm is None:
-                self._is_moved = self._is_moved or (old is None and key in self._name_of)  # it went and is back
+            if vm is None:
+                self._gone.add(key)
+                continue
+            self._changed.add(key)
+            if old is None:
+                self._without_node.add(key)
+                self._is_moved = self._is_moved or key in self._name_of  # it went and is back
             elif (old.is_ours, old.name) != (vm.is_ours, vm.name):
                 self._is_moved = True
         self._vms = vms
@@ -83,14 +92,14 @@ class Machines:
                 self._renewed.add(node.name)
                 if old is not None and old.uid != node.uid:
                     self._first_seen.pop(old.uid, None)
-        names = {node.name for node in changed}
-        self._changed.update(_keys_of(self._node_of, names))
-        if len(before) != len(nodes):
-            self._must_match = True
-        gone = before.keys() - nodes.keys()
-        self._renewed |= gone
+        for node in changed:
+            self._changed |= self._vms_of.get(node.name, NOTHING)
         self._nodes = nodes
-        if gone:
+        came = sum(node.name not in before for node in changed)
+        if len(before) + came > len(nodes):
+            self._must_match = True
+            gone = before.keys() - nodes.keys()
+            self._renewed |= gone
             self._forget(before, gone)
 
     def join(self, overlay: Overlay, now: datetime) -> tuple[dict[str, Machine], tuple[str, ...]]:
@@ -116,32 +125,32 @@ class Machines:
 
         Ours by label, matched earlier, or named like one of the machines `names`, whose VM was deleted before its node was seen.
         """
-        if listed_at is None or len(self._node_of) == len(self._nodes):
+        if listed_at is None or not self._without_vm:
             return {}
-        taken = set(self._node_of.values())
 
         def is_ours(node: Node) -> bool:
             return node.pool == self._pool or node.name in self._owner_of or machine_of(node.name) in names
 
-        return {
-            name: node
-            for name, node in self._nodes.items()
-            if name not in taken and is_ours(node) and self._first_seen[node.uid] <= listed_at
-        }
+        return {name: node for name, node in self._lonely_nodes().items() if is_ours(node) and self._first_seen[node.uid] <= listed_at}
+
+    def _lonely_nodes(self) -> dict[str, Node]:
+        """Those that belong to no VM, in the order of all. Without bytecode, as each node is looked at."""
+        return dict(compress(self._nodes.items(), map(self._without_vm.__contains__, self._nodes)))
 
     def _match(self) -> None:
-        vms, nodes, node_of, renewed = self._vms, self._nodes, self._node_of, self._renewed
-        lost_keys = node_of.keys() - vms.keys()
-        if renewed:
-            lost_keys.update(_keys_of(node_of, renewed))
-        lost = {key: node_of.pop(key) for key in lost_keys}
-        taken = set(node_of.values())
-        open_vms = list(compress(vms.values(), map(not_, map(node_of.__contains__, vms))))
-        open_names = nodes.keys() - taken if open_vms else ()
-        found = match(open_vms, dict(compress(nodes.items(), map(open_names.__contains__, nodes)))) if open_names else {}
-        node_of.update(found)
+        """Part what went or may belong elsewhere, and look for a node for each VM that has none."""
+        vms, node_of, vms_of = self._vms, self._node_of, self._vms_of
+        lost_keys = {key for key in self._gone if key in node_of and key not in vms}
+        lost_keys.update(*[vms_of[name] for name in self._renewed if name in vms_of])
+        lost = {key: node_of[key] for key in lost_keys}
+        self._part(lost)
+        found = {}
+        if self._without_node and self._without_vm:
+            lonely_vms = compress(vms.values(), map(self._without_node.__contains__, vms))
+            found = match(lonely_vms, self._lonely_nodes())
+        self._pair(found)
         self._changed.update([key for key in lost.keys() | found.keys() if lost.get(key) != found.get(key)])
-        is_plain = len(taken) + len(found) == len(node_of) == len(taken.union(found.values()))
+        is_plain = len(vms_of) == len(node_of)
         # Which of two VMs a node is called by, and what a VM that was renamed is called, is looked up anew.
         pairs = found if is_plain and self._is_plain and not self._is_moved else node_of
         for key, name in pairs.items():
@@ -150,11 +159,32 @@ class Machines:
         self._must_match = False
         self._renewed = set()
 
+    def _part(self, lost: Mapping[str, str]) -> None:
+        """These VMs have lost their nodes; both may be there still, and be without."""
+        for key, name in lost.items():
+            del self._node_of[key]
+            self._vms_of[name].discard(key)
+            if not self._vms_of[name]:
+                del self._vms_of[name]
+        lonely = self._without_node.union(lost)
+        self._without_node = {key for key in lonely if key in self._vms and key not in self._node_of}  # one that went may be back
+        left = self._without_vm.union(self._renewed, lost.values())
+        self._without_vm = {name for name in left if name in self._nodes and name not in self._vms_of}
+
+    def _pair(self, found: Mapping[str, str]) -> None:
+        """These VMs have found their nodes."""
+        self._node_of.update(found)
+        for key, name in found.items():
+            self._vms_of.setdefault(name, set()).add(key)
+        self._without_node.difference_update(found)
+        self._without_vm.difference_update(found.values())
+
     def _rebuild(self, touched: set[str], now: datetime) -> None:
         """VMs came, went, or changed hands. What is new is at the end of `_vms`, unless they were moved."""
         vms, name_of = self._vms, self._name_of
-        came = [*takewhile(lambda key: key not in name_of, reversed([*vms]))][::-1]
-        gone = name_of.keys() - vms.keys()
+        came = [*takewhile(lambda key: key not in name_of, reversed(vms))][::-1]
+        gone = {key for key in self._gone if key in name_of and key not in vms}
+        self._gone = set()
         free = {name_of[key] for key in gone}
         names = {vms[key].name for key in came if vms[key].is_ours and (vms[key].name in free or vms[key].name not in self._machines)}
         if self._is_moved or not self._is_plain or len(names) < len(came):
@@ -228,8 +258,3 @@ class Machines:
         for name in gone:
             self._owner_of.pop(name, None)
             self._first_seen.pop(before[name].uid, None)
-
-
-def _keys_of(node_of: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
-    """Ids of the VMs whose node has one of these names. All are looked through in each turn, hence by what runs without bytecode."""
-    return compress(node_of, map(names.__contains__, node_of.values()))

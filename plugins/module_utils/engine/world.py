@@ -122,7 +122,7 @@ class World:
                 kept.pop(key, None)
         for vm in listing.vms:
             old = before.get(vm.id)
-            kept[vm.id] = old if old == vm and old is not None else vm
+            kept[vm.id] = old if old is not None and (old is vm or old == vm) else vm
         self._vms = kept
         self._take_names(before, before.keys() | kept.keys() if told is None else told)
         if self._gates:  # a machine that is made again under the same name is asked about anew
