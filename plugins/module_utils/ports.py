@@ -309,7 +309,10 @@ class Runtime(Protocol):
         """End the current or next `wait` soon. From any thread."""
 
     def wait(self, until: datetime | None) -> None:
-        """Return after `wake`, after an answer, or at `until`, with changes within 100 ms gathered into one return."""
+        """Return after `wake`, after an answer, or at `until`, with changes within 100 ms gathered into one return.
+
+        After the last answer that is waited for it may return at once.
+        """
 
     def fresh_suffix(self, length: int) -> str:
         """Random lower-case letters and digits for a name that was never used."""

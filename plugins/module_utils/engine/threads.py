@@ -32,6 +32,7 @@ class ThreadsRuntime:
         self._pool = ThreadPoolExecutor(max_workers=CALLS_AT_ONCE, thread_name_prefix="call")
         self._answers: queue.SimpleQueue[tuple[Done, object, Exception | None]] = queue.SimpleQueue()
         self._woken = threading.Event()
+        self._flying = 0  # calls whose answer was not handed on yet
 
     def now(self) -> datetime:
         """UTC by the monotonic clock: a step of the wall clock changes nothing (FM40)."""
@@ -39,6 +40,7 @@ class ThreadsRuntime:
 
     def submit(self, call: Callable[[], object], done: Done, guard: Callable[[], None] | None = None) -> None:
         """Run `call` in the pool; `done` is called in the thread that waits."""
+        self._flying += 1
         self._pool.submit(self._run, call, done, guard)
 
     def wake(self) -> None:
@@ -46,13 +48,16 @@ class ThreadsRuntime:
         self._woken.set()
 
     def wait(self, until: datetime | None) -> None:
-        """Sleep until woken, answered, or `until`; then gather what comes within a moment."""
+        """Sleep until woken, answered, or `until`; then gather what comes within a moment, unless all is answered that was asked."""
         seconds = None if until is None else max(0.0, (until - self.now()).total_seconds() / self._speed)
-        if self._woken.wait(seconds) and (seconds is None or seconds > GATHER_SECONDS):
+        is_woken = self._woken.wait(seconds)
+        is_all_answered = 0 < self._flying == self._answers.qsize()
+        if is_woken and not is_all_answered and (seconds is None or seconds > GATHER_SECONDS):
             time.sleep(GATHER_SECONDS)
         self._woken.clear()
         while not self._answers.empty():
             done, result, error = self._answers.get()
+            self._flying -= 1
             done(result, error)
 
     def fresh_suffix(self, length: int) -> str:

@@ -41,7 +41,7 @@ class Kit:
 
 
 def pool_kit(params: Params, pool: Pool, user_data: str, call_timeout: timedelta) -> Kit:
-    """What a pool needs. Changes nothing (the cloud is being listed already).
+    """What a pool needs. Changes nothing (cloud and cluster are being listed already).
 
     Raises `Invalid` and `LibraryMissing`; where the pool follows a channel also what its store answers.
     """
@@ -190,7 +190,7 @@ def world_at(path: str) -> StoreSession:
 
 
 def _kubernetes(params: Params, pool: Pool, user_data: str, now: Callable[[], datetime]) -> Ports:
-    """Cluster, lock, and who says what we may do there."""
+    """Cluster, lock, and who says what we may do there. The cluster is being listed by then, as the cloud is."""
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.access import KubernetesAccess
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.lock import KubernetesLock
@@ -204,6 +204,7 @@ def _kubernetes(params: Params, pool: Pool, user_data: str, now: Callable[[], da
         mints_tokens=mints_tokens,
         kept_annotations=tuple(pool.annotations),
     )
+    cluster.look_ahead()
     forces = pool.drain.on_timeout == FORCE
     access = KubernetesAccess(client, pool=pool.name, lock_namespace=namespace, mints_tokens=mints_tokens, forces=forces)
     return Ports(cluster=cluster, lock=KubernetesLock(client, pool=pool.name, namespace=namespace), access=access)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import GATHER_SECONDS, ThreadsRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import Steady, VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, PortError, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
@@ -222,6 +222,27 @@ def test_an_error_in_a_thread_is_an_answer(guard: Callable[[], None] | None, exp
     runtime.wait(soon(runtime))
     runtime.close()
     assert heard.lines == [expected]
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        pytest.param(0, [], id="the only one: nothing more can come of what was asked"),
+        pytest.param(1, [GATHER_SECONDS], id="another is on its way: it may be there in a moment"),
+    ],
+)
+def test_the_last_answer_waits_for_no_other(others: int, expected: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that does nothing ends with its list, and not a moment later."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    runtime, heard, over = ThreadsRuntime(), Heard(), threading.Event()
+    for _other in range(others):
+        runtime.submit(over.wait, heard.done)
+    runtime.submit(lambda: "answer", heard.done)
+    runtime.wait(soon(runtime))
+    over.set()
+    runtime.close()
+    assert (waited, heard.lines) == (expected, [("answer", "", True)])
 
 
 def test_threads_are_woken_from_anywhere() -> None:

@@ -8,7 +8,9 @@ A replaced node costs two direct reads (`look`), one PATCH for its mark, one evi
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,14 +65,41 @@ class KubernetesCluster:
         self._all_attachments = SharedRead(self._list_attachments)
         self._all_nodes = SharedRead(self._list_nodes)
         self._join_values: dict[str, str] = {}
+        self._first_lists: Future[None] | None = None
+        self._on_change: Callable[[], None] = _nobody_is_told
+
+    def look_ahead(self) -> None:
+        """Begin the first lists: `start` waits for their end, and raises what they raise. They are as old as they say."""
+        listed = self._first_lists = Future[None]()
+
+        def look() -> None:
+            try:
+                self._list_all()
+            except Exception as error:  # noqa: BLE001  # it is raised by `start`
+                listed.set_exception(error)
+            else:
+                listed.set_result(None)
+
+        # A daemon: an option that is refused meanwhile ends the process without waiting for an answer nobody needs.
+        threading.Thread(target=look, name="first lists", daemon=True).start()
 
     def start(self, on_change: Callable[[], None]) -> None:
-        for resource, table in self._resources():
-            watch = Watch(self._client, resource, table, self._join.lock, on_change=on_change, jitter=self._jitter)
-            watch.list_all()
-            self._watches.append(watch)
+        self._on_change = on_change
+        if self._first_lists is None:
+            self._list_all()
+        else:
+            self._first_lists.result()
         for watch in self._watches:
             watch.start()
+
+    def _list_all(self) -> None:
+        for resource, table in self._resources():
+            watch = Watch(self._client, resource, table, self._join.lock, on_change=self._changed, jitter=self._jitter)
+            watch.list_all()
+            self._watches.append(watch)
+
+    def _changed(self) -> None:
+        self._on_change()
 
     def view(self) -> ClusterView:
         # First the instants, then the facts: so the facts are at least as new as said.
@@ -236,6 +265,10 @@ class KubernetesCluster:
             tokens = Resource(name="secrets", path=TOKENS, read=convert.read_token, query=query, metadata_only=True)
             resources.append((tokens, join.tokens))
         return resources
+
+
+def _nobody_is_told() -> None:
+    """What there is to tell before `start`."""
 
 
 def _path_of(pod: Pod) -> str:

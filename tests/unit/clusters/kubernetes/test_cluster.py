@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +13,56 @@ import pytest
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes import convert
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.cluster import KubernetesCluster
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.skew import Skew
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look
 from ansible_collections.immutable.fleet.tests.unit.builders import NOW, vm
 from ansible_collections.immutable.fleet.tests.unit.clusters.kubernetes.worlds import Json, node
+
+
+class Slow:
+    """Lists nothing, once `answers` is set, and refuses one of the lists where it is told to. Remembers what it was asked."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.skew, self.asked = Skew(), list[str]()
+        self.begun, self.answers = threading.Event(), threading.Event()
+        self._refused = refused
+
+    def now(self) -> datetime:
+        return NOW
+
+    def pages(self, path: str, **_given: Any) -> Iterator[Json]:
+        self.asked.append(path.rpartition("/")[2])
+        self.begun.set()
+        self.answers.wait()
+        if self.asked[-1] == self._refused:
+            raise Denied(what="no")
+        yield {"metadata": {"resourceVersion": "7"}}
+
+    def stream(self, _path: str, **_given: Any) -> Any:
+        raise Transient(what="no watch here")
+
+
+def test_the_first_lists_begin_at_once_and_are_those_that_start_waits_for() -> None:
+    """DaemonSets after the pods, none twice; the view is as old as they are."""
+    server: Any = Slow()
+    cluster = KubernetesCluster(server, pool="web")
+    cluster.look_ahead()
+    assert server.begun.wait(10)
+    server.answers.set()
+    cluster.start(lambda: None)
+    cluster.stop()
+    assert server.asked == ["nodes", "poddisruptionbudgets", "volumeattachments", "pods", "daemonsets"]
+    assert cluster.view().as_of == NOW
+
+
+def test_what_a_list_ahead_was_refused_is_raised_by_start() -> None:
+    """A run without a right learns it where it would have without haste."""
+    server: Any = Slow(refused="pods")
+    server.answers.set()
+    cluster = KubernetesCluster(server, pool="web")
+    cluster.look_ahead()
+    with pytest.raises(Denied):
+        cluster.start(lambda: None)
 
 
 class Server:
