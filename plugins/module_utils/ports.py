@@ -49,6 +49,7 @@ class Listing:
     is_full: bool = True
     starts: Starts | None = None  # None: as many as one likes
     ahead: timedelta = timedelta(0)
+    captures: tuple[Capture, ...] | None = None  # None: the run has no `Captures`
 
 
 class Cloud(Protocol):
@@ -238,7 +239,7 @@ class ImageStore(Protocol):
 
 
 class Captures(Protocol):
-    """Images that a cloud makes of the disks of one image's builders, until they are fetched."""
+    """Images that a cloud makes of the disks of one image's builders, until they are fetched. Listed with the VMs, right after them."""
 
     def list(self) -> tuple[Capture, ...]:
         """All that carry the builders' mark, half-made ones too. Once per look; may page."""
@@ -247,10 +248,13 @@ class Captures(Protocol):
         """Ask for an image of the VM's disk, which carries the VM's name from the first moment. `Conflict` while one is being made."""
 
     def fetch(self, capture: Capture, file: Path) -> None:
-        """`file` holds the image's bytes, compared with the cloud's digest; wholly or not at all. Takes as long as they do."""
+        """`file` holds the image's bytes, compared with the cloud's digest; wholly or not at all. Takes as long as they do.
 
-    def remove(self, capture: Capture) -> None:
-        """Delete it. One that is gone already is success."""
+        Repeatable: after any error nothing is left of it.
+        """
+
+    def clear(self, leftover: Leftover) -> None:
+        """Delete one that nobody needs any more, by its id. One that is gone already is success."""
 
 
 class Access(Protocol):

@@ -169,11 +169,11 @@ image_file:
   type: str
   sample: /var/lib/golden-images/web.captured
 steps:
-  description: What was done, of what, and why.
+  description: What was done, of what, and why. In check mode what would be, by the same loop over a copy of what is there.
   returned: always, unless an option was refused
   type: list
   elements: dict
-  sample: [{"step": "create", "of": "", "why": "there is none yet"}]
+  sample: [{"step": "create", "of": "bake-web-1d0dd2-0-x7k2p", "why": "there is none yet"}]
 events_file:
   description: File with everything that happened, one JSON object per line.
   returned: when O(events_file) is given

@@ -63,10 +63,14 @@ def kinds_in_the_code() -> set[str]:
         elif isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "verb" for target in node.targets):
             kinds |= literal_texts(node.value)  # of a ChangeNode that may be one of several
     one_word = (
-        {name.strip().lower() for name in decision.Action.split("|")} - {"changenode", "deletenode", "changemembers", "power"} - NEVER_TOLD
+        {name.strip().lower() for name in decision.Action.split("|")}
+        - {"changenode", "deletenode", "changemembers", "power", "copydisk"}
+        - NEVER_TOLD
     )
     wishes = {decision.Wish(MemberChange(name="", to=to), "", "").verb for to in (SERVING, DRAINING, REMOVED)}
-    return kinds | one_word | wishes | {"delete node", "remove pod", vm.OFF, vm.REBOOT, "blocked", "unblocked", "waits", "waited"}
+    return (
+        kinds | one_word | wishes | {"capture", "delete node", "remove pod", vm.OFF, vm.REBOOT, "blocked", "unblocked", "waits", "waited"}
+    )
 
 
 def test_every_kind_that_the_code_tells_is_documented_and_no_other() -> None:

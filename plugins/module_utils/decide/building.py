@@ -1,160 +1,234 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be done next of a builder: a machine of a cloud that roles are applied to, and whose disk becomes an image.
+"""The job of `golden_image_builder`: a machine of a cloud that roles are applied to, and whose disk becomes an image.
 
-Promises: pure, one step at a time, decided from what the cloud lists and from one name, which was chosen before the first call. So a
-call without an answer is looked up, a run that was killed is swept by the next one, and nothing is kept beside the cloud.
+Promises: decided from what the cloud lists and from one name, which was chosen before the first call. So a call without an answer is
+looked up, a run that was killed is swept by the next one, and nothing is kept beside the cloud.
 A run leaves the builders of others alone until they are older than anyone builds: it cannot see whether whoever made them is alive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import capture as captures
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
-from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import (
+    Action,
+    Blocker,
+    Clear,
+    CopyDisk,
+    Create,
+    Decision,
+    Delete,
+    Fetch,
+    Power,
+    Tally,
+    key_of,
+)
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, FleetError, Refused
+from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy, Pool
+from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_count, say_duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY, Revision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
 
 OPENED, CAPTURED, ABSENT = "opened", "captured", "absent"
 
-CREATE, DELETE, CLEAR, POWER_OFF, CAPTURE, FETCH, REMOVE = "create", "delete", "clear", "power off", "capture", "fetch", "remove"
-REMOVALS = (DELETE, CLEAR, REMOVE)
-WAIT, DONE, WRONG = "wait", "done", "wrong"
-
 UNSEEN = timedelta(minutes=2)  # a cloud lists what it was asked for within seconds; after that it was not taken
-AGAIN = timedelta(seconds=30)  # until something that was asked for, and shows in no list, is asked for once more
+AGAIN = timedelta(seconds=30)  # until something that was asked for, and does not show in a list, is asked for once more
+
+MAKE_ANOTHER = "run the whole build again: it makes another one"
+
+
+class BuildFailed(Refused):
+    """The builder cannot become what it was to be."""
+
+    code = "builder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """`builder` is the machine's name; "" with ABSENT means all of the image's. What is older than `max_age` is nobody's any more."""
+    """`mark` is that of all builders of the image, `builder` a machine's name; "" with ABSENT means all of them.
+
+    What is older than `max_age` is nobody's any more. `path`: the file that the image goes to.
+    """
 
     state: str
+    mark: str
     builder: str
     max_age: timedelta
+    path: str = ""
+
+    def removal_of(self, builder: str, created_at: datetime, now: datetime) -> str:
+        """Why something of this builder has to go, "" where it stays."""
+        if self.state == ABSENT and self.builder in ("", builder):
+            return "it was asked for"
+        if builder != self.builder and now - created_at > self.max_age:
+            return f"older than max_age, {say_duration(self.max_age)}"
+        return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """All with the marks of the image's builders. `sent`: what this run asked for, and when, `{(verb, id or name): instant}`."""
+class Building:
+    """The job. What others left goes first: it costs money, and takes the room that a builder needs."""
 
-    vms: tuple[Vm, ...] = ()
-    leftovers: tuple[Leftover, ...] = ()
-    captures: tuple[Capture, ...] = ()
-    sent: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
-    has_file: bool = False  # the image was fetched
+    policy = DrainPolicy()
+
+    def __init__(self, wanted: Wanted, revision: Revision = ANY) -> None:
+        self.wanted = wanted
+        self.pool = Pool(name=wanted.mark, replicas=0 if wanted.state == ABSENT else 1, revision=revision)
+
+    def retarget(self, revision: Revision) -> None:
+        """A builder is made once, of what was asked for."""
+
+    def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
+        """One step of the builder's own, beside all removals. With news too old nothing is sent."""
+        if "cloud" in snapshot.stale:
+            return _waits("no news from the cloud", Tally())
+        removals = _removals(snapshot, self.wanted, now)
+        if self.wanted.state == ABSENT:
+            step = self._absent(removals, snapshot)
+        elif self.wanted.state == OPENED:
+            step = self._opened(snapshot, now)
+        else:
+            step = self._captured(snapshot, now)
+        if step.finished:
+            return step
+        sweeps, again_at = _to_send(removals, snapshot, now)
+        wake_at = min((each for each in (step.wake_at, again_at) if each is not None), default=None)
+        return replace(step, actions=sweeps or step.actions, wake_at=wake_at)
+
+    def _absent(self, removals: list[Delete | Clear], snapshot: Snapshot) -> Decision:
+        if removals:
+            there = sum(1 for action in removals if isinstance(action, Delete))
+            return _waits("the cloud deletes it", Tally(existing=there, going=len(removals)))
+        if snapshot.leftovers_at is None or not snapshot.is_settled:
+            return _waits("what is left over cannot be listed", Tally(going=1))
+        return Decision(finished=True)
+
+    def _opened(self, snapshot: Snapshot, now: datetime) -> Decision:
+        machine = _named(snapshot, self.wanted.builder)
+        if machine is None:
+            return self._made(snapshot, now)
+        if machine.vm.status == vm.ERROR:
+            return self._failed(_in_error(machine))
+        if machine.vm.status == vm.RUNNING and machine.vm.addresses:
+            return Decision(finished=True, tally=Tally(available=1, up_to_date=1, existing=1))
+        return _waits("the cloud builds it", Tally(booting=1, existing=1))
+
+    def _made(self, snapshot: Snapshot, now: datetime) -> Decision:
+        """Once: a create without an answer is looked up by its name, and until that is settled it exists."""
+        builder, troubles = self.wanted.builder, snapshot.troubles
+        if builder in snapshot.half_owned:
+            return self._failed("a machine has its name, and not enough of its marks")
+        if snapshot.creating:
+            return _waits("it is not listed yet", Tally(creating=1, existing=1))
+        if troubles.fatal:
+            what = f"gave up after {say_count(troubles.count, 'failed create')}: {troubles.what}"
+            failure = Exhausted(what=what, where=self._where, since=troubles.since, forward="make room, then run the whole build again")
+            return Decision(finished=True, failure=failure)
+        create = Create(0, "", 1, "there is none yet", name=builder)
+        if key_of(create) in snapshot.busy or (troubles.after is not None and now < troubles.after):
+            return replace(_waits(troubles.what, Tally()), wake_at=troubles.after)
+        return Decision(actions=(create,))
+
+    def _captured(self, snapshot: Snapshot, now: datetime) -> Decision:
+        """Its disk is whole only while it is off."""
+        builder = self.wanted.builder
+        if snapshot.fetched:
+            return Decision(finished=True, tally=Tally(available=1, up_to_date=1, existing=1))
+        capture = next((each for each in snapshot.captures if each.builder == builder), None)
+        if capture is not None:
+            return self._copied(capture, snapshot)
+        machine = _named(snapshot, builder)
+        if machine is None:
+            is_anothers = builder in snapshot.half_owned
+            return self._failed("a machine has its name, and not enough of its marks" if is_anothers else "there is no such builder")
+        if machine.vm.status == vm.ERROR:
+            return self._failed(_in_error(machine))
+        if machine.vm.status == vm.STOPPED:
+            return self._copy(machine, snapshot, now)
+        waits = _waits("it is not off yet", Tally(not_ready=1, existing=1))
+        if machine.vm.status != vm.RUNNING:
+            return waits
+        off, again_at = _to_send([Power(machine, vm.OFF, "its disk is whole only while it is off")], snapshot, now)
+        return replace(waits, actions=off, wake_at=again_at)
+
+    def _copy(self, machine: Machine, snapshot: Snapshot, now: datetime) -> Decision:
+        copy = CopyDisk(machine, "it is off")
+        asked_at = snapshot.asked.get(key_of(copy))
+        waits = _waits("its image is not listed yet", Tally(not_ready=1, existing=1))
+        if asked_at is None:
+            return replace(waits, actions=() if key_of(copy) in snapshot.busy else (copy,))
+        if now - asked_at >= UNSEEN:  # Nova, for one, takes the image away where it cannot copy the disk
+            return self._failed("the cloud could not copy its disk")
+        return replace(waits, wake_at=asked_at + UNSEEN)
+
+    def _copied(self, capture: Capture, snapshot: Snapshot) -> Decision:
+        if capture.status == captures.FAILED:
+            return self._failed("the cloud could not copy its disk")
+        waits = _waits("the cloud copies its disk", Tally(not_ready=1, existing=1))
+        fetch = Fetch(capture, self.wanted.path, "its disk is copied")
+        if capture.status != captures.WHOLE or key_of(fetch) in snapshot.busy:
+            return waits
+        return replace(waits, actions=(fetch,))
+
+    @property
+    def _where(self) -> str:
+        return f"builder {self.wanted.builder}"
+
+    def _failed(self, why: str) -> Decision:
+        failure: FleetError = BuildFailed(what=why, where=self._where, forward=MAKE_ANOTHER)
+        return Decision(finished=True, failure=failure)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """`verb` is what to do, of `thing`; `why` is for people."""
-
-    verb: str
-    why: str
-    thing: Vm | Leftover | Capture | None = None
-
-
-def next_step(seen: Seen, wanted: Wanted, now: datetime) -> Step:
-    """What others left comes first: it costs money, and takes the room that a builder needs."""
-    clearing = _clearing(seen, wanted, now)
-    if clearing is not None:
-        return clearing
-    if wanted.state == OPENED:
-        return _opening(seen, wanted, now)
-    if wanted.state == CAPTURED:
-        return _capturing(seen, wanted, now)
-    going = any(_is_due(thing, builder, wanted, now) for _verb, thing, builder in _all_of(seen))
-    return Step(verb=WAIT, why="the cloud deletes it") if going else Step(verb=DONE, why="nothing is left")
+def _removals(snapshot: Snapshot, wanted: Wanted, now: datetime) -> list[Delete | Clear]:
+    """One for each thing of builders that has to go, whether it was asked for already or not."""
+    creating = {sent.name for sent in snapshot.creating}
+    things = [leftover for leftover in snapshot.leftovers if leftover.machine not in creating]
+    things += [capture.leftover for capture in snapshot.captures]
+    machines = [(machine, wanted.removal_of(machine.vm.name, machine.vm.created_at, now)) for machine in snapshot.machines.values()]
+    idle = [(thing, _removal_of(thing, wanted, now)) for thing in things]
+    return [*(Delete(machine, why) for machine, why in machines if why), *(Clear(thing, why) for thing, why in idle if why)]
 
 
-def _all_of(seen: Seen) -> list[tuple[str, Vm | Leftover | Capture, str]]:
-    """`(how it is removed, the thing, its builder)` of all that may be touched."""
-    return [
-        *((DELETE, machine, machine.name) for machine in seen.vms if machine.is_ours),
-        *((CLEAR, leftover, leftover.machine) for leftover in seen.leftovers),
-        *((REMOVE, capture, capture.builder) for capture in seen.captures),
-    ]
+def _removal_of(leftover: Leftover, wanted: Wanted, now: datetime) -> str:
+    """As of a machine; what a create of our own left half-way is in the way of the next one."""
+    if wanted.state == OPENED and leftover.machine == wanted.builder:
+        return "its machine was not made"
+    return wanted.removal_of(leftover.machine, leftover.created_at, now)
 
 
-def _clearing(seen: Seen, wanted: Wanted, now: datetime) -> Step | None:
-    """The first thing that has to go and was not asked to just now."""
-    for verb, thing, builder in _all_of(seen):
-        if isinstance(thing, Vm) and thing.status == vm.DELETING:
+def _to_send(wished: list[Delete | Clear] | list[Power], snapshot: Snapshot, now: datetime) -> tuple[tuple[Action, ...], datetime | None]:
+    """Those that are under way neither here nor there, and when the next of them may be asked for again."""
+    ready: list[Action] = []
+    again: list[datetime] = []
+    for action in wished:
+        key, goes_on = key_of(action), False
+        if isinstance(action, Delete):
+            goes_on = action.machine.vm.delete_again
+            if action.machine.vm.status == vm.DELETING and not goes_on:
+                continue
+        asked_at = snapshot.asked.get(key)
+        if key in snapshot.busy:
             continue
-        why = _is_due(thing, builder, wanted, now)
-        if why and not _was_sent(seen, verb, thing.id, now):
-            return Step(verb=verb, why=why, thing=thing)
-    return None
+        if goes_on or asked_at is None or now - asked_at >= AGAIN:
+            ready.append(action)
+        else:
+            again.append(asked_at + AGAIN)
+    return tuple(ready), min(again, default=None)
 
 
-def _is_due(thing: Vm | Leftover | Capture, builder: str, wanted: Wanted, now: datetime) -> str:
-    """Why something of a builder has to go, "" where it stays."""
-    if wanted.state == ABSENT and wanted.builder in ("", builder):
-        return "it was asked for"
-    if builder != wanted.builder and now - thing.created_at > wanted.max_age:
-        return f"older than max_age, {say_duration(wanted.max_age)}"
-    return ""
+def _named(snapshot: Snapshot, name: str) -> Machine | None:
+    found = (machine for machine in snapshot.machines.values() if machine.vm.name == name and not machine.is_going)
+    return next(found, None)
 
 
-def _opening(seen: Seen, wanted: Wanted, now: datetime) -> Step:
-    machine, asked_at = _named(seen.vms, wanted.builder), seen.sent.get((CREATE, wanted.builder))
-    if machine is None and asked_at is None:
-        return Step(verb=CREATE, why="there is none yet")
-    if machine is None:
-        is_lost = asked_at is not None and now - asked_at > UNSEEN
-        return Step(verb=WRONG, why="the cloud never listed it") if is_lost else Step(verb=WAIT, why="it is not listed yet")
-    if machine.status == vm.ERROR:
-        return _in_error(machine)
-    if machine.status == vm.RUNNING and machine.addresses:
-        return Step(verb=DONE, why="it runs", thing=machine)
-    return Step(verb=WAIT, why="the cloud builds it")
+def _in_error(machine: Machine) -> str:
+    return f"the cloud put it to ERROR: {machine.vm.fault or 'without a word'}"
 
 
-def _capturing(seen: Seen, wanted: Wanted, now: datetime) -> Step:
-    """Its disk is whole only while it is off."""
-    if seen.has_file:
-        return Step(verb=DONE, why="its image is here")
-    capture = next((each for each in seen.captures if each.builder == wanted.builder), None)
-    if capture is not None:
-        return _copying(capture)
-    machine = _named(seen.vms, wanted.builder)
-    if machine is None:
-        return Step(verb=WRONG, why="there is no such builder")
-    if not machine.is_ours:
-        return Step(verb=WRONG, why="a machine has its name, and not enough of its marks")
-    if machine.status == vm.ERROR:
-        return _in_error(machine)
-    if machine.status == vm.RUNNING and not _was_sent(seen, POWER_OFF, machine.id, now):
-        return Step(verb=POWER_OFF, why="its disk is whole only while it is off", thing=machine)
-    if machine.status != vm.STOPPED:
-        return Step(verb=WAIT, why="it is not off yet")
-    asked_at = seen.sent.get((CAPTURE, machine.id))
-    if asked_at is None:
-        return Step(verb=CAPTURE, why="it is off", thing=machine)
-    if now - asked_at > UNSEEN:  # Nova, for one, takes the image away where it cannot copy the disk
-        return Step(verb=WRONG, why="the cloud could not copy its disk")
-    return Step(verb=WAIT, why="its image is not listed yet")
-
-
-def _copying(capture: Capture) -> Step:
-    if capture.status == captures.FAILED:
-        return Step(verb=WRONG, why="the cloud could not copy its disk")
-    if capture.status == captures.WHOLE:
-        return Step(verb=FETCH, why="its disk is copied", thing=capture)
-    return Step(verb=WAIT, why="the cloud copies its disk")
-
-
-def _in_error(machine: Vm) -> Step:
-    return Step(verb=WRONG, why=f"the cloud put it to ERROR: {machine.fault or 'without a word'}")
-
-
-def _was_sent(seen: Seen, verb: str, thing_id: str, now: datetime) -> bool:
-    at = seen.sent.get((verb, thing_id))
-    return at is not None and now - at <= AGAIN
-
-
-def _named(machines: Iterable[Vm], name: str) -> Vm | None:
-    return next((machine for machine in machines if machine.name == name and machine.status != vm.DELETING), None)
+def _waits(what: str, tally: Tally) -> Decision:
+    return Decision(blockers=(Blocker(code="builder", what=what),), tally=tally)

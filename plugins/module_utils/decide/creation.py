@@ -37,7 +37,7 @@ def create(turn: Turn) -> None:
             missing, room = missing - 1, room - 1  # its place is kept for it
             continue
         reason = f"{turn.existing} exist < ceiling {turn.ceiling}"
-        turn.actions.append(Create(slot, domain, 1 + tries, reason, name))
+        turn.actions.append(Create(slot, domain, 1 + tries, reason, name, recreated=bool(name)))
         turn.existing += 1
         turn.creating += 1
         missing = 0 if tries else missing - 1

@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Delete,
     DeleteNode,
     Evict,
+    Fetch,
     LookAt,
     Power,
     look_key,
@@ -63,7 +64,7 @@ def take_error(world: World, key: str, error: PortError, now: datetime) -> Fleet
         return _eviction_refused(world, key, sent, sent.action, error, now)
     if isinstance(error, NotFound) and isinstance(sent.action, Delete | Power | DeleteNode | Clear):
         world.answered(key, now)
-    elif isinstance(error, Transient):
+    elif isinstance(error, Transient) and not isinstance(sent.action, Fetch):  # of bytes that did not come nothing is left
         world.unknown(key, now)
     elif isinstance(error, Denied | Invalid):
         world.refused(key, now + BACK_OFF_MOST)

@@ -19,10 +19,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     ChangeNode,
     Choose,
     Clear,
+    CopyDisk,
     Create,
     Delete,
     DeleteNode,
     Evict,
+    Fetch,
     LookAt,
     Power,
 )
@@ -32,7 +34,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.machine impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Node, NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Cloud, Cluster
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Balancer, Captures, Cloud, Cluster
 
 TOKEN_SPARE = timedelta(minutes=10)  # a token outlives the time its machine has to join by this much
 
@@ -43,8 +45,8 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
         if pool is None:
             raise InvariantViolated(what="a create needs a pool")
         return lambda: _create(action, name, now, ports, pool)
-    if isinstance(action, Delete | Power):
-        return lambda: _end_or_switch(action, _cloud(ports))
+    if isinstance(action, Delete | Power | CopyDisk | Fetch):
+        return lambda: _do_to_vm(action, ports)
     if isinstance(action, Clear):
         return lambda: _clear(action, ports)
     if isinstance(action, AskGate):
@@ -67,11 +69,17 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
     return _eviction(action, cluster)
 
 
-def _end_or_switch(action: Delete | Power, cloud: Cloud) -> None:
+def _do_to_vm(action: Delete | Power | CopyDisk | Fetch, ports: Ports) -> None:
     if isinstance(action, Delete):
-        cloud.delete(action.machine.vm)
+        _cloud(ports).delete(action.machine.vm)
+    elif isinstance(action, Power):
+        _cloud(ports).power(action.machine.vm, action.wanted)
+    elif isinstance(action, CopyDisk):
+        _captures(ports).begin(action.machine.vm)
     else:
-        cloud.power(action.machine.vm, action.wanted)
+        from pathlib import Path  # few runs have a file
+
+        _captures(ports).fetch(action.capture, Path(action.path))
 
 
 def _eviction(action: Evict, cluster: Cluster) -> Callable[[], object]:
@@ -110,7 +118,7 @@ def _create(action: Create, name: str, now: datetime, ports: Ports, pool: Pool) 
         fields=pool.revision.fields,
         attempt=action.attempt,
         created_at=now,
-        recreated=bool(action.name),
+        recreated=action.recreated,
         values=values,
     )
     _cloud(ports).create(machine)
@@ -119,6 +127,8 @@ def _create(action: Create, name: str, now: datetime, ports: Ports, pool: Pool) 
 def _clear(action: Clear, ports: Ports) -> None:
     if action.leftover.kind == "token":
         _cluster(ports).delete_token(action.leftover)
+    elif action.leftover.kind == "image":
+        _captures(ports).clear(action.leftover)
     else:
         _cloud(ports).clear(action.leftover)
 
@@ -140,6 +150,12 @@ def _cloud(ports: Ports) -> Cloud:
     if ports.cloud is None:
         raise InvariantViolated(what="this job has no cloud")
     return ports.cloud
+
+
+def _captures(ports: Ports) -> Captures:
+    if ports.captures is None:
+        raise InvariantViolated(what="this job has no images of disks")
+    return ports.captures
 
 
 def _balancer(ports: Ports) -> Balancer:

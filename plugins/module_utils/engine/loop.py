@@ -9,6 +9,7 @@ snapshot tells it all it needs: what must outlive a run is a mark on the thing i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -184,7 +185,7 @@ class _Loop:
             self._steering = self._keeper.steering
 
     def _list(self, now: datetime) -> None:
-        cloud = self._ports.cloud
+        cloud, captures = self._ports.cloud, self._ports.captures
         if cloud is None:
             return
         is_full = self._polling.begin(now)
@@ -202,7 +203,11 @@ class _Loop:
             elif error is not None:
                 raise error
 
-        self._runtime.submit(lambda: cloud.list_vms(since, with_leftovers=is_full), answered)
+        def listed() -> Listing:
+            listing = cloud.list_vms(since, with_leftovers=is_full)
+            return listing if captures is None else replace(listing, captures=captures.list())
+
+        self._runtime.submit(listed, answered)
 
     def _is_busy(self) -> bool:
         tally = self._decision.tally
@@ -247,13 +252,18 @@ class _Loop:
         return self._lives_on
 
     def _is_over(self, decision: Decision, now: datetime) -> bool:
-        """An end is judged on a full list that was begun after our last write, leftovers included; not where no news comes."""
+        """An end is judged on a full list that was begun after our last write and after the last machine's end; not where no news comes.
+
+        What a machine leaves behind, such as its ports, is in no list before its end, and in full ones only.
+        """
         if not decision.finished:
             return False
-        if isinstance(decision.failure, Stalled) or self._journal.wrote_at is None or self._ports.cloud is None:
+        instants = [at for at in (self._journal.wrote_at, self._world.gone_at) if at is not None]
+        if isinstance(decision.failure, Stalled) or not instants or self._ports.cloud is None:
             return True
-        is_seen = self._serving.is_seen_since(self._journal.wrote_at)
-        if self._world.full_at is not None and self._world.full_at > self._journal.wrote_at:
+        since = max(instants)
+        is_seen = self._serving.is_seen_since(since)
+        if self._world.full_at is not None and self._world.full_at > since:
             return is_seen
         self._polling.ask_full()
         return False

@@ -15,13 +15,22 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import Image, LockFact
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Balancer, Cloud, Cluster, Lock, Probe, Prober
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import (
+    Access,
+    Balancer,
+    Captures,
+    Cloud,
+    Cluster,
+    Lock,
+    Probe,
+    Prober,
+)
 
 STEERING_LOOK = timedelta(seconds=4)
 
 
 class Job(Protocol):
-    """What is to be brought about: a rollout, a removal, a drain of existing nodes."""
+    """What is to be brought about: a rollout, a removal, a drain of existing nodes, a builder."""
 
     @property
     def pool(self) -> Pool | None:
@@ -66,7 +75,8 @@ class Ports:
     cloud: Cloud | None = None
     cluster: Cluster | None = None
     balancer: Balancer | None = None  # of a pool of plain VMs
-    lock: Lock | None = None
+    lock: Lock | None = None  # None: nothing that two runs could both do
+    captures: Captures | None = None  # of builders' disks
     access: Access | None = None  # None: nothing is ever denied there
     probes: Mapping[str, Probe] = field(default_factory=dict)  # by "gate", "before_drain", "before_delete"; a rehearsal has none
     prober: Prober | None = None  # None: the services of machines are not asked
@@ -96,7 +106,7 @@ class Step:
 
     at: datetime
     after: timedelta  # since the run's beginning
-    verb: str  # create | choose | evict | look | delete | delete node | label | quarantine | cordon | uncordon | clear
+    verb: str  # create | choose | evict | look | delete | delete node | label | quarantine | cordon | uncordon | clear | capture | fetch
     machine: str
     reason: str
     slot: int | None = None

@@ -74,7 +74,7 @@ def verb_of(action: Action) -> str:
         return action.wanted
     if isinstance(action, Evict) and action.by_force:
         return "remove pod"
-    return {"lookat": "look", "askgate": "ask", "changemembers": "change members"}.get(
+    return {"lookat": "look", "askgate": "ask", "changemembers": "change members", "copydisk": "capture"}.get(
         type(action).__name__.lower(), type(action).__name__.lower()
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.gates import look_after
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.asked import Asked
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.machines import (
     CHOOSING,
     DELETING,
@@ -32,10 +33,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     ChangeNode,
     Choose,
     Clear,
+    CopyDisk,
     Create,
     Delete,
     DeleteNode,
     Evict,
+    Fetch,
     LookAt,
     Power,
     key_of,
@@ -75,6 +78,7 @@ class World:
         self.has_cloud, self.has_cluster = has_cloud, has_cluster
         self.listed_at: datetime | None = None  # as_of of the newest listing
         self.full_at: datetime | None = None  # as_of of the newest full listing, leftovers included
+        self.gone_at: datetime | None = None  # as_of of the newest listing that lacked a VM of the one before
         self.view: ClusterView | None = None
         self.calls: dict[str, Sent] = {}
         self.held_off: dict[str, datetime] = {}  # keys whose last call failed: not before then
@@ -85,7 +89,7 @@ class World:
         self._call_timeout = call_timeout
         self._vms: dict[str, Vm] = {}  # by id
         self._names: Counter[str] = Counter()  # of `_vms`: a cloud may give one name twice
-        self._reset: set[str] = set()  # names of machines whose reset was sent, and not refused
+        self._asked = Asked()
         self._deleted: set[str] = set()  # ids of VMs whose delete this run sent, and the cloud took
         self._ended: set[str] = set()  # names of VMs that were deleted, and are in no list any more
         self._leftovers: tuple[Leftover, ...] = ()
@@ -124,22 +128,25 @@ class World:
             old = before.get(vm.id)
             kept[vm.id] = old if old is not None and (old is vm or old == vm) else vm
         self._vms = kept
-        self._take_names(before, before.keys() | kept.keys() if told is None else told)
+        self._take_names(before, before.keys() | kept.keys() if told is None else told, listing.as_of)
         if self._gates:  # a machine that is made again under the same name is asked about anew
             self._gates = {key: look for key, look in self._gates.items() if not key[1] or key[1] in self._names}
         self._machines.take_vms(kept, told)
         self.listed_at, self._starts, self._ahead = listing.as_of, listing.starts, listing.ahead
+        self._asked.captures = tuple([capture for capture in listing.captures or () if capture.id not in self._cleared])
         if listing.leftovers is not None:
             # Only those without a VM in this very list: a later list may lack the VM and say nothing of its ports.
             found = tuple(leftover for leftover in listing.leftovers if leftover.machine not in self._names)
             self._leftovers = self._without_cleared(found)
             self.full_at = listing.as_of
 
-    def _take_names(self, before: Mapping[str, Vm], told: AbstractSet[str]) -> None:
+    def _take_names(self, before: Mapping[str, Vm], told: AbstractSet[str], as_of: datetime) -> None:
         """Which names there are, and which had a VM that was deleted and is gone. O(told)."""
         pairs = [(old, vm) for key in told if (old := before.get(key)) is not (vm := self._vms.get(key))]
         self._names.update(vm.name for _old, vm in pairs if vm is not None)
         self._names.subtract(old.name for old, _vm in pairs if old is not None)
+        if any(vm is None for _old, vm in pairs):
+            self.gone_at = as_of
         for old, vm in pairs:
             if old is not None and not self._names[old.name]:
                 del self._names[old.name]
@@ -171,8 +178,7 @@ class World:
         """Lay a call over the facts from now on. Returns its key."""
         key = key_of(action, name)
         self.calls[key] = Sent(action, name, now)
-        if isinstance(action, Power) and action.wanted == vm_states.REBOOT:
-            self._reset.add(name)
+        self._asked.sent(key, action, name, now)
         if isinstance(action, Evict):
             self.evictions[action.pod.uid] = EvictionTry(sent_at=now, retry_at=None)
         return key
@@ -183,6 +189,7 @@ class World:
         if sent is None:
             return
         sent.answered_at = now
+        self._asked.answered(sent.action)
         if isinstance(sent.action, Delete):
             self._deleted.add(sent.action.machine.vm.id)
         if isinstance(sent.action, Clear):
@@ -198,8 +205,8 @@ class World:
     def refused(self, key: str, again_at: datetime) -> None:
         """It had no effect and never will; the same is not sent again before `again_at`."""
         sent = self.calls.pop(key, None)
-        if sent is not None and isinstance(sent.action, Power) and sent.action.wanted == vm_states.REBOOT:
-            self._reset.discard(sent.name)
+        if sent is not None:
+            self._asked.refused(key, sent.action, sent.name)
         self.held_off[key] = again_at
 
     def looked(self, key: str, look: Look) -> None:
@@ -218,7 +225,7 @@ class World:
 
     def _is_settled(self, sent: Sent) -> bool:
         action = sent.action
-        if isinstance(action, LookAt | AskGate):
+        if isinstance(action, LookAt | AskGate | Fetch):
             return sent.answered_at is not None
         if self._is_seen(sent):
             return True
@@ -240,6 +247,8 @@ class World:
         if isinstance(action, Power):  # of a reboot nothing is seen for sure
             vm = self._vms.get(action.machine.vm.id)
             return vm is None or (action.wanted == vm_states.OFF and vm.status not in (vm_states.RUNNING, vm_states.ERROR))
+        if isinstance(action, CopyDisk):
+            return self._asked.is_copied(action.machine.vm.name)
         if isinstance(action, Choose):  # a node may have another name than its VM
             chosen = action.machine.node
             node = nodes.get(chosen.name) if chosen is not None else None
@@ -258,12 +267,14 @@ class World:
             return answered is not None and heard is not None and heard > answered and self.services.shows(action.wishes)
         if isinstance(action, Clear):
             tokens = self.view.tokens if self.view else ()
+            if action.leftover.kind == "image":
+                return all(capture.id != action.leftover.id for capture in self._asked.captures)
             there = tokens if action.leftover.kind == "token" else self._leftovers
             return all(leftover.id != action.leftover.id for leftover in there)
         return False
 
     def _as_of(self, action: Action) -> datetime | None:
-        if isinstance(action, Create | Delete | Power):
+        if isinstance(action, Create | Delete | Power | CopyDisk):
             return self.listed_at
         if isinstance(action, Clear) and action.leftover.kind != "token":
             return self.full_at
@@ -318,7 +329,11 @@ class World:
             steering=steering,
             gates=self._gates,
             backend=self.services.backend(),
-            reset=frozenset(self._reset),
+            reset=frozenset(self._asked.reset),
+            captures=self._asked.captures,
+            fetched=self._asked.fetched,
+            asked=self._asked.at,
+            leftovers_at=self.full_at,
             ahead=ahead,
         )
 

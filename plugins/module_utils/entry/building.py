@@ -5,32 +5,33 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
-import string
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.bakery.builder import Site, bring_about
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import Options, parse_options
-from ansible_collections.immutable.fleet.plugins.module_utils.decide import building
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import ABSENT, CAPTURED, OPENED, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import ABSENT, CAPTURED, OPENED, Building, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result, RunSettings, Step
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import jobs
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.faces import Face
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.host import Host
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.jobs import Watched
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.wiring import Kit
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import builders_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid
-from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, Invalid, InvariantViolated, Stopped
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import duration
+from ansible_collections.immutable.fleet.plugins.module_utils.model.record import LockFact
+from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.plugins.module_utils.model.version import NAME
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Cloud
 
 Params = Mapping[str, Any]
 
 PUBLIC_KEY = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\n]*)?")
 CALL_TIMEOUT = timedelta(seconds=60)  # no pool waits for these calls
+FIRST_LOOK = 3 * CALL_TIMEOUT  # a cloud that answers nothing for so long is out of reach
 USER_DATA = "#cloud-config\n{described}\n"  # JSON is YAML
 
 
@@ -59,57 +60,57 @@ def refuse_nonsense(params: Params) -> None:
 
 
 def run(params: Params, face: Face, *, check: bool) -> dict[str, Any]:
-    """The answer of `golden_image_builder`. Raises what `bring_about` raises."""
-    state, builders = params["state"], builders_of(params["name"])
-    builder = params["builder"] or ("" if state != OPENED else marks.machine_name(builders, 0, _suffix()))
-    wanted = Wanted(state=state, builder=builder, max_age=duration(params["max_age"], "max_age"))
+    """The answer of `golden_image_builder`, of check mode what it would be. Raises what ended the run."""
+    state, mark = params["state"], builders_of(params["name"])
+    kit = _kit(params, mark)
+    builder = params["builder"] or (
+        "" if state != OPENED else marks.machine_name(mark, 0, kit.runtime.fresh_suffix(marks.NAME_SUFFIX_LENGTH))
+    )
+    path = str(Path(params["path"]).absolute()) if state == CAPTURED else ""
     face.answer |= {"name": params["name"], "changed": False, "steps": []}
     if state == OPENED and not check:
         face.answer["builder"] = builder  # from before the first call: who sweeps has to know it
-    site = _site(params, builders, builder, face)
+    wanted = Wanted(state=state, mark=mark, builder=builder, max_age=duration(params["max_age"], "max_age"), path=path)
+    job = Watched(Building(wanted, _cloud(kit).resolve() if state == OPENED else ANY))
+    limit = duration(params["timeout"], "timeout")
+    settings = RunSettings(holder="", call_timeout=CALL_TIMEOUT, first_look=FIRST_LOOK, timeout=limit, steering_look=None)
+    result = jobs.run(job, kit, settings, face, check=check, seen=LockFact())
+    face.answer |= {"changed": result.changed, "steps": [_said(step) for step in result.steps]}
+    if result.failure is not None:
+        raise _with_why(result.failure, result)
     if check:
-        return face.answer | {"changed": state != ABSENT or bool(_due(site, wanted, face))}
-    done: list[building.Step] = []
-    try:
-        machine = bring_about(wanted, site, Host(face, duration(params["timeout"], "timeout")), done)
-    except FleetError as error:
-        face.reporter.tell(Event(at=face.now(), kind="end", text=str(error), data={"code": error.code, "pending": ""}))
-        raise
-    finally:
-        face.answer |= {"changed": bool(done), "steps": [_said(step) for step in done]}
-    face.reporter.tell(Event(at=face.now(), kind="end", text="done", data={"code": "ok", "pending": ""}))
-    if machine is not None:
-        face.answer |= {"id": machine.id, "addresses": list(machine.addresses)}
-    return face.answer | ({"image_file": str(site.file)} if site.file is not None else {})
+        return face.answer
+    machine = result.machines.get(builder)
+    if state == OPENED and machine is not None:
+        face.answer |= {"id": machine.vm.id, "addresses": list(machine.vm.addresses)}
+    return face.answer | ({"image_file": path} if path else {})
 
 
-def _due(site: Site, wanted: Wanted, face: Face) -> bool:
-    """Whether something would be removed."""
-    listing = site.cloud.list_vms(None, with_leftovers=True)
-    seen = building.Seen(vms=listing.vms, leftovers=listing.leftovers or (), captures=site.captures.list())
-    return building.next_step(seen, wanted, face.now()).verb != building.DONE
+def _with_why(failure: FleetError, result: Result) -> FleetError:
+    """A run that was stopped says what it waited for. It holds no pool that one could go back with."""
+    if isinstance(failure, Stopped):
+        failure.what = "; ".join((failure.what, *(blocker.what for blocker in result.blockers)))
+        failure.back = "remove the builder: the same task with state absent"
+    return failure
 
 
-def _site(params: Params, builders: str, builder: str, face: Face) -> Site:
-    """Makes no call but what a new machine needs to be known: image, flavor and networks by their ids."""
+def _kit(params: Params, mark: str) -> Kit:
+    """The cloud with its images of disks. No lock: two runs have no builder in common."""
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.captures import NovaCaptures
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import Client
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.cloud import OpenStackCloud
 
     options: Options = parse_options(params["openstack"], _user_data(params["public_key"] or ""))
-    transport = Client(options.connection, CALL_TIMEOUT, face.now)
-    cloud = OpenStackCloud(builders, options, call_timeout=CALL_TIMEOUT, now=face.now, transport=transport)
-    machine = _machine(cloud, builder, face) if params["state"] == OPENED else None
-    file = Path(params["path"]).absolute() if params["state"] == CAPTURED else None
-    return Site(cloud=cloud, captures=NovaCaptures(transport, builders), machine=machine, file=file)
+    runtime = ThreadsRuntime()
+    transport = Client(options.connection, CALL_TIMEOUT, runtime.now)
+    cloud = OpenStackCloud(mark, options, call_timeout=CALL_TIMEOUT, now=runtime.now, transport=transport)
+    return Kit(Ports(cloud=cloud, captures=NovaCaptures(transport, mark)), runtime)
 
 
-def _machine(cloud: Cloud, builder: str, face: Face) -> NewMachine:
-    """Raises `Invalid` for an image, flavor or network that is not there."""
-    revision = cloud.resolve()
-    return NewMachine(
-        name=builder, slot=0, failure_domain="", revision=revision.id, fields=revision.fields, attempt=1, created_at=face.now()
-    )
+def _cloud(kit: Kit) -> Cloud:
+    if kit.ports.cloud is None:
+        raise InvariantViolated(what="a builder is a machine of a cloud")
+    return kit.ports.cloud
 
 
 def _user_data(public_key: str) -> str:
@@ -118,11 +119,5 @@ def _user_data(public_key: str) -> str:
     return USER_DATA.format(described=described).replace("$", "$$")
 
 
-def _suffix() -> str:
-    letters = string.ascii_lowercase + string.digits
-    return "".join(secrets.choice(letters) for _letter in range(marks.NAME_SUFFIX_LENGTH))
-
-
-def _said(step: building.Step) -> dict[str, str]:
-    name = getattr(step.thing, "name", "") or getattr(step.thing, "builder", "")
-    return {"step": step.verb, "of": name, "why": step.why}
+def _said(step: Step) -> dict[str, str]:
+    return {"step": step.verb, "of": step.machine, "why": step.reason}

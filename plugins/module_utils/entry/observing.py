@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
@@ -32,6 +32,8 @@ def observe(ports: Ports, runtime: Runtime) -> Seen:
         finally:
             ports.cluster.stop()
     listing = ports.cloud.list_vms(None, with_leftovers=True) if ports.cloud is not None else None
+    if listing is not None and ports.captures is not None:
+        listing = replace(listing, captures=ports.captures.list())
     lock = ports.lock.read() if ports.lock is not None else None
     members = ports.balancer.list_members() if ports.balancer is not None else None
     return Seen(runtime.now(), listing, view, lock, members)

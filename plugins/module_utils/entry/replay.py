@@ -20,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual import VirtualRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import EMPTY, Learned
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen
+from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
@@ -27,12 +28,13 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Balancer, Prober, Reporter
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, Balancer, Captures, Prober, Reporter
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.beats import Beats
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Chance
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.from_facts import empty_alike, world_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.quiet import QuietSession
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import Session
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
 
 Resolver = Callable[["Mapping[str, str] | None"], Revision]  # as Cloud.resolve
 
@@ -92,6 +94,7 @@ def replay(
         cluster=cluster if seen.view is not None else None,
         lock=SimulatedLock(session, pool) if seen.lock is not None else None,
         balancer=_balancer(session, pool) if seen.members is not None else None,
+        captures=_captures(session, world, pool, seen.listing.captures) if seen.listing is not None else None,
         access=access,
         prober=_prober(session) if job.pool is not None and job.pool.probes else None,
     )
@@ -127,6 +130,17 @@ def _balancer(session: Session, pool: str) -> Balancer:
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.backend_from_facts import BACKEND
 
     return SimulatedBalancer(session, pool, BACKEND)
+
+
+def _captures(session: Session, world: World, pool: str, listed: tuple[Capture, ...] | None) -> Captures | None:
+    """Images of builders' disks, as listed; None where the run has nothing to do with any."""
+    if listed is None:
+        return None
+    from ansible_collections.immutable.fleet.plugins.module_utils.clouds.simulated.captures import SimulatedCaptures
+
+    for capture in listed:
+        world.copies.add(pool, capture)
+    return SimulatedCaptures(session, pool)
 
 
 def beats_of(seen: Seen, pool: Pool | None, seed: int) -> Beats | None:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover
+
 MAKING = "making"  # the cloud copies the disk
 WHOLE = "whole"
 FAILED = "failed"
@@ -24,6 +26,11 @@ class Capture:
     status: str  # MAKING | WHOLE | FAILED
     created_at: datetime
     digest: str = ""
+
+    @property
+    def leftover(self) -> Leftover:
+        """As what is to be cleared away."""
+        return Leftover(kind="image", id=self.id, name=self.builder, machine=self.builder, created_at=self.created_at)
 
 
 def builders_of(image: str) -> str:

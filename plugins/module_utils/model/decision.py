@@ -21,17 +21,22 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 
 if TYPE_CHECKING:  # few pools have a balancer
     from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import MemberChange
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make a machine in this slot and failure domain. The engine gives it a fresh name before the call, where it has no `name`."""
+    """Make a machine in this slot and failure domain. The engine gives it a fresh name before the call, where it has no `name`.
+
+    `recreated`: a machine had this name before, and what is left of it is taken over.
+    """
 
     slot: int
     failure_domain: str
     attempt: int
     reason: str
     name: str = ""
+    recreated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,23 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyDisk:
+    """Have the cloud make an image of the disk of a VM that is off."""
+
+    machine: Machine
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Bring an image's bytes into the file at `path`: the one call that takes as long as its bytes do."""
+
+    capture: Capture
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What should be of one member, of which machine, and why. A member of no machine any more is called as itself."""
 
@@ -140,7 +162,9 @@ class ChangeMembers:
         return "; ".join(f"{wish.machine} {wish.change.to}: {wish.reason}" for wish in self.wishes)
 
 
-Action: TypeAlias = "Create | Choose | Evict | LookAt | Delete | Power | DeleteNode | ChangeNode | ChangeMembers | AskGate | Clear"
+Action: TypeAlias = (
+    "Create | Choose | Evict | LookAt | Delete | Power | DeleteNode | ChangeNode | ChangeMembers | AskGate | Clear | CopyDisk | Fetch"
+)
 MEMBERS = "members"  # key of every change of members: one at a time
 
 
@@ -148,7 +172,7 @@ def key_of(action: Action, name: str = "") -> str:
     """What an action touches, in words. While a call of a key is in flight, none of that key is sent."""
     if isinstance(action, Create):
         return f"create {action.name or name}"
-    if isinstance(action, Choose | Delete | Power):
+    if isinstance(action, Choose | Delete | Power | CopyDisk):
         return f"{type(action).__name__.lower()} {action.machine.name}"
     if isinstance(action, LookAt):
         return f"look {action.subject.name}"
@@ -162,6 +186,8 @@ def key_of(action: Action, name: str = "") -> str:
         return MEMBERS
     if isinstance(action, AskGate):
         return f"ask {action.question.step} {action.question.machine}"
+    if isinstance(action, Fetch):
+        return f"fetch {action.capture.id}"
     return f"clear {action.leftover.kind} {action.leftover.id}"
 
 
@@ -172,8 +198,10 @@ def look_key(subject: Node | Machine) -> str:
 
 def subject_of(action: Action) -> str:
     """The machine or node it is done to, or the leftover; "" for a create whose name is yet to be given."""
-    if isinstance(action, Choose | Delete | Power):
+    if isinstance(action, Choose | Delete | Power | CopyDisk):
         return action.machine.name
+    if isinstance(action, Fetch):
+        return action.capture.builder
     if isinstance(action, Evict):
         return action.node
     if isinstance(action, LookAt):
@@ -193,7 +221,7 @@ WAYS_SHOWN = 3  # in one message
 
 # Codes of what was asked for, and ends by itself or by a person's word: nothing is wrong, and nobody has to mend anything.
 PRESERVED = "preserved"
-WAITS = frozenset({"step", "hook", "sessions", "window", "paused", "aborted", "protected", "settling", "remediation", PRESERVED})
+WAITS = frozenset({"step", "hook", "sessions", "window", "paused", "aborted", "protected", "settling", "remediation", "builder", PRESERVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 
 if TYPE_CHECKING:  # few pools have a balancer
     from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import Backend
+    from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,12 @@ class Snapshot:
     reset: AbstractSet[str] = frozenset()  # machines that this run has reset, as far as it knows: of a reset nothing is seen
     preserved: AbstractSet[str] = frozenset()  # machines that are kept for a look, and hence left out of `machines`
     backend: Backend | None = None  # of the pool's balancer, where it has one
+    captures: tuple[Capture, ...] = ()  # images of builders' disks
+    fetched: AbstractSet[str] = frozenset()  # ids of those whose bytes this run has brought here
+    asked: Mapping[str, datetime] = field(
+        default_factory=dict, compare=False
+    )  # when this run last asked for a deletion, a switch or a copy, by decision.key_of: not all of it shows in a list at once
+    leftovers_at: datetime | None = field(default=None, compare=False)  # as_of of the list that showed them; None: none has yet
 
     @property
     def may_create(self) -> bool:

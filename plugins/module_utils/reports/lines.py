@@ -45,7 +45,9 @@ WORDS = {
     "waits": "waits",
     "stage": "stage",
     "boot": "boot",
-    "builder": "builder",
+    "power off": "power off",
+    "capture": "capture",
+    "fetch": "fetch",
     "finding": "FOUND",
     "end": "end",
 }
@@ -66,7 +68,7 @@ WRAPPED = ("blocked", "waits", "refused", "finding")
 TIMED = {"ready": "after its create", "gone": "after its drain began"}
 BEGINNINGS = {"create": "ready", "choose": "gone", "drain": "gone"}
 # our own action -> the phase that it leads to
-EXPECTED = {"cordon": "cordoned", "uncordon": "ready"}
+EXPECTED = {"cordon": "cordoned", "uncordon": "ready", "power off": "stopped"}
 
 
 class Lines:

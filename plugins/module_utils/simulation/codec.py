@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import MemberChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
@@ -23,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.duratio
 SCHEMA = 4  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
 
 _CLASSES: tuple[type[Any], ...] = (
+    Capture,
     Leftover,
     MemberChange,
     Pod,
@@ -33,6 +35,7 @@ _CLASSES: tuple[type[Any], ...] = (
     rows.Backend,
     rows.BackendMember,
     rows.BudgetRow,
+    rows.Copy,
     rows.Domain,
     rows.Due,
     rows.Fault,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import SERVING, MemberChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Taint
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
@@ -130,6 +131,15 @@ class Port:
 
     leftover: Leftover
     pool: str
+
+
+@dataclass(slots=True)
+class Copy:
+    """An image of a VM's disk. `vm` is its id; "" where only the image was observed."""
+
+    capture: Capture
+    pool: str
+    vm: str
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
     Backend,
     BackendMember,
     BudgetRow,
+    Copy,
     Domain,
     Due,
     Fault,
@@ -39,6 +40,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows im
 VMS = "vms"
 CLUSTER = "cluster"
 BALANCER = "balancer"
+COPIED = "copied"  # an event of a copy
 Listener = Callable[[str, str], None]
 
 
@@ -58,6 +60,7 @@ class State:
         self.domains: Table[Domain] = Table()
         self.hosts: Table[Host] = Table()  # by VM id
         self.ports: Table[Port] = Table()
+        self.copies: Table[Copy] = Table()  # by image id
         self.members: Table[Member] = Table()  # by node name
         self.workloads: Table[Workload] = Table()  # by namespace/name
         self.pods: Table[PodRow] = Table()  # by UID
@@ -84,6 +87,7 @@ class State:
             "domain": self.domains,
             "host": self.hosts,
             "port": self.ports,
+            "copy": self.copies,
             "member": self.members,
             "workload": self.workloads,
             "pod": self.pods,

@@ -19,9 +19,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.duratio
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.facts import Facts
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.faults import CLUSTER, Calls
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import Listener, State
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.state import COPIED, Listener, State
 
 if TYPE_CHECKING:
+    from ansible_collections.immutable.fleet.plugins.module_utils.simulation.copies import Copies
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.images import Images
     from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
 
@@ -42,6 +43,7 @@ class World:
         self._handlers: dict[str, Callable[[str], None]] = {
             vms.BUILT: self.hypervisor.built,
             vms.VM_GONE: self.hypervisor.gone,
+            COPIED: self._copied,
             nodes.JOIN: self.nodes.join,
             nodes.READY: self.nodes.ready,
             nodes.SILENT: self.nodes.silent,
@@ -65,6 +67,13 @@ class World:
         from ansible_collections.immutable.fleet.plugins.module_utils.simulation.mishaps import Mishaps
 
         return Mishaps(self.state, self.hypervisor, self.nodes, self.pods, self.balancers, self.facts)
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Images of VMs' disks; only builders have any."""
+        from ansible_collections.immutable.fleet.plugins.module_utils.simulation.copies import Copies
+
+        return Copies(self.state)
 
     @cached_property
     def images(self) -> Images:
@@ -91,6 +100,9 @@ class World:
             handler(due.key)
             self._note_for_stale_views()
         state.now = max(state.now, to)
+
+    def _copied(self, key: str) -> None:
+        self.copies.copied(key)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(kind, name)` after every change: ("vms", machine), ("cluster", node) or ("balancer", backend).

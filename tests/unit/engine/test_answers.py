@@ -9,7 +9,8 @@ import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import answers
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.world import World
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Choose, Create, Delete, DeleteNode, Evict
+from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import WHOLE, Capture
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Action, Choose, Create, Delete, DeleteNode, Evict, Fetch
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
     Denied,
@@ -25,6 +26,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.ports import Clust
 from ansible_collections.immutable.fleet.tests.unit.builders import NOW, POOL, ago, budget, later, machine, node, pod
 
 CREATE = Create(0, "", 1, "3 exist < ceiling 4")
+FETCH = Fetch(Capture(id="i1", builder="m1", status=WHOLE, created_at=NOW), "/disk", "its disk is copied")
 CHOOSE = Choose(machine("m1"), "outdated")
 DELETE = Delete(machine("m1"), "0 pods left")
 DELETE_NODE = DeleteNode(node("m1"), "its VM is gone")
@@ -51,6 +53,7 @@ LAID = "laid over until the facts speak"
         pytest.param(DELETE, Throttled(what="429", after=timedelta(seconds=9)), later(9), id="throttled: when the server said"),
         pytest.param(DELETE, Throttled(what="429"), later(5), id="throttled without a time: 5 s"),
         pytest.param(DELETE, Exhausted(what="quota"), later(5), id="anything else: back off"),
+        pytest.param(FETCH, Transient(what="broken off"), later(5), id="of bytes that did not come nothing is left: again, later"),
     ],
 )
 def test_what_an_error_leaves_behind(action: Action, error: PortError, expected: datetime | str) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     Blocker,
     ChangeNode,
     Clear,
+    CopyDisk,
     Create,
     Decision,
     Delete,
@@ -82,6 +83,7 @@ def test_the_phase_of_a_machine_is_the_first_that_fits(subject: Machine, phase: 
         (Evict("m1", pod("a"), "", by_force=True), "remove pod"),
         (ChangeNode(NodeChange(node="m1", uid="u"), "", "cordon"), "cordon"),
         (Clear(LEFTOVER, ""), "clear"),
+        (CopyDisk(machine("m1"), ""), "capture"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -23,7 +23,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid, NotFound, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import parse_instant
-from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Leftover, Vm
 
 # https://docs.openstack.org/glance/latest/user/statuses.html; what is not here is being made
 _STATUS = {"active": captures.WHOLE, "killed": captures.FAILED, "deactivated": captures.FAILED}
@@ -70,10 +70,10 @@ class NovaCaptures:
         finally:
             part.unlink(missing_ok=True)
 
-    def remove(self, capture: Capture) -> None:
-        """As `Captures.remove`. One call."""
+    def clear(self, leftover: Leftover) -> None:
+        """As `Captures.clear`. One call."""
         with contextlib.suppress(NotFound):
-            self._transport.request("DELETE", IMAGE, f"/images/{capture.id}")
+            self._transport.request("DELETE", IMAGE, f"/images/{leftover.id}")
 
 
 def capture_of(image: Mapping[str, Any], skew: timedelta) -> Capture:

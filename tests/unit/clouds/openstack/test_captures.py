@@ -99,4 +99,4 @@ def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> N
 
 
 def test_a_copy_that_is_gone_is_removed() -> None:
-    NovaCaptures(Downloading({"DELETE image /images/i1": NotFound(what="gone")}), "bake-web").remove(MINE)
+    NovaCaptures(Downloading({"DELETE image /images/i1": NotFound(what="gone")}), "bake-web").clear(MINE.leftover)
