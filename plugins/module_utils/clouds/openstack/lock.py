@@ -6,7 +6,9 @@ id of one that exists and of one that was deleted. So who makes the image with t
 and nobody else ever will. What operators ask is a second chain of such images, as it is written by whoever has seen the last.
 
 The holder alone writes on its image, and looks after each write whether a successor is there. Of the older images the newcomer deletes
-what it finds. Where somebody deleted all of them, the numbers go on after the last one that was given.
+what it finds. Where somebody deleted all of them, the numbers go on after the last one that was given. That nobody holds it any more
+is not taken from a list then, which may be older than the last write: the next image says that its holder is not known, and newcomers
+wait until a holder has been silent for its whole time, as they do for one that was killed.
 Sources: semantics section 1; Glance's `images.create` (409 for an id that is or was in use), `os_hidden` since Rocky.
 """
 
@@ -27,6 +29,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.record impor
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Steering, load_steering
 
 HOLDS, STEERS = "holds", "steers"  # the two chains
+NOT_KNOWN = "not known: the lock was deleted"  # a holder that is perhaps none
 
 Json = Mapping[str, Any]
 
@@ -45,23 +48,25 @@ class GlanceLock:
         return self._fact(self._images())
 
     def acquire(self, seen: LockFact, holder: str, ttl: timedelta) -> LockFact:
-        """As `Lock.acquire`. The look before narrows down to a moment what `seen` may have missed: a renewal of a holder thought dead."""
+        """As `Lock.acquire`. The look before narrows down to a moment what `seen` may have missed: a renewal of a holder thought dead.
+
+        `Conflict` also where the lock was deleted: it is then held by nobody known, and may be taken as from a holder that is silent.
+        """
         images = self._images()
         found = self._fact(images)
         if (found.token, found.holder, found.renewals) != (seen.token, seen.holder, seen.renewals):
             raise Conflict(what="the lock was written meanwhile", where=self._name)
         stamp = self._stamp()
-        number = self._make_next(
-            HOLDS,
-            seen.token,
-            {
-                marks.LOCK_HOLDER: holder,
-                marks.LOCK_SINCE: stamp,
-                marks.LOCK_RENEWALS: stamp,
-                marks.LOCK_TTL: str(max(1, round(ttl.total_seconds()))),
-                marks.LOCK_STATE: seen.record.dump(),
-            },
-        )
+        values = {
+            marks.LOCK_HOLDER: holder,
+            marks.LOCK_SINCE: stamp,
+            marks.LOCK_RENEWALS: stamp,
+            marks.LOCK_TTL: str(max(1, round(ttl.total_seconds()))),
+            marks.LOCK_STATE: seen.record.dump(),
+        }
+        number = self._make_next(HOLDS, seen.token, values, {**values, marks.LOCK_HOLDER: NOT_KNOWN})
+        if number > seen.token + 1:
+            raise Conflict(what="the lock was deleted, and whether somebody held it is not known", where=self._name)
         for image in images:
             if image[marks.LOCK_CHAIN] == HOLDS:
                 self._delete(image)
@@ -79,7 +84,8 @@ class GlanceLock:
     def steer(self, seen: LockFact, steering: Steering) -> LockFact:
         """As `Lock.steer`."""
         number = int(seen.version or 0)
-        self._make_next(STEERS, number, {marks.LOCK_STATE: steering.dump()})
+        values = {marks.LOCK_STATE: steering.dump()}
+        self._make_next(STEERS, number, values, values)
         for image in self._images():
             if image[marks.LOCK_CHAIN] == STEERS and _number(image) <= number:
                 self._delete(image)
@@ -102,23 +108,35 @@ class GlanceLock:
             raise Conflict(what=f"the lock is {found.holder or 'nobody'}'s now", where=self._name)
         return found
 
-    def _make_next(self, chain: str, seen: int, values: Mapping[str, str]) -> int:
-        """The number of the image of a chain after the one that was seen. Raises `Conflict` where somebody was faster.
+    def _make_next(self, chain: str, seen: int, values: Mapping[str, str], instead: Mapping[str, str]) -> int:
+        """The number of the image of a chain after the one that was seen, with `values`. Raises `Conflict` where somebody was faster.
 
-        Two calls more for each number that was given before, and whose image is gone with all after it: somebody deleted the lock. No
-        number is passed over that could still be given, so that two who go on from here meet at the same one.
+        A greater number where those after `seen` were given before, and their images are gone with all after them: somebody deleted the
+        lock. It has the values `instead` then. Three calls more for each of them. No number is passed over that could still be given, so
+        that two who go on from here meet at the same one.
         """
         number = seen + 1
         while True:
             about = {marks.LOCK_CHAIN: chain, marks.LOCK_NUMBER: str(number)}
             image = {"id": self._id(chain, number), "name": self._name, "visibility": "private", "os_hidden": True}
+            written = values if number == seen + 1 else instead
             try:
-                self._transport.request("POST", IMAGE, "/images", body={**image, **about, **values})
+                self._transport.request("POST", IMAGE, "/images", body={**image, **about, **written})
                 return number
             except Conflict:
-                if any(image[marks.LOCK_CHAIN] == chain and _number(image) >= number for image in self._images()):
+                if self._is_there(image["id"]) or any(
+                    image[marks.LOCK_CHAIN] == chain and _number(image) >= number for image in self._images()
+                ):
                     raise
                 number += 1
+
+    def _is_there(self, image_id: object) -> bool:
+        """By itself: a list may lack it for a moment."""
+        try:
+            self._transport.request("GET", IMAGE, f"/images/{image_id}")
+        except NotFound:
+            return False
+        return True
 
     def _delete(self, image: Json) -> None:
         """One that has a successor. What stays does no harm, and the next newcomer tries again."""
