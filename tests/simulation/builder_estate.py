@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture, builders_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import ANY
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import STOPPED, Leftover, NewMachine, Vm
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Runtime
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread, constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Image
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.session import VirtualSession
@@ -58,12 +58,12 @@ class BuilderEstate:
         wanted = Wanted(state=state, mark=MARK, builder=builder, path="/disk", **{"max_age": MAX_AGE, **more})
         return Building(wanted, self.revision if state == OPENED else ANY)
 
-    def run(self, job: Building, reporter: Reporter | None = None, *, dies_at: datetime | None = None) -> Result | None:
-        """One task, from a fresh process's memory to its end; None when it was killed at `dies_at`."""
-        runtime = Mortal(self.runtime, dies_at) if dies_at is not None else self.runtime
+    def run(self, job: Building, seat: Runtime | None = None, *, dies_at: datetime | None = None) -> Result | None:
+        """One task, from a fresh process's memory to its end; None when it was killed at `dies_at`. `seat`: beside others."""
+        runtime = Mortal(self.runtime, dies_at) if dies_at is not None else seat or self.runtime
         settings = RunSettings(holder="", call_timeout=CALL_TIMEOUT, timeout=TIMEOUT, steering_look=None)
         try:
-            return loop.run(job, self.watched(self.ports(), job.wanted), runtime, reporter, settings)
+            return loop.run(job, self.watched(self.ports(), job.wanted), runtime, None, settings)
         except Killed:
             self.runtime.crash()
             return None

@@ -8,6 +8,7 @@ is made for one that was asked for. At the end: the next sweep leaves nothing. A
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.duratio
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
 from ansible_collections.immutable.fleet.tests.simulation.builder_estate import CALL_TIMEOUT, MARK, MAX_AGE, TIMEOUT, BuilderEstate
 from ansible_collections.immutable.fleet.tests.simulation.test_rollouts import Chancy
+from ansible_collections.immutable.fleet.tests.simulation.together import Seat, together
 from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broken
 
 KINDS = ("cloud away", "stale cloud", "fails", "dies half-way", "create_error", "vm_gone", "vm_stopped")
@@ -102,6 +104,24 @@ def test_nothing_of_a_killed_build_outlives_the_next_sweep(seed: int) -> None:
     assert again is not None
     assert again is not None
     assert not again.changed
+
+
+@pytest.mark.share(8)
+def test_builds_at_the_same_time_leave_each_other_alone(seed: int) -> None:
+    """Each has a machine, ports and a copy of its own, whatever the others are at."""
+    estate, chance = estate_of(seed + 300_000)
+
+    def life(number: int) -> Callable[[Seat], object]:
+        states = (OPENED, CAPTURED, ABSENT)
+        return lambda seat: [estate.run(estate.job(state, named(number)), seat) for state in states]
+
+    for _fault in range(chance.choice((0, 1, 3))):
+        trouble(estate, chance)
+    together(estate.runtime, *(life(number) for number in range(chance.choice((2, 3)))))
+    quieted(estate)
+    estate.runtime.play_until(estate.runtime.now() + timedelta(minutes=5))
+    swept = estate.run(estate.job(ABSENT, ""))
+    assert (swept is not None and swept.failure is None, estate.left()) == (True, [])
 
 
 def test_an_undisturbed_build_does_each_thing_once() -> None:
