@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ansible_collections.immutable.fleet.tests.playbooks.conftest import Site
+from ansible_collections.immutable.fleet.tests.playbooks.conftest import SPEED, Site
 
 SHOP: dict[str, Any] = {"name": "shop", "port": 8080, "sessions": 4, "members": ["legacy-1"]}
 PLAIN: dict[str, Any] = {
@@ -55,3 +56,14 @@ def test_a_backend_that_is_not_there_is_refused(site: Site) -> None:
     wrong = {**PLAIN, "balancer": {"simulated": {"backend": "shoe"}}}
     run = site.run([site.make_world(backends=[SHOP], cluster=False), site.pool("v1", register="made", failing=True, **wrong)])
     assert "the simulated balancer has no backend 'shoe'; it has: shop\nwhere:   balancer.simulated.backend" in run["made"]["msg"]
+
+
+def test_the_demo_says_what_happened(site: Site) -> None:
+    """playbooks/demo_plain.yml as it stands, faster: all machines come and go, and nobody is cut off but by the power."""
+    run = site.run_named("immutable.fleet.demo_plain", variables={"demo_folder": str(site.folder), "demo_speed": SPEED})
+    assert run.code == 0, run.text
+    assert re.search(r'"provision   6 machines in ', run.text), run.text
+    assert re.search(r'"roll        6 made, 6 deleted in .*; 0 sessions cut"', run.text), run.text
+    assert re.search(r'"repair      1 made, 1 deleted in .*; 4 sessions were cut by the power"', run.text), run.text
+    assert "7 members, 6 of the pool's" in run.text
+    assert (site.folder / "shop.html").stat().st_size > 0
