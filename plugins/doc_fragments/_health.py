@@ -100,7 +100,8 @@ options:
               - V(tcp) takes a connection. V(http) and V(https) answer a GET with O(health.probes[].status) and
                 O(health.probes[].body); a redirect is not followed. V(tls) shows a certificate that is trusted.
               - V(command) is a program of the host that the module runs on, which ends with 0. It finds C(FLEET_POOL), C(FLEET_MACHINE)
-                and C(FLEET_ADDRESS) in its environment.
+                and C(FLEET_ADDRESS) in its environment. One that ends with 75 (C(EX_TEMPFAIL)) says that it could ask nobody, which is
+                unknown.
             type: str
             required: true
             choices: [tcp, http, https, tls, command]

@@ -17,6 +17,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.gate import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration
 from ansible_collections.immutable.fleet.plugins.module_utils.probes.answer import last_line
 
+CANNOT_ASK = os.EX_TEMPFAIL  # 75 of sysexits.h, which hardly any program that asks something ends with for another reason
 TAIL_BYTES = 4096  # of the output; the rest is read and forgotten
 VARIABLES = {"FLEET_POOL": "pool", "FLEET_MACHINE": "machine_name", "FLEET_STEP": "step", "FLEET_REVISION": "revision"}
 
@@ -41,7 +42,10 @@ class CommandProbe:
 def answer_of(
     command: Sequence[str], given: Mapping[str, str], timeout: timedelta, redact: Callable[[str], str]
 ) -> tuple[bool | None, str]:
-    """Whether `command` ended with 0, and what it said; None: it cannot be run here. `given` is added to the environment."""
+    """Whether `command` ended with 0, and what it said; `given` is added to its environment.
+
+    None: it cannot be run here, or ended with CANNOT_ASK.
+    """
     name = redact(Path(command[0]).name)
     try:
         process = subprocess.Popen(  # noqa: S603  # the command is the user's own
@@ -59,7 +63,7 @@ def answer_of(
     if code == 0:
         return True, said
     ending = f"took longer than {say_duration(timeout)}" if code is None else f"ended with {code}"
-    return False, f"{name} {ending}" + (f": {said}" if said else "")
+    return None if code == CANNOT_ASK else False, f"{name} {ending}" + (f": {said}" if said else "")
 
 
 def _outcome(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | None, bytes]:

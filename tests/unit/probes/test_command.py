@@ -32,6 +32,7 @@ def shell(script: str, seconds: float = 30) -> tuple[bool, str]:
         pytest.param("exit 0", (True, ""), id="0 passes"),
         pytest.param("echo 5 of 5 ready", (True, "5 of 5 ready"), id="with its last line"),
         pytest.param("exit 3", (False, "sh ended with 3"), id="all else does not"),
+        pytest.param("exit 75", (False, "sh ended with 75"), id="nor does that nobody could be asked"),
         pytest.param("echo first; echo 3 of 5 ready >&2; echo; exit 1", (False, "sh ended with 1: 3 of 5 ready"), id="of both outputs"),
         pytest.param("kill -9 $$", (False, "sh ended with -9"), id="a signal"),
         pytest.param("echo password hunter2; exit 1", (False, "sh ended with 1: password ********"), id="without secrets"),

@@ -211,11 +211,12 @@ def test_who_answers_byte_by_byte_holds_nobody() -> None:
             ("sh", "-c", 'echo "$FLEET_POOL $FLEET_MACHINE $FLEET_ADDRESS"'), (True, f"web web-0-aaaaa {ADDRESS}"), id="it is told whom"
         ),
         pytest.param(("sh", "-c", "echo hunter2; exit 3"), (False, "sh ended with 3: ********"), id="all else does not"),
+        pytest.param(("sh", "-c", "echo no way; exit 75"), (None, "sh ended with 75: no way"), id="75 is that it could ask nobody"),
         pytest.param(("no-such-program",), (None, "no-such-program cannot be run: No such file or directory"), id="nobody was asked"),
     ],
 )
 def test_what_a_command_says(command: tuple[str, ...], expected: Answer) -> None:
-    """By its end; one that is not there says nothing of the machine."""
+    """By its end; one that is not there, or could ask nobody, says nothing of the machine."""
     assert ask("command", command=command) == expected
 
 
