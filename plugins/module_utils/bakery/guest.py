@@ -65,7 +65,7 @@ class Guest:
         layer = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", image_format, "-b", str(image.resolve()), str(folder / LAYER)]
         _run(layer)
         self._seed()
-        self._cable = Cable(folder)
+        self._cable: Cable | None = None
         self._program = Program("QEMU", self._argv(), folder / "qemu.log", folder=folder)
 
     def has_ended(self) -> bool:
@@ -100,13 +100,19 @@ class Guest:
             connection.close()
 
     def scan(self) -> Scan:
-        """A look at its ports."""
+        """A look at its ports. Only now our end of the cable is there.
+
+        Frames that nobody takes, those of the boot, would fill its queue (10, net.unix.max_dgram_qlen), and QEMU then asks without a pause
+        whether there is room, which costs more than the machine. Without an end they are dropped.
+        """
+        self._cable = self._cable or Cable(self._folder)
         return Scan(self._cable)
 
     def stop(self) -> None:
         """End it. Called once."""
         self._program.stop()
-        self._cable.close()
+        if self._cable is not None:
+            self._cable.close()
 
     def _seed(self) -> None:
         files = {"meta-data": f"instance-id: {self.word[-16:]}\nlocal-hostname: boot-test\n", "user-data": USER_DATA.format(word=self.word)}

@@ -2,7 +2,8 @@
 """Which TCP ports of a machine answer, asked from outside: SYN frames to all of them over QEMU's own cable.
 
 Promises: all 65,535 ports are asked, rootless, and nothing leaves this machine: the cable is a pair of Unix sockets. A port that answers
-SYN-ACK is open; one that answers RST or nothing is not. Nothing here waits: `step` sends what fits and takes what has come.
+SYN-ACK is open; one that answers RST or nothing is not. Only the machine's own answers count: QEMU's user network is on the same hub,
+and refuses in its name what it sees, at once. Nothing here waits: `step` sends what fits and takes what has come.
 Rejected: forwarded ports (`hostfwd`), which accept connections whether or not the machine does, and have to be named beforehand.
 Sources: RFC 9293 (TCP header, checksum), RFC 826 (ARP), QEMU's -netdev dgram.
 """
@@ -117,7 +118,7 @@ class Scan:
         (kind,) = struct.unpack_from("!H", frame, 12) if len(frame) >= 42 else (0,)  # noqa: PLR2004  # Ethernet 14 + ARP 28
         if kind == ETHER_ARP:
             self._take_arp(frame)
-        elif kind == ETHER_IP and frame[23] == TCP and frame[30:34] == socket.inet_aton(SCANNER):
+        elif kind == ETHER_IP and frame[23] == TCP and frame[30:34] == socket.inet_aton(SCANNER) and frame[6:12] == self._guest_mac:
             header = 14 + (frame[14] & 15) * 4
             if len(frame) < header + 14:
                 return

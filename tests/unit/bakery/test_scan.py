@@ -13,11 +13,15 @@ from ansible_collections.immutable.fleet.plugins.module_utils.bakery import scan
 from ansible_collections.immutable.fleet.plugins.module_utils.bakery.scan import GUEST, SCANNER, SCANNER_MAC, Cable, Scan
 
 GUEST_MAC = bytes.fromhex("525400123456")
+NETWORK_MAC = bytes.fromhex("52550a000202")
 STEPS_MAX = 20000
 
 
 class Machine:
-    """Answers as Linux does: SYN-ACK where somebody listens, RST elsewhere, nothing where a firewall drops."""
+    """Answers as Linux does: SYN-ACK where somebody listens, RST elsewhere, nothing where a firewall drops.
+
+    Of a frame that it loses another on the same cable says that the port is closed, as QEMU's own network does.
+    """
 
     def __init__(self, path: Path, to: Path, *, listens: set[int], drops: set[int], loses: int = 0) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -35,9 +39,10 @@ class Machine:
             except BlockingIOError:
                 return
             self.taken += 1
-            if self.loses and self.taken % self.loses == 0:
-                continue
+            is_lost = bool(self.loses) and self.taken % self.loses == 0
             answer = self.answer(frame)
+            if is_lost:
+                answer = refusal(answer)
             if answer:
                 self.socket.sendto(answer, self.to)
 
@@ -59,6 +64,11 @@ class Machine:
         return SCANNER_MAC + GUEST_MAC + b"\x08\x00" + header + segment
 
 
+def refusal(answer: bytes) -> bytes:
+    """RST in the machine's name; nothing for what is no segment."""
+    return answer[:6] + NETWORK_MAC + answer[12:47] + b"\x14" + answer[48:] if answer[12:14] == b"\x08\x00" else b""
+
+
 def ports_of(machine: Machine, cable: Cable) -> set[int]:
     look = Scan(cable)
     for _step in range(STEPS_MAX):
@@ -74,7 +84,8 @@ def ports_of(machine: Machine, cable: Cable) -> set[int]:
         pytest.param({22, 80, 65535}, set(), 0, id="three servers"),
         pytest.param(set(), set(), 0, id="nothing listens"),
         pytest.param({1, 443}, set(range(1000, 2000)), 0, id="a firewall that drops"),
-        pytest.param({80}, set(), 1000, id="a cable that loses frames"),
+        pytest.param({80, 81, 82}, set(), 1000, id="a machine that loses frames"),
+        pytest.param({80, 81, 82}, set(), 5, id="a machine that loses many"),
     ],
 )
 def test_the_ports_that_listen(listens: set[int], drops: set[int], loses: int, tmp_path: Path) -> None:
