@@ -40,6 +40,7 @@ class Listing:
     `is_full` False is a delta: `vms` holds what changed since `since`, `gone` the ids that are no more.
     `starts` bounds the creates that are sent until the next one; those of `vms` that are being made are not among them.
     `ahead`: how far the loop's clock is ahead of the cloud's, by its Date header; instants in the listing are in the loop's.
+    `tells` False: of what is in flight nothing will be told until a listing says otherwise, though `watch` answered True.
     """
 
     as_of: datetime
@@ -50,6 +51,7 @@ class Listing:
     starts: Starts | None = None  # None: as many as one likes
     ahead: timedelta = timedelta(0)
     captures: tuple[Capture, ...] | None = None  # None: the run has no `Captures`
+    tells: bool = True
 
 
 class Cloud(Protocol):
@@ -72,15 +74,17 @@ class Cloud(Protocol):
         """
 
     def watch(self, on_change: Callable[[], None]) -> bool:
-        """Whether the cloud will call `on_change` (from any thread) when a VM of the pool changes. Once, before the first list.
+        """Whether the cloud will call `on_change` (from any thread) when a VM changes that is in flight. Once, before the first list.
 
-        True: the engine lists when told, and now and then to be sure. False: it polls with one shared list.
+        In flight is what this adapter's verbs set going and a list found being made; more may be told. True: the engine lists
+        when told, and asks for everything now and then to be sure, sooner while a machine is ill. False: it polls with one shared list.
         """
 
     def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
         """Every VM with a mark of this pool, half-made ones too. Once per poll: may page, must not fan out per VM.
 
-        `since` is the `as_of` of an earlier listing and allows a delta; None asks for everything.
+        `since` is the `as_of` of an earlier listing and allows a delta, and where the cloud tells, what is known already with
+        what was told laid over it, as of the last list of everything; None asks for everything.
         """
 
     def create(self, machine: NewMachine) -> None:

@@ -207,16 +207,40 @@ def test_FM22_what_a_dying_create_left_is_listed_and_can_be_cleared(clouds: Clou
     assert cloud.list_vms(None, with_leftovers=True).leftovers == ()
 
 
-def test_a_cloud_that_pushes_tells_of_a_create(clouds: CloudHarness) -> None:
-    """Of those made through another adapter too. A cloud that does not push says so, and is polled."""
+def test_a_cloud_that_tells_tells_of_what_is_in_flight(clouds: CloudHarness) -> None:
+    """From a create until the machine runs, and until it is gone, without a list that nobody was told to ask for.
+
+    A listing with `since` shows what was told. A cloud that does not tell says so, and is polled.
+    """
     cloud, machine = clouds.cloud(), clouds.new_machine("one-3-aaaaa")
     told: list[bool] = []
     if not cloud.watch(lambda: told.append(True)):
         return
-    other = clouds.cloud()
-    other.resolve()
-    other.create(machine)
-    clouds.until(lambda: bool(told) or None, "the watcher was told")
+    cloud.resolve()
+    since = cloud.list_vms(None, with_leftovers=True).as_of
+    known: dict[str, Vm] = {}
+
+    def look() -> dict[str, Vm] | None:
+        if not told:
+            return None
+        told.clear()
+        listing = cloud.list_vms(since, with_leftovers=False)
+        gone = known.keys() if listing.is_full else listing.gone
+        for key in [key for key in known if key in gone]:
+            del known[key]
+        known.update((vm.id, vm) for vm in listing.vms)
+        for vm in listing.vms:
+            if vm.delete_again:
+                cloud.delete(vm)
+        return known
+
+    def is_running() -> Vm | None:
+        return next((vm for vm in (look() or {}).values() if vm.name == machine.name and vm.status == vm_states.RUNNING), None)
+
+    cloud.create(machine)
+    vm = clouds.until(is_running, "a create was told until its machine ran")
+    cloud.delete(vm)
+    clouds.until(lambda: look() == {} or None, "a delete was told until its machine was gone")
 
 
 def test_a_machine_is_switched_off(clouds: CloudHarness) -> None:

@@ -189,10 +189,11 @@ class _Loop:
         if cloud is None:
             return
         is_full = self._polling.begin(now)
-        since = None if is_full else self._world.listed_at
+        since = None if self._polling.asks_all else self._world.listed_at
 
         def answered(result: object, error: Exception | None) -> None:
-            self._polling.ended(self._runtime.now(), failed=error is not None)
+            tells = result.tells if isinstance(result, Listing) else True
+            self._polling.ended(self._runtime.now(), failed=error is not None, tells=tells)
             if isinstance(result, Listing):
                 self._list_error = None
                 self._world.take_listing(result)
@@ -214,7 +215,7 @@ class _Loop:
         return bool(self._world.calls or tally.going or tally.booting or tally.not_ready or tally.creating or tally.quarantined)
 
     def _list_due(self, now: datetime) -> datetime | None:
-        is_unsure = any(sent.is_unknown for sent in self._world.calls.values())
+        is_unsure = self._decision.tally.not_ready > 0 or any(sent.is_unknown for sent in self._world.calls.values())
         return self._polling.due(now, is_busy=self._is_busy(), is_unsure=is_unsure)
 
     def _next_look(self, now: datetime) -> datetime | None:

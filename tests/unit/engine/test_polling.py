@@ -56,3 +56,36 @@ def test_full_lists_come_first_once_a_minute_and_when_asked() -> None:
     polling.ask_full()
     fullness += [polling.begin(later(4)), polling.begin(later(6)), polling.begin(later(64))]
     assert fullness == [True, False, True, False, True]
+
+
+def test_a_cloud_that_tells_is_asked_for_everything_in_the_clocks_rhythm_only() -> None:
+    """News in between bring what was told, and do not put that off."""
+    polling = listed(pushes=True)
+    assert polling.asks_all
+    polling.told()
+    assert polling.due(later(50), is_busy=True) == later(50)
+    polling.begin(later(50))
+    polling.ended(later(50), failed=False)
+    assert not polling.asks_all
+    polling.told()
+    assert polling.due(later(60), is_busy=True) == later(60)
+    polling.begin(later(60))
+    assert polling.asks_all
+
+
+def test_where_a_cloud_that_tells_need_not_tell_it_is_asked_often() -> None:
+    """A call without an answer, or a machine that is ill: neither has to be in flight."""
+    assert listed(pushes=True).due(later(1), is_busy=False, is_unsure=True) == later(2)
+
+
+def test_a_cloud_that_cannot_tell_just_now_is_polled() -> None:
+    """Until a listing says that it tells again."""
+    polling = Polling(pushes=True)
+    polling.begin(NOW)
+    polling.ended(NOW, failed=False, tells=False)
+    polling.told()
+    assert polling.due(later(1), is_busy=True) == later(2)
+    polling.begin(later(2))
+    assert polling.asks_all
+    polling.ended(later(2), failed=False, tells=True)
+    assert polling.due(later(3), is_busy=True) == later(62)

@@ -7,14 +7,17 @@ is given twice, and a slot gets the same one again where it is free by then: whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted, Invalid, Throttled
+from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
 
 COUNT_MAX = 4096  # of one interface: a longer range is a slip of the pen
+RETRY = timedelta(seconds=5)  # until an address that is held may be free
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,43 @@ class Addresses:
         if own and own not in taken:
             return own
         return next((address for address in reversed(self.given) if address not in taken), "")
+
+
+def addresses_for(
+    machine: NewMachine, interfaces: Sequence[Addresses | None], holders: Mapping[str, str], secret: Sequence[str], *, are_stable: bool
+) -> tuple[str, ...]:
+    """By interface; "" where DHCP gives one. `holders` are `{address: machine}`, `secret` machines whose addresses nobody tells yet.
+
+    Raises `Exhausted` when none is left, `Throttled` while it is not known which are, or the slot's own is held.
+    """
+    if not any(interfaces):
+        return ()
+    if secret:
+        what = f"{secret[0]} is being cloned, and which address it was given is not known until vCenter shows it whole"
+        raise Throttled(what=what, where=f"machine {machine.name}", after=RETRY)
+    chosen: list[str] = []
+    for index, given in enumerate(interfaces):
+        where = f"vsphere.networks[{index}].addresses"
+        if given is None:
+            chosen.append("")
+        elif are_stable:
+            chosen.append(_own_address(given, machine, holders, where))
+        else:
+            chosen.append(given.choose(machine.slot, {*holders, *chosen}))
+            if not chosen[-1]:
+                raise Exhausted(what=f"all {len(given.given)} addresses are given to machines; expected more of them", where=where)
+    return tuple(chosen)
+
+
+def _own_address(given: Addresses, machine: NewMachine, holders: Mapping[str, str], where: str) -> str:
+    """The slot's own. Raises `Exhausted` where there are fewer, `Throttled` until whoever holds it is gone."""
+    own = given.own(machine.slot)
+    if not own:
+        raise Exhausted(what=f"{len(given.given)} addresses, and none is that of slot {machine.slot}; expected more of them", where=where)
+    if own in holders:
+        what = f"{own}, which is that of slot {machine.slot}, is held by {holders[own]} until it is gone"
+        raise Throttled(what=what, where=f"machine {machine.name}", after=RETRY)
+    return own
 
 
 def parse_addresses(given: Mapping[str, Any], where: str) -> Addresses | None:

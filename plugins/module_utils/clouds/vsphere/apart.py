@@ -11,11 +11,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Template
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.rules import CLUSTER_PATHS, Change, change_of, specification
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import RUNNING, TASK_PATHS
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import CLUSTER, TASK, VM, Found, Ref, Wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import NotFound

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ _BY_STATUS: Mapping[int, type[PortError]] = {400: Invalid, 401: _LoggedOut, 403:
 
 
 class Automation:
-    """One session, begun by the first question."""
+    """One session, begun by the first question. Several threads may ask at once; those that find no session wait for one."""
 
     def __init__(self, connection: Connection, trust: ssl.SSLContext, timeout: timedelta) -> None:
         self._connection, self._timeout = connection, timeout
@@ -45,22 +46,24 @@ class Automation:
         self._opener.add_handler(urllib.request.HTTPSHandler(context=trust))
         self._opener.add_handler(urllib.request.HTTPErrorProcessor())
         self._opener.add_handler(urllib.request.HTTPDefaultErrorHandler())
+        self._lock = threading.Lock()  # of the session's beginning
         self._session = ""
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """GET, or POST where there is a body: what was answered. Raises the errors of model/errors."""
         for left in range(TRIES, 0, -1):
+            session = ""
             try:
-                if not self._session:
-                    self._session = str(self._send("POST", "/api/session", headers={"Authorization": self._basic()}))
-                return self._send("GET" if body is None else "POST", path, body, {SESSION: self._session})
+                session = self._begun()
+                return self._send("GET" if body is None else "POST", path, body, {SESSION: session})
             except Denied as exc:
-                if not self._session:
+                if not session:
                     exc.where = "vsphere.username, vsphere.password"
                     raise
                 if not isinstance(exc, _LoggedOut) or left == 1:
                     raise  # a new session may no more, and would be one that nobody ends
-                self._session = ""
+                with self._lock:
+                    self._session = "" if self._session == session else self._session  # another thread may have begun one
             except Transient:
                 if left == 1:
                     raise
@@ -68,10 +71,17 @@ class Automation:
 
     def close(self) -> None:
         """End the session. Never fails."""
-        session, self._session = self._session, ""
+        with self._lock:
+            session, self._session = self._session, ""
         if session:
             with suppress(PortError):  # it ends by itself when it was idle for long enough
                 self._send("DELETE", "/api/session", headers={SESSION: session})
+
+    def _begun(self) -> str:
+        with self._lock:
+            if not self._session:
+                self._session = str(self._send("POST", "/api/session", headers={"Authorization": self._basic()}))
+            return self._session
 
     def _basic(self) -> str:
         given = f"{self._connection.username}:{self._connection.password}"

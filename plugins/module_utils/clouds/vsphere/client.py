@@ -12,20 +12,21 @@ RetrievePropertiesEx does not fail without a session: it answers with NotAuthent
 from __future__ import annotations
 
 import atexit
+import math
 import ssl
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.answers import Page, quick_stub
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Connection
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import NOT_AUTHENTICATED, refusal
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Ref, Wanted
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, LibraryMissing, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Data, Kind, Ref, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, LibraryMissing, NotFound, Transient
 
 if TYPE_CHECKING:
     from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.automation import Automation
@@ -40,30 +41,6 @@ TRIES = 3  # of a read, and of a login, whose connection broke
 SKEW_IGNORED = timedelta(seconds=2)
 
 _PLAIN = (str, int, bool, float, bytes, datetime, type(None))
-
-
-class Transport(Protocol):
-    """What the rest of the adapter needs of `Client`; tests have a smaller one."""
-
-    skew: timedelta  # vCenter's clock minus ours
-
-    def read(self, *wanted: Wanted) -> dict[Ref, dict[str, Any]]:
-        """What is wanted, in one call and one more for each page after the first. Objects that are gone are left out.
-
-        Raises the errors of model/errors.
-        """
-
-    def call(self, this: Ref, method: str, **arguments: Any) -> Any:
-        """One method of one object. Raises the errors of model/errors; `Transient`: whether it worked is unknown."""
-
-    def user(self) -> str:
-        """The name of the session's user, as vCenter has it."""
-
-    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """A question to the Automation API, where SOAP knows nothing of the thing. Raises the errors of model/errors."""
-
-    def close(self) -> None:
-        """End the session. Never fails; what is called later begins another."""
 
 
 class _SessionEnded(Exception):
@@ -116,6 +93,26 @@ class Client:
 
         return self._in_session(f"{method} of {this}", send)
 
+    def wait(self, collector: Ref, version: str, seconds: float) -> Data | None:
+        """As `Transport.wait`. Asked again after the same version where the connection broke: vCenter says the same again."""
+        with self._lock:
+            session = self._session
+        if session is None:
+            raise NotFound(what=f"{collector} ended with its session")
+        options = self._made("vmodl.query.PropertyCollector.WaitOptions", maxWaitSeconds=min(math.ceil(seconds), self._longest()))
+        for left in range(TRIES, 0, -1):
+            try:
+                with self._as_our_errors("WaitForUpdatesEx"):
+                    update = self._native(session, collector).WaitForUpdatesEx(version, options)
+                    return None if update is None else self._plain(update)
+            except _SessionEnded as exc:
+                self._forget(session)
+                raise NotFound(what=f"{collector} ended with its session") from exc
+            except Transient:
+                if left == 1:
+                    raise
+        raise Transient(what="no answer to WaitForUpdatesEx")
+
     def user(self) -> str:
         """As `Transport.user`."""
         return self._open().user
@@ -127,7 +124,8 @@ class Client:
         with self._lock:
             if self._automation is None:
                 self._automation = Automation(self._connection, self._trust(), self._call_timeout)
-            return self._automation.ask(path, body)
+            automation = self._automation
+        return automation.ask(path, body)
 
     def settled(self, this: Ref, paths: Sequence[str], running: Collection[str]) -> dict[str, Any]:
         """What was read of an object once its first path is none of `running`: vCenter is asked once, and answers when it is so.
@@ -147,8 +145,12 @@ class Client:
         found: dict[str, Any] = self._in_session(f"WaitForUpdatesEx of {this}", wait)
         return found
 
+    def _longest(self) -> int:
+        """Seconds that vCenter may keep a question for: half of what a call may take."""
+        return int(self._call_timeout.total_seconds() / 2)
+
     def _awaited(self, collector: Any, path: str, running: Collection[str]) -> dict[str, Any]:
-        seconds = int(self._call_timeout.total_seconds() / 2)
+        seconds = self._longest()
         options = self._made("vmodl.query.PropertyCollector.WaitOptions", maxWaitSeconds=seconds)
         until, version, found = self._now() + self._call_timeout, "", dict[str, Any]()
         while not found or found.get(path) in running:
@@ -355,6 +357,8 @@ class Client:
             if value.kind == "content":
                 return getattr(session.content, value.id)
             return self._types.GetVmodlType(value.kind)(value.id, session.stub)
+        if isinstance(value, Kind):
+            return self._types.GetVmodlType(value.name)
         if isinstance(value, Mapping):
             fields = {name: self._native(session, inner) for name, inner in value.items() if name != TYPE}
             return self._made(value[TYPE], **fields)

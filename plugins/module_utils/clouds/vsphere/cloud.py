@@ -9,6 +9,7 @@ machine made twice; the instance UUID is a hint.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,22 +17,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import convert, disks, governor, under_way, ways
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.addresses import Addresses
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.addresses import addresses_for
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.apart import KIND, POOL_PATH, Apart
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client, Transport
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.governor import Lanes
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Client
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder, read_inventory
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.memory import ASKED, PATHS, Memory
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Options, check_pool_name
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import Resolved, machine_gib, resolve, revision
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import Clone, Going
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.updates import LEAVE, Updates, laid_over
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TASK, VM, Found, Ref, Wanted, data, well_known
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.ways import Way
-from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
     Conflict,
-    Exhausted,
     Invalid,
     InvariantViolated,
     NotFound,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:  # only a run that makes machines needs it
     from ansible_collections.immutable.fleet.plugins.module_utils.model.room import Room
 
 EVENTS_BEFORE = timedelta(minutes=1)  # a clone's event is older than its task
-ADDRESS_RETRY = timedelta(seconds=5)
 KEPT_RETRY = timedelta(seconds=30)
 CLONED = "VmBeingClonedEvent"
 
@@ -77,16 +77,13 @@ class VsphereCloud:
         self._names_lock = threading.Lock()
         self._inventory: Inventory | None = None
         self._folder: Ref | None = None
-        self._lock = threading.Lock()  # of all that follows
-        self._clones: dict[str, Clone] = {}  # by name: asked for, and not yet in a list as they are
-        self._goings: dict[str, Going] = {}  # by VM id
-        self._facts: dict[str, Found] = {}  # by VM id, of the newest list
-        self._taken: dict[str, str] = {}  # {address: machine} by the newest list, of every pool in the folder
-        self._secret: list[str] = []  # names of machines whose addresses nobody tells yet
-        self._others: dict[str, tuple[Ref, datetime]] = {}  # {name: (task, since)} being cloned, asked for by an earlier run
-        self._has_listed = False
-        self._lanes: dict[str, governor.Lane] = {}  # what was learned of what clones share
         self._apart = Apart.wanted_by(pool, options.template)
+        self._updates: Updates | None = None
+        self._lock = threading.Lock()  # of all that follows
+        self._memory = Memory(pool, patience=call_timeout, shutdown_timeout=options.shutdown_timeout)
+        self._lanes: dict[str, governor.Lane] = {}  # what was learned of what clones share
+        self._seen: dict[str, governor.Seen] = {}  # by looks that were too short to learn from
+        self._looked_at: datetime | None = None
         self._placed: dict[Ref, int] = {}  # bytes that this run put on a datastore since its space was read
 
     def resolve(self, pinned: Mapping[str, str] | None = None) -> Revision:
@@ -105,41 +102,32 @@ class VsphereCloud:
         if resolved is None:
             raise InvariantViolated(what="room before resolve")
         with self._lock:
-            taken = set(self._taken)
+            taken = set(self._memory.taken)
         return room_of(self._transport, self._template, resolved, taken)
 
     def watch(self, on_change: Callable[[], None]) -> bool:
-        """As `Cloud.watch`. Polled: to be told of whatever changes, vCenter would have to watch every VM of the folder for us."""
-        del on_change
-        return False
+        """As `Cloud.watch`. No call before something is in flight: tasks and VMs in flight are all that vCenter is asked to watch."""
+        self._updates = Updates(self._transport, self._now, PATHS, on_change)
+        atexit.register(self._updates.stop)  # before the logout, which was registered earlier: nobody logs in again for it
+        return True
 
     def list_vms(self, since: datetime | None, *, with_leftovers: bool) -> Listing:
-        """As `Cloud.list_vms`. One call for a thousand VMs, tasks and disks of those under way included; always a full list.
+        """As `Cloud.list_vms`. One call for a thousand VMs, tasks and disks of those under way included.
 
+        With `since` what was told is laid over the last list: one call for VMs that were made since, or none. What is in flight
+        after it is followed: a call more where that is more than before, two where it is nothing any more.
         A machine's clone leaves nothing beside the VM: the only leftovers are rules that lack a machine, or have none.
         """
-        del since
-        as_of, folder = self._now(), self._folder_of_vms()
+        listing = self._list_told() if since is not None and not with_leftovers else None
+        if listing is None:
+            listing = self._list_all(with_leftovers=with_leftovers)
+        if self._updates is None:
+            return listing
         with self._lock:
-            clones, goings, others = dict(self._clones), dict(self._goings), dict(self._others)
-            is_unsure = not self._has_listed or any(clone.task is None for clone in clones.values())
-        own = [task for task in (*(clone.task for clone in clones.values()), *(going.task for going in goings.values())) if task]
-        followed = (*own, *(task for task, _since in others.values()))
-        apart = self._apart if with_leftovers else None
-        paths = convert.VM_PATHS if apart is None else (*convert.VM_PATHS, POOL_PATH)
-        wanted = [Wanted(kind=VM, paths=paths, within=folder), *(apart.wanted(self._names(), self._home()) if apart is not None else ())]
-        wanted.append(Wanted(kind=TASK, paths=under_way.TASK_PATHS, objects=tuple(sorted(followed))))
-        wanted.append(Wanted(kind=VM, paths=(disks.DEVICES,), objects=tuple(Ref(VM, key) for key in sorted(goings))))
-        if is_unsure:
-            wanted.append(Wanted(kind=TASK, paths=under_way.RECENT_PATHS, objects=(well_known("taskManager"),), along="recentTask"))
-        read = self._transport.read(*wanted)
-        machines = {ref: found for ref, found in read.items() if ref.kind == VM}
-        tasks = {ref: found for ref, found in read.items() if ref.kind == TASK}
-        if is_unsure:
-            others = {**others, **self._found_under_way(tasks, own, folder)}
-        vms = self._take(machines, tasks, others, as_of)
-        leftovers = apart.leftovers(read, self._names(), vms, as_of) if apart is not None else () if with_leftovers else None
-        return Listing(as_of=as_of, vms=tuple(vms), leftovers=leftovers, starts=self._starts(clones.values(), tasks))
+            known = self._memory
+            in_flight, due, is_followed = known.in_flight(), known.due(self._now()), known.is_followed()
+        self._updates.follow(in_flight, due)
+        return replace(listing, tells=self._updates.tells and is_followed)
 
     def create(self, machine: NewMachine) -> None:
         """As `Cloud.create`. One call; that vCenter failed to do what it took on is told by a list."""
@@ -155,47 +143,60 @@ class VsphereCloud:
             arguments = convert.clone_arguments(
                 machine, self._pool, self._template, resolved, way=way, addresses=addresses, user_data=user_data
             )
-            self._clones[machine.name] = Clone(machine=machine, sent_at=self._now(), addresses=addresses, lanes=way.lanes)
+            clones = self._memory.clones
+            clones[machine.name] = Clone(machine=machine, sent_at=self._now(), addresses=addresses, lanes=way.lanes)
         try:
             task = self._transport.call(way.source.template, "CloneVM_Task", **arguments)
         except Transient:
             raise
         except PortError as exc:
             with self._lock:
-                self._clones.pop(machine.name, None)
+                self._memory.clones.pop(machine.name, None)
             exc.where = exc.where or f"machine {machine.name}"
             if isinstance(exc, NotFound):  # of something the request names, which is no ordinary end here
                 raise Invalid(what=f"the template, or what it is cloned to, is gone: {exc.what}", where=exc.where) from exc
             raise
         with self._lock:
-            if machine.name in self._clones:
-                self._clones[machine.name] = replace(self._clones[machine.name], task=task)
+            clones = self._memory.clones
+            if machine.name in clones:
+                clones[machine.name] = replace(clones[machine.name], task=task)
+        self._follow(anew=False)
 
     def delete(self, vm: Vm) -> None:
         """As `Cloud.delete`. One call: the next step that the newest facts allow; `Vm.delete_again` asks for the one after."""
         with self._lock:
-            clone = next((each for each in self._clones.values() if each.id == vm.id), None)
-            going, found = self._goings.get(vm.id, Going()), self._facts.get(vm.id, {})
+            known = self._memory
+            clone = next((each for each in known.clones.values() if each.id == vm.id), None)
+            going, found = known.goings.get(vm.id, Going()), known.machines.get(Ref(VM, vm.id), {})
             if clone is None:
-                self._goings[vm.id] = replace(going, fault=None)
-                self._clones.pop(vm.name, None)  # its clone failed, or has not ended yet: it is seen by itself from now on
-        if clone is not None:
-            self._call_off(clone, has_failed=vm.status == vm_states.ERROR)
-        elif going.fault is not None:
-            raise refusal(f"the last step to delete {vm.name}", going.fault)
-        else:
-            try:
+                known.goings[vm.id] = replace(going, fault=None)
+                known.clones.pop(vm.name, None)  # its clone failed, or has not ended yet: it is seen by itself from now on
+        anew = clone is not None  # whether it was called off in time, only a list of everything tells
+        try:
+            if clone is not None:
+                self._call_off(clone, has_failed=vm.status == vm_states.ERROR)
+            elif going.fault is not None:
+                raise refusal(f"the last step to delete {vm.name}", going.fault)
+            else:
                 self._go_on(Ref(VM, vm.id), going, found)
-            except NotFound:
-                return
+        except NotFound:
+            anew = True
+        except Conflict:
+            anew = True  # somebody else does something to it
+            raise
+        finally:
+            self._follow(anew=anew)
 
     def power(self, vm: Vm, wanted: str) -> None:
         """As `Cloud.power`. One call; a clone that is under way has no power to switch."""
-        if any(clone.id == vm.id for clone in self._clones.values()):
+        if any(clone.id == vm.id for clone in self._memory.clones.values()):
             raise Conflict(what="its clone is under way", where=f"machine {vm.name}")
         if wanted == vm_states.OFF and vm.status == vm_states.STOPPED:
             return
-        self._transport.call(Ref(VM, vm.id), "PowerOffVM_Task" if wanted == vm_states.OFF else "ResetVM_Task")
+        task = self._transport.call(Ref(VM, vm.id), "PowerOffVM_Task" if wanted == vm_states.OFF else "ResetVM_Task")
+        with self._lock:
+            self._memory.powers.add(task)
+        self._follow(anew=False)
 
     def clear(self, leftover: Leftover) -> None:
         """As `Cloud.clear`: rules are put in order, one call for all machines of a cluster. Nothing else is ever left."""
@@ -206,7 +207,14 @@ class VsphereCloud:
 
     def close(self) -> None:
         """Log out; the client does so by itself when the process ends."""
+        if self._updates is not None:
+            self._updates.stop()
         self._transport.close()
+
+    def _follow(self, *, anew: bool) -> None:
+        """The loop lists at once what it asked for, and that list has it followed; one of everything, where it has to be `anew`."""
+        if self._updates is not None:
+            self._updates.touch(anew=anew)
 
     # Names --------------------------------------------------------------------------------------------------------------------
     def _names(self) -> Inventory:
@@ -225,6 +233,51 @@ class VsphereCloud:
         return self._folder
 
     # Lists --------------------------------------------------------------------------------------------------------------------
+    def _list_told(self) -> Listing | None:
+        """The last list with what was told since; None where only one of everything can tell."""
+        news = self._updates.take() if self._updates is not None else None
+        with self._lock:
+            known, as_of = self._memory, self._memory.listed_at
+            if news is None or as_of is None or any(each.kind == LEAVE and each.ref.kind == TASK for each in news):
+                return None  # vCenter forgot a task: it was restarted
+            clones, others = dict(known.clones), dict(known.others)
+            machines = laid_over(known.machines, (each for each in news if each.ref.kind == VM))
+            tasks = laid_over(
+                {**dict.fromkeys(known.followed_tasks(), ASKED), **known.tasks}, (each for each in news if each.ref.kind == TASK)
+            )
+            if known.has_switched(tasks):
+                return None
+            made = known.made(tasks)
+        if made:
+            machines |= self._transport.read(Wanted(kind=VM, paths=convert.VM_PATHS, objects=tuple(sorted(made))))
+        with self._lock:
+            vms = known.take(machines, tasks, others, as_of=as_of, now=self._now(), skew=self._transport.skew)
+        return Listing(as_of=as_of, vms=tuple(vms), starts=self._starts(clones.values(), tasks))
+
+    def _list_all(self, *, with_leftovers: bool) -> Listing:
+        as_of, folder = self._now(), self._folder_of_vms()
+        with self._lock:
+            known = self._memory
+            clones, goings, others = dict(known.clones), dict(known.goings), dict(known.others)
+            own, followed = known.own_tasks(), known.followed_tasks()
+            is_unsure = known.listed_at is None or any(clone.task is None for clone in clones.values())
+        apart = self._apart if with_leftovers else None
+        paths = convert.VM_PATHS if apart is None else (*convert.VM_PATHS, POOL_PATH)
+        wanted = [Wanted(kind=VM, paths=paths, within=folder), *(apart.wanted(self._names(), self._home()) if apart is not None else ())]
+        wanted.append(Wanted(kind=TASK, paths=under_way.TASK_PATHS, objects=tuple(sorted(followed))))
+        wanted.append(Wanted(kind=VM, paths=(disks.DEVICES,), objects=tuple(Ref(VM, key) for key in sorted(goings))))
+        if is_unsure:
+            wanted.append(Wanted(kind=TASK, paths=under_way.RECENT_PATHS, objects=(well_known("taskManager"),), along="recentTask"))
+        read = self._transport.read(*wanted)
+        machines: dict[Ref, Found] = {ref: found for ref, found in read.items() if ref.kind == VM}
+        tasks: dict[Ref, Found] = {ref: found for ref, found in read.items() if ref.kind == TASK}
+        if is_unsure:
+            found = self._found_under_way(tasks, own, folder)
+            others, followed = {**others, **found}, [*followed, *(task for task, _since in found.values())]
+        vms = self._take(machines, tasks, followed, others, as_of)
+        leftovers = apart.leftovers(read, self._names(), vms, as_of) if apart is not None else () if with_leftovers else None
+        return Listing(as_of=as_of, vms=tuple(vms), leftovers=leftovers, starts=self._starts(clones.values(), tasks))
+
     def _found_under_way(self, tasks: Mapping[Ref, Found], own: Sequence[Ref], folder: Ref) -> dict[str, tuple[Ref, datetime]]:
         """Machines that are being cloned and were not asked for here, or whose answer was lost. A call, where any clone runs."""
         running = under_way.clones_of_others(tasks, own)
@@ -241,32 +294,22 @@ class VsphereCloud:
         self,
         machines: Mapping[Ref, Found],
         tasks: Mapping[Ref, Found],
+        followed: Sequence[Ref],
         others: Mapping[str, tuple[Ref, datetime]],
         as_of: datetime,
     ) -> list[Vm]:
-        """Remember what the next verbs need of a list, and lay over it what is under way."""
-        skew = self._transport.skew
-        listed = [vm for ref, found in machines.items() if (vm := convert.vm_of(ref, found, self._pool, skew))]
+        """Remember a list of everything, with what was told while it was read."""
+        news = [each for each in (self._updates.take() or () if self._updates is not None else ()) if each.at > as_of]
+        machines = laid_over(machines, (each for each in news if each.ref.kind == VM))
         with self._lock:
+            known = self._memory
             for name, (task, _since) in others.items():
-                clone = self._clones.get(name)
+                clone = known.clones.get(name)
                 if clone is not None and clone.task is None:
-                    self._clones[name] = replace(clone, task=task)
-            told = under_way.tell_clones(self._clones.values(), listed, tasks, as_of=as_of, patience=self._call_timeout)
-            self._clones = dict(told.clones)
-            names = {vm.name for vm in told.vms}
-            self._others = {
-                name: each
-                for name, each in others.items()
-                if name not in names and tasks.get(each[0], {}).get("info.state") in under_way.RUNNING
-            }
-            half = [under_way.half_known(name, task, self._pool, since) for name, (task, since) in self._others.items()]
-            self._facts = {ref.id: found for ref, found in machines.items()}
-            alive = {vm.id for vm in listed}
-            self._goings = {key: going for key, going in under_way.without_finished(self._goings, tasks).items() if key in alive}
-            self._note_addresses(machines, half)
-            self._has_listed = True
-            return [self._told(vm, as_of) for vm in (*told.vms, *half)]
+                    known.clones[name] = replace(clone, task=task)
+            whole = laid_over(known.tasks_after(tasks, followed), (each for each in news if each.ref.kind == TASK))
+            known.has_switched(whole)
+            return known.take(machines, whole, others, as_of=as_of, now=as_of, skew=self._transport.skew)
 
     def _starts(self, clones: Iterable[Clone], tasks: Mapping[Ref, Found]) -> Starts | None:
         """How many clones may begin until the next list; `clones` are those that there were before this one."""
@@ -274,66 +317,31 @@ class VsphereCloud:
             resolved = next(reversed(self._resolved.values()), None)
             if resolved is None:
                 return None
-            seen = governor.see(under_way.pace_of(clones, tasks))
-            self._lanes |= {name: governor.adapt(self._lanes.get(name, governor.Lane()), each) for name, each in seen.items()}
-            return ways.starts(resolved, self._lanes, self._under_way())
-
-    def _told(self, vm: Vm, now: datetime) -> Vm:
-        going = self._goings.get(vm.id)
-        if going is None:
-            return vm
-        found = self._facts.get(vm.id, {})
-        step = under_way.next_step(going, found, now=now, shutdown_timeout=self._shutdown_timeout)
-        return under_way.tell_going(vm, going, step, found)
-
-    def _note_addresses(self, machines: Mapping[Ref, Found], half: Sequence[Vm]) -> None:
-        """Which addresses are in use, and by whom it is not known yet: a machine that is being cloned tells its own late."""
-        self._taken, self._secret = {}, [vm.name for vm in half]
-        for found in machines.values():
-            name, given = str(found.get("name", "")), convert.marks_of(found)
-            self._taken |= {address: name for address in given.get(marks.ADDRESSES, "").split(",") if address}
-            if "config.uuid" not in found and name not in self._clones and marks.slot_of(self._pool, name) is not None:
-                self._secret.append(name)
+            seen, now = governor.together(self._seen, governor.see(under_way.pace_of(clones, tasks))), self._now()
+            if self._looked_at is None or not self._updates or now - self._looked_at >= governor.LOOK:
+                self._lanes |= {name: governor.adapt(self._lanes.get(name, governor.Lane()), each) for name, each in seen.items()}
+                seen, self._looked_at = {}, now
+            self._seen = seen
+            return ways.starts(resolved, self._lanes, self._memory.under_way())
 
     # Creates ------------------------------------------------------------------------------------------------------------------
     def _choose_addresses(self, machine: NewMachine) -> tuple[str, ...]:
-        """By interface; "" where DHCP gives one. Raises `Exhausted` when none is left, `Throttled` while it is not known which are."""
-        networks = self._template.networks or ()
-        if not any(network.addresses for network in networks):
-            return ()
-        if self._secret:
-            what = f"{self._secret[0]} is being cloned, and which address it was given is not known until vCenter shows it whole"
-            raise Throttled(what=what, where=f"machine {machine.name}", after=ADDRESS_RETRY)
-        holders = {address: clone.machine.name for clone in self._clones.values() for address in clone.addresses} | self._taken
-        chosen: list[str] = []
-        for index, network in enumerate(networks):
-            given, where = network.addresses, f"vsphere.networks[{index}].addresses"
-            if given is None:
-                chosen.append("")
-            elif self._template.stable_addresses:
-                chosen.append(_own_address(given, machine, holders, where))
-            else:
-                chosen.append(given.choose(machine.slot, {*holders, *chosen}))
-                if not chosen[-1]:
-                    raise Exhausted(what=f"all {len(given.given)} addresses are given to machines; expected more of them", where=where)
-        return tuple(chosen)
+        interfaces, known = [network.addresses for network in self._template.networks or ()], self._memory
+        return addresses_for(machine, interfaces, known.holders(), known.secret, are_stable=self._template.stable_addresses)
 
     def _choose_way(self, machine: NewMachine, resolved: Resolved) -> Way:
         """Counts what this run put on a datastore since its space was read, and clones that no list shows yet."""
-        way = ways.choose(resolved, machine.failure_domain, self._lanes, self._under_way(), self._placed)
+        way = ways.choose(resolved, machine.failure_domain, self._lanes, self._memory.under_way(), self._placed)
         if way.store is not None:
             size = max(1, machine_gib(self._template, resolved) * disks.GIB)
             self._placed[way.store.ref] = self._placed.get(way.store.ref, 0) + size
         return way
 
-    def _under_way(self) -> list[Lanes]:
-        return [clone.lanes for clone in self._clones.values() if not clone.is_made and not clone.has_failed]
-
     # Deletes ------------------------------------------------------------------------------------------------------------------
     def _call_off(self, clone: Clone, *, has_failed: bool) -> None:
         """A clone that is not whole: one that failed is forgotten, one under way is called off, which may come too late."""
         with self._lock:
-            self._clones.pop(clone.machine.name, None)
+            self._memory.clones.pop(clone.machine.name, None)
         if clone.task is None or has_failed:
             return
         try:
@@ -341,7 +349,7 @@ class VsphereCloud:
         except (NotFound, Conflict, Invalid):  # it has ended: the next list shows what came of it
             return
         with self._lock:
-            self._clones[clone.machine.name] = replace(clone, is_cancelled=True)
+            self._memory.clones[clone.machine.name] = replace(clone, is_cancelled=True)
 
     def _go_on(self, ref: Ref, going: Going, found: Found) -> None:
         if not found or (found.get("runtime.powerState") != convert.ON and disks.DEVICES not in found):
@@ -370,15 +378,4 @@ class VsphereCloud:
 
     def _remember(self, ref: Ref, going: Going) -> None:
         with self._lock:
-            self._goings[ref.id] = going
-
-
-def _own_address(given: Addresses, machine: NewMachine, holders: Mapping[str, str], where: str) -> str:
-    """The slot's own. Raises `Exhausted` where there are fewer, `Throttled` until whoever holds it is gone."""
-    own = given.own(machine.slot)
-    if not own:
-        raise Exhausted(what=f"{len(given.given)} addresses, and none is that of slot {machine.slot}; expected more of them", where=where)
-    if own in holders:
-        what = f"{own}, which is that of slot {machine.slot}, is held by {holders[own]} until it is gone"
-        raise Throttled(what=what, where=f"machine {machine.name}", after=ADDRESS_RETRY)
-    return own
+            self._memory.goings[ref.id] = going

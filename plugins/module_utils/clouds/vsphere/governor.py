@@ -25,6 +25,7 @@ BEGIN = 16  # eight that run, and eight that wait for them
 FEWEST, MOST = 2, 128
 BEHIND = 2
 SLOWER = 2
+LOOK = timedelta(seconds=2)  # one look at least takes as long: what is told between is one look with it
 SAMPLES = 3  # of one look: fewer are no evidence
 TELLING = timedelta(seconds=1)  # what is shorter is no measure of a storage's load
 
@@ -77,6 +78,15 @@ def see(clones: Iterable[tuple[Lanes, str, timedelta | None]]) -> dict[str, Seen
                 found[lane] = replace(seen, queued=seen.queued + 1)
             elif state != "error":  # running, or nobody knows yet
                 found[lane] = replace(seen, running=seen.running + 1)
+    return found
+
+
+def together(earlier: Mapping[str, Seen], later: Mapping[str, Seen]) -> dict[str, Seen]:
+    """Two looks as one: who waits and who runs by the later one, who ended by both."""
+    found = dict(later)
+    for lane, seen in earlier.items():
+        here = found.get(lane, Seen())
+        found[lane] = replace(here, took=(*seen.took, *here.took))
     return found
 
 

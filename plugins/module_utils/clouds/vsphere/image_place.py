@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.image_options import ImageOptions
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, read_inventory
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import CLUSTER, DATASTORE, FOLDER, POOL, Ref, Wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 

@@ -20,10 +20,10 @@ from typing import Any, Protocol
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import images_convert as convert
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import vmdk
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.image_options import ImageOptions
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.image_place import ImagePlace
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.refusals import refusal
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.under_way import RUNNING
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import ROOT, VM, Found, Ref, Wanted, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model.channel import Catalogue, Promotion

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import (
     CLUSTER,
     DATACENTER,

@@ -8,7 +8,7 @@ power on, so a machine would take four calls, and be half-made between them. Tho
 
 from __future__ import annotations
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import VM, Ref
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import GIB, KIB, free_places
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.hosts import hosts_of, hosts_wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_folder
@@ -28,6 +27,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.tem
     read_replicas,
     source_of,
 )
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import (
     CLUSTER,
     DATASTORE,

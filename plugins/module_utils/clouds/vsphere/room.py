@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.disks import GIB
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Template
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.resolve import DATASTORE_PATHS, Resolved, machine_gib
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import DATASTORE, Ref, Wanted, well_known
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, PortError
 from ansible_collections.immutable.fleet.plugins.module_utils.model.room import ANSWER, Resource, Room

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.inventory import Inventory, find_template
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import Template
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.transport import Transport
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, VM, Data, Found, Ref, Wanted
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid

@@ -33,7 +33,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine, Vm
 
-TASK_PATHS = ("info.state", "info.error", "info.startTime", "info.completeTime")
+TASK_PATHS = ("info.state", "info.error", "info.result", "info.startTime", "info.completeTime")
 RECENT_PATHS = ("info.state", "info.descriptionId", "info.entity", "info.queueTime")
 CLONING = "VirtualMachine.clone"  # how the descriptionId of such a task begins
 RUNNING = ("queued", "running")

@@ -40,6 +40,13 @@ class Ref:
         return f"{self.kind.rpartition('.')[2]} {self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of objects as a value, as filters want it: "vim.Task"."""
+
+    name: str
+
+
 def well_known(name: str) -> Ref:
     """An object of vCenter's service content, by its name there ("searchIndex"): one needs no call to find."""
     return Ref("content", name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Ref, Wanted, data
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import TYPE, Data, Ref, Wanted, data
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import NewMachine
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -126,6 +126,9 @@ class FakeTransport:
         self.calls.append(f"ask {path}")
         self.arguments.append(dict(body or {}))
         return self.answers.get(path)
+
+    def wait(self, collector: Ref, version: str, seconds: float) -> Data | None:
+        raise AssertionError(f"nobody waits here: {collector} {version} {seconds}")
 
     def user(self) -> str:
         return "fleet@vsphere.local"

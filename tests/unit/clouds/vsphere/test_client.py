@@ -6,17 +6,25 @@ from __future__ import annotations
 import gc
 import ssl
 import sys
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pyVmomi import SoapAdapter, vim, vmodl
 
-from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import client
+from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere import automation, client
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.client import TRIES, Client
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.options import parse_options
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import ROOT, VM, Ref, Wanted, data
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Exhausted, Invalid, LibraryMissing, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import (
+    Denied,
+    Exhausted,
+    Invalid,
+    LibraryMissing,
+    NotFound,
+    Transient,
+)
 from ansible_collections.immutable.fleet.tests.unit.clouds.vsphere.fakes import CONNECTION, NOW
 
 ONE = Ref(VM, "vm-1")
@@ -232,3 +240,51 @@ def test_an_object_is_waited_for_by_one_call_that_vcenter_keeps_open(monkeypatch
     else:
         assert client.settled(task, paths, ("queued", "running")) == {"info.state": "success"}
     assert vcenter.calls[2:] == ["CreatePropertyCollector", "CreateFilter", *["WaitForUpdatesEx"] * 3, "DestroyPropertyCollector"]
+
+
+COLLECTOR = Ref("vmodl.query.PropertyCollector", "session-1")
+
+
+def watching(monkeypatch: pytest.MonkeyPatch, *waits: Any) -> tuple[Vcenter, Client]:
+    vcenter = Vcenter(WaitForUpdatesEx=list(waits))
+    client = vcenter.client(monkeypatch)
+    client.user()
+    vcenter.calls.clear()
+    return vcenter, client
+
+
+def test_a_wait_is_one_call_that_is_shorter_than_a_calls_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole seconds, upwards; what came is plain, and nothing where nothing came."""
+    vcenter, client = watching(monkeypatch, update("success"), None)
+    answer = client.wait(COLLECTOR, "0", 300.0)
+    assert answer is not None
+    (each,) = answer["filterSet"][0]["objectSet"]
+    assert (answer["version"], each["obj"], each["changeSet"][0]["val"]) == ("1", Ref("vim.Task", "task-1"), "success")
+    assert client.wait(COLLECTOR, "1", 2.1) is None
+    assert [(version, options.maxWaitSeconds) for version, options in vcenter.arguments[-2:]] == [("0", 10), ("1", 3)]
+
+
+def test_a_wait_whose_connection_broke_asks_for_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    vcenter, client = watching(monkeypatch, *[ConnectionResetError()] * (TRIES - 1), update("success"))
+    assert client.wait(COLLECTOR, "7", 1.0) is not None
+    assert [version for version, _options in vcenter.arguments[-TRIES:]] == ["7"] * TRIES
+
+
+def test_a_wait_begins_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it waits at has ended with the one that it was made in; also when the process is about to log out."""
+    vcenter, client = watching(monkeypatch, vim.fault.NotAuthenticated())
+    for _twice in range(2):
+        with pytest.raises(NotFound):
+            client.wait(COLLECTOR, "", 1.0)
+    assert vcenter.calls == ["WaitForUpdatesEx"]
+
+
+def test_a_question_to_the_automation_api_keeps_no_other_call_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is on its way, a write goes out."""
+    vcenter = Vcenter(Destroy_Task=vim.Task("task-1"))
+    client = vcenter.client(monkeypatch)
+    monkeypatch.setattr(automation.Automation, "ask", lambda _self, _path, _body: client.call(ONE, "Destroy_Task"))
+    asked = threading.Thread(target=client.ask, args=("/api/content/library",), daemon=True)
+    asked.start()
+    asked.join(10)
+    assert "Destroy_Task" in vcenter.calls

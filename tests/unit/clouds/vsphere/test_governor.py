@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.gov
     adapt,
     left,
     see,
+    together,
 )
 
 
@@ -104,3 +105,9 @@ def test_slots_are_kept_busy_and_the_queue_short(slots: int, seconds: float, clo
     best = -(-clones // slots) * seconds
     assert now <= best * 7 / 6 + 2 * step
     assert waited <= most_waiting
+
+
+def test_looks_that_follow_at_once_are_one_look() -> None:
+    """Who waits and who runs is as the later one shows it; who ended did so in either."""
+    earlier, later = {"a": Seen(queued=5, running=8, took=took(2.0)), "b": Seen(took=took(3.0))}, {"a": Seen(queued=4, took=took(2.5))}
+    assert together(earlier, later) == {"a": Seen(queued=4, took=took(2.0, 2.5)), "b": Seen(took=took(3.0))}
