@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.options import Options, parse_options
-from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import ABSENT, CAPTURED, OPENED, Building, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import (
+    ABSENT,
+    CAPTURED,
+    MAKE_ANOTHER,
+    OPENED,
+    Building,
+    Wanted,
+)
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, Result, RunSettings, Step
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import jobs
@@ -77,7 +84,7 @@ def run(params: Params, face: Face, *, check: bool) -> dict[str, Any]:
     result = jobs.run(job, kit, settings, face, check=check, seen=LockFact())
     face.answer |= {"changed": result.changed, "steps": [_said(step) for step in result.steps]}
     if result.failure is not None:
-        raise _with_why(result.failure, result)
+        raise _in_full(result.failure, result, wanted)
     if check:
         return face.answer
     machine = result.machines.get(builder)
@@ -86,11 +93,14 @@ def run(params: Params, face: Face, *, check: bool) -> dict[str, Any]:
     return face.answer | ({"image_file": path} if path else {})
 
 
-def _with_why(failure: FleetError, result: Result) -> FleetError:
-    """A run that was stopped says what it waited for. It holds no pool that one could go back with."""
+def _in_full(failure: FleetError, result: Result, wanted: Wanted) -> FleetError:
+    """One that was stopped says what it waited for; and a builder is no pool that one could go on with, or back."""
     if isinstance(failure, Stopped):
         failure.what = "; ".join((failure.what, *(blocker.what for blocker in result.blockers)))
-        failure.back = "remove the builder: the same task with state absent"
+        failure.where = f"builder {wanted.builder}" if wanted.builder else "all builders of the image"
+        failure.back = "run the task with state absent: it removes what is there"
+        if wanted.state == OPENED:
+            failure.forward = MAKE_ANOTHER
     return failure
 
 

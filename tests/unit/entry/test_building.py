@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import MAKE_ANOTHER, Wanted
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Result
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import building
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.builder_specs import GOLDEN_IMAGE_BUILDER
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.cloud_specs import OPENSTACK
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import builders_of
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid, Stopped
 from ansible_collections.immutable.fleet.plugins.modules import golden_image_builder
 from ansible_collections.immutable.fleet.tests.unit.entry.test_specs import documented
 
@@ -85,3 +89,21 @@ def test_an_images_builders_fit_a_tag(name: str) -> None:
     """Of Nova's, which has room for 39 characters of a pool's name; two images never share it."""
     assert len(builders_of(name)) <= 39
     assert builders_of(name) != builders_of(name.replace(".", "-") + "x")
+
+
+@pytest.mark.parametrize(
+    ("state", "builder", "expected"),
+    [
+        pytest.param("opened", BUILDER, (f"builder {BUILDER}", MAKE_ANOTHER), id="each task opens one of its own"),
+        pytest.param("captured", BUILDER, (f"builder {BUILDER}", "run it again"), id="goes on from what is there"),
+        pytest.param("absent", "", ("all builders of the image", "run it again"), id="as does a removal"),
+    ],
+)
+def test_a_task_that_was_stopped_says_what_it_waited_for(state: str, builder: str, expected: tuple[str, str]) -> None:
+    """And how to go on: a builder is no pool."""
+    stopped = Stopped(what="the run's timeout of 30m has passed", where="pool bake-web", forward="run it again", back="roll back")
+    result = Result(changed=True, duration=timedelta(0), turns=1, blockers=(Blocker(code="builder", what="the cloud builds it"),))
+    wanted = Wanted(state=state, mark="bake-web", builder=builder, max_age=timedelta(hours=4))
+    told = building._in_full(stopped, result, wanted)
+    assert told.what == "the run's timeout of 30m has passed; the cloud builds it"
+    assert ((told.where, told.forward), "absent" in told.back) == (expected, True)
