@@ -35,7 +35,7 @@ POOLS_ON_OPENSTACK = [
     f"tests/system/test_{name}.py"
     for name in ("bad_days", "boot_volume", "golden_images", "kill_and_rerun", "pool_life", "recreate", "remediation", "steering")
 ]
-OF_THEIR_OWN = ("bake", "pipeline", "vms")  # long sessions, and the marks of the tests that only they run
+OF_THEIR_OWN = ("bake", "load", "pipeline", "vms")  # long sessions, and the marks of the tests that only they run
 LABS = ("openstack", "kubernetes", "vsphere", "haproxy", "images")  # of the session `labs`
 SAY_VERSIONS = """
 import importlib.metadata, platform
@@ -228,6 +228,18 @@ def vms(session: nox.Session) -> None:
     try:
         options = ["-m", "vms", "--no-skip", "--override-ini=faulthandler_timeout=1200"]
         session.run("pytest", "tests/system/test_real_vms.py", *options, *session.posargs)
+    finally:
+        session.run("tests/labs/lab", "down", *labs)
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Machines behind HAProxy are rolled under 100,000 requests at 500 a second, and one is killed. Minutes, hence not in `labs`."""
+    labs = ("openstack", "haproxy")
+    session.run("tests/labs/lab", "up", *labs)
+    try:
+        options = ["-m", "load", "--no-skip", "-rP", "--override-ini=faulthandler_timeout=1200"]
+        session.run("pytest", "tests/system/test_rolls_under_load.py", *options, *session.posargs)
     finally:
         session.run("tests/labs/lab", "down", *labs)
 

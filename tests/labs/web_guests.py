@@ -5,7 +5,8 @@
 
 Nova's fake driver boots nothing, so this is what would run on the machines. A request is answered with the machine's name, some
 milliseconds after it came. A server that Nova does not call running any more dies as if its power were cut: every connection is reset, and
-what was under way gets no answer. Its address has to be one that can be listened at: that of a subnet of 127.0.0.0/8.
+what was under way gets no answer. So does one whose name comes as a line on the standard input, whatever Nova says of it until then.
+Its address has to be one that can be listened at: that of a subnet of 127.0.0.0/8.
 
 Tells what happens on its standard output, a JSON object a line: `{"at": seconds since the epoch, "guest": name, "event": "answers"}`, and
 `"dies"` with how many requests are `under_way`.
@@ -20,6 +21,7 @@ import re
 import socket
 import struct
 import sys
+import threading
 import time
 
 from .kubernetes.guests import VM
@@ -40,6 +42,7 @@ class Guest:
         self.answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         self._where = address, port
         self._server: asyncio.Server | None = None
+        self._is_dead = False
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -47,6 +50,10 @@ class Guest:
         self._tell("answers")
 
     def die(self) -> None:
+        """Once; it does not answer again."""
+        if self._is_dead:
+            return
+        self._is_dead = True
         if self._server is not None:
             self._server.close()
         self._tell("dies", under_way=self.under_way)
@@ -99,6 +106,11 @@ class Guests:
         self._name, self._port, self._answer_seconds = re.compile(name), port, answer_seconds
         self._guests: dict[str, Guest] = {}  # by server id
 
+    def kill(self, name: str) -> None:
+        for guest in self._guests.values():
+            if guest.name == name:
+                guest.die()
+
     async def look(self, servers: list[VM]) -> None:
         running = {vm.id: vm for vm in servers if vm.on and vm.addresses and self._name.fullmatch(vm.name)}
         for gone in self._guests.keys() - running.keys():
@@ -112,6 +124,7 @@ class Guests:
 
 async def follow(cloud: str, guests: Guests, interval: float) -> None:
     """For ever. An API that does not answer changes nothing."""
+    threading.Thread(target=hear, args=(asyncio.get_running_loop(), guests), daemon=True).start()
     source = OpenStackServers(cloud, all_projects=False)
     while True:
         try:
@@ -121,6 +134,12 @@ async def follow(cloud: str, guests: Guests, interval: float) -> None:
         else:
             await guests.look(servers)
         await asyncio.sleep(interval)
+
+
+def hear(loop: asyncio.AbstractEventLoop, guests: Guests) -> None:
+    """Who is named dies."""
+    for line in sys.stdin:
+        loop.call_soon_threadsafe(guests.kill, line.strip())
 
 
 def main() -> None:

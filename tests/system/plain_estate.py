@@ -44,6 +44,7 @@ class PlainEstate:
         self.balancer: Json = {}
         (self.port,) = free_ports(1)
         self.log = playbooks.folder / "guests.jsonl"
+        self.guests: subprocess.Popen[bytes] | None = None
 
     # What a user writes -----------------------------------------------------------------------------------------------
     def task(self, image: str = "golden-v1", **options: Any) -> Json:
@@ -102,7 +103,12 @@ class PlainEstate:
 
     # What others do ---------------------------------------------------------------------------------------------------
     def cut_power(self, name: str) -> None:
-        """The machine stops at once, whoever is being served."""
+        """The machine stops at once, whoever is being served; then the cloud knows."""
+        assert self.guests is not None
+        assert self.guests.stdin is not None
+        self.guests.stdin.write(f"{name}\n".encode())
+        self.guests.stdin.flush()
+        self.until(lambda: self.told("dies", name), f"{name} dies")
         (server,) = (server for server in self.servers() if server["name"] == name)
         self.api.request("POST", COMPUTE, f"/servers/{server['id']}/action", body={"os-stop": None})
 
@@ -128,11 +134,11 @@ class PlainEstate:
 
 
 @contextmanager
-def behind_haproxy(name: str, folder: Path) -> Iterator[tuple[PlainEstate, Haproxy]]:
+def behind_haproxy(name: str, folder: Path, answer_ms: int = ANSWER_MS) -> Iterator[tuple[PlainEstate, Haproxy]]:
     """A pool and the HAProxy in front of it, whose frontend asks nobody but the pool's machines. Skips where the lab is not up."""
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory() as short:
         openstack_lab.use_or_skip(environment)
-        with Haproxy(Path(short)) as server, plain_estate(name, folder) as made:
+        with Haproxy(Path(short)) as server, plain_estate(name, folder, answer_ms) as made:
             made.balancer = {"haproxy": {"socket": server.socket, "backend": BACKEND, "port": made.port, "server_options": CHECK}}
             yield made, server
 
@@ -144,19 +150,22 @@ def rows_of(server: Haproxy) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def plain_estate(name: str, folder: Path) -> Iterator[PlainEstate]:
+def plain_estate(name: str, folder: Path, answer_ms: int = ANSWER_MS) -> Iterator[PlainEstate]:
     """A pool for the time of a story, with its network and guests. Its name is new each time: what locked it is deleted at the end."""
     made = PlainEstate(f"{name}{secrets.token_hex(2)}", Playbooks(folder))
     made.remove()
     made.make_network()
     module = "ansible_collections.immutable.fleet.tests.labs.web_guests"
-    words = ["--openstack", "user", "--name", f"{made.name}-.*", "--port", str(made.port), "--answer-ms", str(ANSWER_MS)]
+    words = ["--openstack", "user", "--name", f"{made.name}-.*", "--port", str(made.port), "--answer-ms", str(answer_ms)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "build/collections")}
-    with made.log.open("w") as log, (folder / "guests.err").open("w") as errors:
-        argv = [sys.executable, "-m", module, *words]
-        guests = subprocess.Popen(argv, stdout=log, stderr=errors, env=environment, start_new_session=True)
+    argv = [sys.executable, "-m", module, *words]
+    with (
+        made.log.open("w") as log,
+        (folder / "guests.err").open("w") as errors,
+        subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=errors, env=environment, start_new_session=True) as made.guests,
+    ):
         try:
             yield made
         finally:
             made.remove()
-            stop_group(guests)
+            stop_group(made.guests)

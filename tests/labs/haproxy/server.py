@@ -5,6 +5,7 @@
         balancer.socket, balancer.tcp_socket    # runtime sockets of level admin
         balancer.url("dynamic")                 # a frontend of its own for each backend, and of the same name
         balancer.reload()                       # as a package's ExecReload does, with the state saved before
+        balancer.troubled()                     # requests that failed or had to be sent to another server, by its own log
 
 Backends: `dynamic` is empty, `slots` has a server-template whose servers are called web1, web2 ...
 """
@@ -18,7 +19,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ..debian import libraries
 from ..home import home
@@ -37,12 +38,20 @@ global
     maxconn 2000
 defaults
     mode http
+    log ring@troubled local0
+    option httplog
+    option dontlog-normal
+    log-format "request %s %ST %ts"
     timeout connect 2s
     timeout client 60s
     timeout server 60s
     option redispatch 1
     retries 3
     load-server-state-from-file global
+ring troubled
+    format raw
+    maxlen 200
+    size 4000000
 frontend dynamic
     bind {ip}:{dynamic}
     default_backend dynamic
@@ -55,6 +64,18 @@ backend slots
     balance roundrobin
     server-template web 1-{count} free.invalid:80 check inter 300 disabled init-addr last,192.0.2.1
 """
+
+
+class Troubled(NamedTuple):
+    """A request that failed, or that a server refused.
+
+    `server` is the last one that it was sent to, `status` what its client got: 200 from another server than the one that refused it.
+    `state` tells how the session ended: https://docs.haproxy.org/2.6/configuration.html#8.5
+    """
+
+    server: str
+    status: int
+    state: str
 
 
 def root(environment: Mapping[str, str]) -> Path:
@@ -103,6 +124,11 @@ class Haproxy:
             connection.connect(self.socket)
             connection.sendall(commands.encode() + b"\n")
             return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+    def troubled(self) -> list[Troubled]:
+        """All since it was started, in their order."""
+        lines = [line.split() for line in self.ask("show events troubled").splitlines() if line.startswith("request ")]
+        return [Troubled(server, int(status), state) for _request, server, status, state in lines]
 
     def reload(self, *, save: bool = True) -> None:
         """A new process takes over; the old one goes when its connections have ended. `save`: the state is written before."""
