@@ -118,7 +118,11 @@ class _Patient(VsphereCloud):
             name, parsed, failure_domains=(DOMAIN,), call_timeout=CALL_TIMEOUT, now=now, transport=Recording(parsed.connection)
         )
         self._lab = lab
-        self.is_deleting = False
+        self.is_deleting = self._is_watched = False
+
+    def watch(self, on_change: Callable[[], None]) -> bool:
+        self._is_watched = super().watch(on_change)
+        return self._is_watched
 
     def create(self, machine: NewMachine) -> None:
         super().create(machine)
@@ -129,7 +133,7 @@ class _Patient(VsphereCloud):
             time.sleep(0.02)
 
     def delete(self, vm: Any) -> None:
-        self.is_deleting = True
+        self.is_deleting = not self._is_watched  # who is told, and lists then, goes on by itself
         try:
             super().delete(vm)
         except Transient:

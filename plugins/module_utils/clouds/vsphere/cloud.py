@@ -247,11 +247,12 @@ class VsphereCloud:
             )
             if known.has_switched(tasks):
                 return None
-            made = known.made(tasks)
+            unread = known.unread(tasks, self._now())
+            made = known.made(tasks, unread)
         if made:
             machines |= self._transport.read(Wanted(kind=VM, paths=convert.VM_PATHS, objects=tuple(sorted(made))))
         with self._lock:
-            vms = known.take(machines, tasks, others, as_of=as_of, now=self._now(), skew=self._transport.skew)
+            vms = known.take(machines, tasks, others, as_of=as_of, now=self._now(), skew=self._transport.skew, unread=unread)
         return Listing(as_of=as_of, vms=tuple(vms), starts=self._starts(clones.values(), tasks))
 
     def _list_all(self, *, with_leftovers: bool) -> Listing:

@@ -19,6 +19,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Vm
 
 _Read = tuple[Found, "Vm | None", tuple[str, ...]]  # facts, and by them the pool's machine and the addresses that it was given
 ASKED: Found = {"info.state": "running"}  # a task of which nothing is known yet
+TOGETHER = timedelta(seconds=0.5)  # while other clones run: a guest boots for longer
 PATHS = {TASK: under_way.TASK_PATHS, VM: (*convert.VM_PATHS, disks.DEVICES)}  # of what is in flight
 
 
@@ -37,6 +38,7 @@ class Memory:
         self.taken: dict[str, str] = {}  # {address: machine} by the newest facts, of every pool in the folder
         self.secret: list[str] = []  # names of machines whose addresses nobody tells yet
         self.listed_at: datetime | None = None  # when the last list of everything began
+        self._made_at: datetime | None = None  # when the first of those ended whose VMs were not asked for yet
         self._read: dict[Ref, _Read] = {}
         self._fresh: set[Ref] = set()  # VMs that are being made, or were in this run, and are not on yet
 
@@ -50,17 +52,29 @@ class Memory:
         """With those of an earlier run's clones."""
         return [*self.own_tasks(), *(task for task, _since in self.others.values())]
 
-    def made(self, tasks: Mapping[Ref, Found]) -> list[Ref]:
+    def unread(self, tasks: Mapping[Ref, Found], now: datetime) -> frozenset[Ref]:
+        """Clones that ended well a moment ago, whose VMs can wait to be read together with those that end in the next one."""
+        cloning = {
+            clone.task: str(tasks.get(clone.task, ASKED).get("info.state")) for clone in self.clones.values() if clone.task is not None
+        }
+        ended = frozenset(task for task, state in cloning.items() if state == "success")
+        self._made_at = (self._made_at or now) if ended and any(state in under_way.RUNNING for state in cloning.values()) else None
+        if self._made_at is None or now - self._made_at >= TOGETHER:
+            self._made_at = None
+            return frozenset()
+        return ended
+
+    def made(self, tasks: Mapping[Ref, Found], unread: frozenset[Ref] = frozenset()) -> list[Ref]:
         """VMs whose clone has ended well, and which no list has shown whole."""
         cloning = (*(clone.task for clone in self.clones.values()), *(task for task, _since in self.others.values()))
-        found = [tasks.get(task, {}) for task in cloning if task is not None]
+        found = [tasks.get(task, {}) for task in cloning if task is not None and task not in unread]
         return [ref for each in found if each.get("info.state") == "success" and isinstance(ref := each.get("info.result"), Ref)]
 
     def in_flight(self) -> frozenset[Ref]:
         """Objects of which the next news may come: tasks that run, and VMs that are being made or going."""
         running = [task for task in self.followed_tasks() if self.tasks.get(task, ASKED).get("info.state") in under_way.RUNNING]
         going = [ref for key in self.goings if (ref := Ref(VM, key)) in self.machines]
-        return frozenset((*running, *going, *self._fresh, *self.made(self.tasks)))
+        return frozenset((*running, *going, *self._fresh, *(() if self._made_at else self.made(self.tasks))))
 
     def is_followed(self) -> bool:
         """Whether all clones under way are: not that whose task vCenter forgot, and which no list shows yet."""
@@ -68,12 +82,14 @@ class Memory:
         return all(clone.task is None or self.tasks.get(clone.task, ASKED) or clone.machine.name in names for clone in self.clones.values())
 
     def due(self, now: datetime) -> datetime | None:
-        """When the next guest that was asked to shut down has had its time."""
+        """When to look at the latest: a guest that was asked to shut down has had its time, or VMs that were made are to be read."""
         ends = [
             going.shut_down_at + self._shutdown_timeout
             for key, going in self.goings.items()
             if going.shut_down_at is not None and going.task is None and not _is_off(self.machines.get(Ref(VM, key), {}))
         ]
+        if self._made_at is not None:
+            ends.append(self._made_at + TOGETHER)
         return min((end for end in ends if end > now), default=None)
 
     # What was answered --------------------------------------------------------------------------------------------------------
@@ -96,13 +112,14 @@ class Memory:
         as_of: datetime,
         now: datetime,
         skew: timedelta,
+        unread: frozenset[Ref] = frozenset(),
     ) -> list[Vm]:
         """Remember what the next verbs need of a list begun `as_of`, with what is told `now`; and lay over it what is under way."""
         self._read = {ref: self._read_anew(ref, found, skew) for ref, found in machines.items()}
         listed = [vm for _found, vm, _addresses in self._read.values() if vm is not None]
         coming = {ref for ref, (found, vm, _addresses) in self._read.items() if vm and (vm.name in self.clones or _is_half(found))}
         self._fresh = {ref for ref in {*self._fresh, *self.made(tasks), *coming} if _is_off(machines.get(ref, {}))}
-        told = under_way.tell_clones(self.clones.values(), listed, tasks, as_of=as_of, patience=self._patience)
+        told = under_way.tell_clones(self.clones.values(), listed, tasks, as_of=as_of, patience=self._patience, unread=unread)
         self.clones = dict(told.clones)
         names = {vm.name for vm in told.vms}
         self.others = {
@@ -112,6 +129,7 @@ class Memory:
         }
         half = [under_way.half_known(name, task, self._pool, since) for name, (task, since) in self.others.items()]
         self.machines, self.listed_at = dict(machines), as_of
+        self._made_at = self._made_at if unread else None
         alive = {vm.id for vm in listed}
         self.goings = {key: going for key, going in under_way.without_finished(self.goings, tasks).items() if key in alive}
         followed = set(self.followed_tasks())

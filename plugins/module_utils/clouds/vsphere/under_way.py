@@ -13,7 +13,7 @@ a repeated or lost call does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,8 +79,19 @@ class Told:
     clones: Mapping[str, Clone] = field(default_factory=dict)
 
 
-def tell_clones(clones: Iterable[Clone], vms: Iterable[Vm], tasks: Mapping[Ref, Found], *, as_of: datetime, patience: timedelta) -> Told:
-    """The list's VMs with what is known of the clones laid over them. `patience`: how long a call without an answer may take."""
+def tell_clones(
+    clones: Iterable[Clone],
+    vms: Iterable[Vm],
+    tasks: Mapping[Ref, Found],
+    *,
+    as_of: datetime,
+    patience: timedelta,
+    unread: Collection[Ref] = (),
+) -> Told:
+    """The list's VMs with what is known of the clones laid over them.
+
+    `patience`: how long a call without an answer may take. `unread`: tasks that ended well, whose VMs were not asked for yet.
+    """
     by_name = {vm.name: vm for vm in vms}
     kept: dict[str, Clone] = {}
     for clone in clones:
@@ -88,6 +99,8 @@ def tell_clones(clones: Iterable[Clone], vms: Iterable[Vm], tasks: Mapping[Ref, 
         seen = by_name.get(name)
         task = tasks.get(clone.task) if clone.task else None
         told, stays = _tell(clone, seen, task or {}, is_late=as_of > clone.sent_at + patience)
+        if clone.task in unread:
+            told, stays = vm_under_way(clone.machine, clone.id, vm_states.BUILDING), replace(clone, is_made=True)
         if told is not None:
             by_name[name] = told
         if stays is not None:

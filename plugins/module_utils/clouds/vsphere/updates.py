@@ -5,9 +5,10 @@ The view holds what is in flight and nothing else. It is changed by one call for
 pending WaitForUpdatesEx answers with what was added), made when the first object is in flight and destroyed when the last one is not.
 What ended stays in the view until the next change of it: it says nothing any more, and to take it out would be a call of its own.
 
-The thread does nothing but wait for vCenter's answers. What breaks (the session, the connection, vCenter) ends it, and the next list of
-everything begins another one: so a reconnect is paced by the loop, as all calls are. Sources: the vSphere Web Services SDK
-Programming Guide, "Client Data Synchronization (WaitForUpdatesEx)"; vSphere's CSI driver follows its tasks by a list view in the same way.
+The thread does nothing but wait: for vCenter's answer, and then for the list that takes it, so that no more is asked than is acted upon.
+What breaks (the session, the connection, vCenter) ends it, and the next list of everything begins another one: so a reconnect is paced by
+the loop, as all calls are. Sources: the vSphere Web Services SDK Programming Guide, "Client Data Synchronization (WaitForUpdatesEx)";
+vSphere's CSI driver follows its tasks by a list view in the same way.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class Updates:
             self.stop()
         elif flight is not None:
             flight.change(wanted, until)
+            flight.go_on()
         else:
             self._flight = _Flight(self._transport, self._now, self._paths, wanted, until, self._hear)
             self._flight.begin(self._ended)
@@ -150,7 +152,7 @@ class _Flight:
         self._shown: frozenset[Ref] = frozenset()  # what is in the view
         self._made: list[tuple[Ref, str]] = []  # what to destroy in the end, and by which call
         self._view: Ref | None = None
-        self._over = threading.Event()
+        self._over, self._taken = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self, ended: Callable[..., None]) -> None:
@@ -169,10 +171,15 @@ class _Flight:
         with suppress(PortError):
             self._show()
 
+    def go_on(self) -> None:
+        """A list has taken what was told, and said what to follow: now it may be told more."""
+        self._taken.set()
+
     def end(self) -> None:
         """Destroy what was made. A wait that is pending ends with it."""
+        self._over.set()
+        self._taken.set()
         with self._lock:
-            self._over.set()
             made, self._made = self._made, []
         for ref, method in made:
             with suppress(PortError):  # it ends with its session at the latest
@@ -188,7 +195,9 @@ class _Flight:
                 news = self._news_of(answer) if answer is not None else []
                 version = answer["version"] if answer is not None else version
                 if not self._over.is_set() and (news or self._is_due()):
+                    self._taken.clear()
                     self._hear(news)
+                    self._taken.wait(LONGEST.total_seconds())  # what changes until then vCenter tells in one answer
                 has_heard = True
         except NotFound:
             is_left = False  # it went with its session

@@ -79,6 +79,31 @@ def test_a_clone_is_told_by_its_task_and_its_vm_is_read_once() -> None:
     assert transport.calls == [CLONE, "read"]
 
 
+def test_vms_whose_clones_end_together_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second after the first, or with the last of those that run; meanwhile each is being made, and takes no clone's place."""
+    refs = [Ref("vim.VirtualMachine", f"vm-{number}") for number in range(3)]
+    tasks = [Ref("vim.Task", f"task-{number}") for number in range(3)]
+    transport = FakeTransport(CloneVM_Task=list(tasks))
+    cloud, told = watched(transport)
+    for slot, task in enumerate(tasks):
+        cloud.create(replace(MACHINE, name=f"web-{slot}-aaaaa", slot=slot))
+        told.say(task, ENTER, info_state="running")
+        transport.world[refs[slot]] = seen(f"web-{slot}-aaaaa")
+    told.say(tasks[0], info_state="success", info_result=refs[0])
+    transport.calls.clear()
+    assert [vm.status for vm in listed(cloud)] == [vm_states.BUILDING] * 3
+    assert (told.until, told.followed, len(cloud._memory.under_way())) == (NOW + timedelta(seconds=0.5), {*tasks[1:]}, 2)
+    told.say(tasks[1], info_state="success", info_result=refs[1])
+    assert [vm.status for vm in listed(cloud)] == [vm_states.BUILDING] * 3
+    assert transport.calls == []
+    monkeypatch.setattr(cloud, "_now", lambda: NOW + timedelta(seconds=0.5))
+    assert sorted(vm.status for vm in listed(cloud)) == [vm_states.BUILDING, vm_states.RUNNING, vm_states.RUNNING]
+    told.say(tasks[2], info_state="success", info_result=refs[2])
+    assert [vm.status for vm in listed(cloud)] == [vm_states.RUNNING] * 3
+    assert transport.calls == ["read", "read"]
+    assert told.followed == frozenset()
+
+
 def test_a_vm_that_is_made_and_not_on_is_followed_until_it_is() -> None:
     transport = FakeTransport(CloneVM_Task=TASK)
     cloud, told = watched(transport)
