@@ -56,6 +56,7 @@ class Push:
     silent: Collection[str] = frozenset()
     wishes: list[Wish] = field(default_factory=list)  # of the balancer
     wake_at: datetime | None = None
+    patient_until: datetime | None = None  # sessions have their time: that none ends meanwhile is no lack of progress
 
     def wake(self, instant: datetime) -> None:
         """Ask again at `instant` at the latest."""
@@ -102,6 +103,8 @@ def _off_the_balancer(turn: Push, machine: Machine, service: Service, snapshot: 
         turn.wishes.append(step.wish)
     if step.wake_at is not None:
         turn.wake(step.wake_at)
+    if step.lasts_until is not None:
+        turn.patient_until = max(turn.patient_until or step.lasts_until, step.lasts_until)
     if step.waits is not None:
         turn.blockers.append(step.waits)
     if step.overdue:

@@ -43,7 +43,7 @@ TOLD_AFTER = timedelta(seconds=30)  # sessions that are counted mostly end soone
 class WayOut:
     """The next step of a machine that goes. `wish` now; or `may_delete`; or ask again at `wake_at`; or it is `overdue` for this reason.
 
-    `waits` is what it waits for until then, where somebody is to be told.
+    `waits` is what it waits for until then, where somebody is to be told, and `lasts_until` when its sessions' time is over.
     """
 
     wish: Wish | None = None
@@ -51,6 +51,7 @@ class WayOut:
     wake_at: datetime | None = None
     overdue: str = ""
     waits: Blocker | None = None
+    lasts_until: datetime | None = None
 
 
 def marked(record: PoolRecord, machine: Machine, reason: str, snapshot: Snapshot) -> PoolRecord:
@@ -93,8 +94,9 @@ def _wait(machine: Machine, member: Member, since: datetime, policy: DrainPolicy
     elif now >= since + TOLD_AFTER:
         what = f"its last session has until {until} to end ({option})"
     else:
-        return WayOut(wake_at=min(deadline, since + TOLD_AFTER))
-    return WayOut(wake_at=deadline, waits=Blocker(code="sessions", what=what, where=machine.where, since=since))
+        return WayOut(wake_at=min(deadline, since + TOLD_AFTER), lasts_until=deadline)
+    waits = Blocker(code="sessions", what=what, where=machine.where, since=since)
+    return WayOut(wake_at=deadline, waits=waits, lasts_until=deadline)
 
 
 def give_back(turn: Turn, machines: Iterable[Machine]) -> set[str]:

@@ -164,6 +164,7 @@ class Turn:
         self.blockers += self._push.blockers
         self.wish(self._push.wishes)
         self.wake(self._push.wake_at)
+        self.be_patient(self._push.patient_until)
 
     def set_aside_the_overdue(self) -> None:
         """Rule 3: a machine past its timeout is quarantined while there is room; else it keeps its token."""
@@ -342,7 +343,7 @@ class Turn:
         self.blockers.append(Blocker(code="protected", what=what, where=machine.where, since=protection.asked.at))
         if protection.until - self.snapshot.at <= self.pool.strategy.progress_deadline:  # later is another run's business
             self.wake(protection.until)
-            self.patient_until = max(self.patient_until or protection.until, protection.until)
+            self.be_patient(protection.until)
         return True
 
     def choose_booting(self, machine: Machine, why: str) -> bool:
@@ -371,6 +372,11 @@ class Turn:
         """The first wish for a machine holds."""
         for wish in wishes:
             self.wishes.setdefault(wish.machine, wish)
+
+    def be_patient(self, until: datetime | None) -> None:
+        """A timer that was asked for runs until then: meanwhile nothing has to change."""
+        if until is not None:
+            self.patient_until = max(self.patient_until or until, until)
 
     def wake(self, instant: datetime | None) -> None:
         """Ask again at `instant` at the latest."""

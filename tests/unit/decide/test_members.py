@@ -193,6 +193,15 @@ def decided(*machines: Machine, replicas: int = 3, backend: Backend = IDLE, **wo
     return Rollout(pool(replicas, **LIMITS)).decide(snapshot(*machines, backend=backend, **world), NOW)
 
 
+def test_sessions_have_their_time_though_it_is_longer_than_the_deadline_of_progress() -> None:
+    """A drain that nobody counts changes nothing until it is over."""
+    old = plain("m1", OLD, chosen=Note(ago(1000), "outdated"), member=member(DRAINING))
+    patient = replace(pool(3, **LIMITS, progress_deadline=timedelta(seconds=600)), drain=DrainPolicy(timeout=timedelta(seconds=2000)))
+    world = snapshot(old, plain("m2"), plain("m3"), plain("m4"), backend=IDLE, began_at=ago(1100), progressed_at=ago(1000))
+    found = Rollout(patient).decide(world, NOW)
+    assert (found.finished, found.wake_at) == (False, later(1000))
+
+
 def wishes(decision: Decision) -> list[str]:
     return [f"{wish.verb} {wish.machine}" for action in decision.actions if isinstance(action, ChangeMembers) for wish in action.wishes]
 
