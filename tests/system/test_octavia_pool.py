@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.openstack.client import LOAD_BALANCER
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.subject import subject_of
 from ansible_collections.immutable.fleet.tests.conformance.on_octavia import Shop
 from ansible_collections.immutable.fleet.tests.labs.openstack.site import Site
 from ansible_collections.immutable.fleet.tests.system import openstack_lab
@@ -18,7 +19,7 @@ from ansible_collections.immutable.fleet.tests.system.plain_estate import PlainE
 pytestmark = [*openstack_lab.MARKS, pytest.mark.story]
 
 MACHINES = 2
-DRAIN = {"timeout": "2s"}  # Octavia counts no sessions by member: each drain takes its time
+DRAIN = {"timeout": "4s"}  # Octavia counts no sessions by member: each drain takes its time
 CHANGE = re.compile(r" (?P<method>PUT|POST|DELETE) /\S*/lbaas/pools/(?P<pool>[0-9a-f-]{36})/members\S* (?P<status>\d+)")
 
 
@@ -65,13 +66,16 @@ def test_a_roll_goes_by_few_updates_and_none_is_refused(site: tuple[PlainEstate,
     """New ones in, old ones to weight 0, old ones out: of several machines at once, and only once the last is in effect."""
     pool, shop = site
     before, changes = pool.names(), Changes(shop.one("pools")["id"])
-    pool.present("golden-v2", replicas=MACHINES, drain=DRAIN)
+    rolled = pool.present("golden-v2", replicas=MACHINES, drain=DRAIN)
     statuses = changes.statuses()
     print(f"\nwrites to Octavia: {statuses}")
     assert set(statuses) == {202}, "the load balancer was ACTIVE each time"
     assert 3 <= len(statuses) <= 3 * MACHINES
     assert members(shop) == dict.fromkeys(pool.names(), 5)
     assert set(pool.names()).isdisjoint(before)
+    waits = [event for event in rolled.events if event["kind"] == "waits" and event["code"] == "sessions"]
+    assert {subject_of(event["machine"]) for event in waits} == set(before)
+    assert all("sessions are not counted: drains until" in event["text"] for event in waits)
 
 
 def test_a_pool_that_is_removed_leaves_nobody_behind(site: tuple[PlainEstate, Shop]) -> None:
