@@ -7,7 +7,8 @@ taken, so that slots stay 0..replicas-1 over any number of replacements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating
@@ -22,22 +23,19 @@ class Places:
     def __init__(
         self,
         domains: Sequence[str],
-        staying: Iterable[Machine],
+        staying: Collection[Machine],
         leaving: Iterable[Machine],
-        creating: Iterable[Creating],
+        creating: Collection[Creating],
         vacated: Mapping[str, tuple[int, str]],
     ) -> None:
         self._domains = tuple(domains) or ("",)
-        self._taken: set[int] = set()
-        self._staying = dict.fromkeys(self._domains, 0)
-        self._leaving = dict.fromkeys(self._domains, 0)
-        for machine in staying:
-            self._take(machine.vm.slot, machine.failure_domain)
-        for sent in creating:
-            self._take(sent.slot, sent.failure_domain)
-        for machine in leaving:
-            if machine.failure_domain in self._leaving:
-                self._leaving[machine.failure_domain] += 1
+        self._taken = {machine.vm.slot for machine in staying} | {sent.slot for sent in creating}
+        self._staying: Counter[str] = Counter()
+        self._leaving: Counter[str] = Counter()
+        if len(self._domains) > 1:
+            self._staying.update([machine.failure_domain for machine in staying])
+            self._staying.update([sent.failure_domain for sent in creating])
+            self._leaving.update([machine.failure_domain for machine in leaving])
         self._next_slot = 0
         self._vacated = sorted((slot, name, domain) for name, (slot, domain) in vacated.items())
 
@@ -55,10 +53,6 @@ class Places:
         self._take(slot, domain)
         return slot, domain, ""
 
-    def _take(self, slot: int | None, domain: str) -> None:
-        if slot is not None:
-            self._taken.add(slot)
-        if len(self._domains) == 1:
-            domain = self._domains[0]
-        if domain in self._staying:
-            self._staying[domain] += 1
+    def _take(self, slot: int, domain: str) -> None:
+        self._taken.add(slot)
+        self._staying[domain] += 1

@@ -22,7 +22,6 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
     CopyDisk,
     Create,
     Delete,
-    DeleteNode,
     Evict,
     Fetch,
     LookAt,
@@ -41,6 +40,8 @@ TOKEN_SPARE = timedelta(minutes=10)  # a token outlives the time its machine has
 
 def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool | None) -> Callable[[], object]:
     """The call that does `action`; `name` is the one chosen for a create."""
+    if isinstance(action, Evict):  # of all calls of a roll these are by far the most
+        return _eviction(action, _cluster(ports))
     if isinstance(action, Create):
         if pool is None:
             raise InvariantViolated(what="a create needs a pool")
@@ -64,9 +65,7 @@ def call_of(action: Action, name: str, now: datetime, ports: Ports, pool: Pool |
         if isinstance(subject, Machine):
             return lambda: cluster.look_for_node(subject.vm)
         return lambda: cluster.look(subject.name)
-    if isinstance(action, DeleteNode):
-        return lambda: cluster.delete_node(action.node)
-    return _eviction(action, cluster)
+    return lambda: cluster.delete_node(action.node)
 
 
 def _do_to_vm(action: Delete | Power | CopyDisk | Fetch, ports: Ports) -> None:

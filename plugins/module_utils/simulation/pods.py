@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Conflict, Invalid, NotFound, Throttled
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import SPENT_FOR, Budgets, status_of
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.budgets import SPENT_FOR, Budgets, allowed_by, status_of
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import (
     DEPLOYMENT,
     PER_NODE,
@@ -186,17 +186,8 @@ class Pods:
         """One eviction, answered as the API server does (see ports.Cluster.evict)."""
         uid, row = self._find(pod)
         budget = self._guardian(row)
-        if budget is not None:
-            status = status_of(self._state.budgets[budget])
-            spares = not row.ready and status.healthy >= status.desired > 0  # unhealthyPodEvictionPolicy: IfHealthyBudget
-            if status.allowed == 0 and not spares:
-                raise Throttled(
-                    what=f"Cannot evict pod as it would violate the pod's disruption budget. The disruption budget {budget} "
-                    f"needs {status.desired} healthy pods and has {status.healthy} currently",
-                    where=f"pod {pod.full_name}",
-                )
-            if uid != pod.uid and not spares:
-                self._spend(uid, row)
+        if budget is not None and (uid != pod.uid or not allowed_by(self._state.budgets[budget])):
+            self._refuse(budget, pod, uid, row)
         self._expect(uid, pod)
         self.terminate(uid, row, grace)
 
@@ -278,6 +269,20 @@ class Pods:
                 where=f"pod {row.pod.full_name}",
             )
         return budgets[0]
+
+    def _refuse(self, budget: str, pod: Pod, uid: str, row: PodRow) -> None:
+        """Raise `Throttled` where the budget has no room, unless it spares the pod. Granted for another UID, it is spent all the same."""
+        status = status_of(self._state.budgets[budget])
+        if not row.ready and status.healthy >= status.desired > 0:  # unhealthyPodEvictionPolicy: IfHealthyBudget
+            return
+        if status.allowed == 0:
+            raise Throttled(
+                what=f"Cannot evict pod as it would violate the pod's disruption budget. The disruption budget {budget} "
+                f"needs {status.desired} healthy pods and has {status.healthy} currently",
+                where=f"pod {pod.full_name}",
+            )
+        if uid != pod.uid:
+            self._spend(uid, row)
 
     def _spend(self, uid: str, row: PodRow) -> None:
         """The budget was charged before the delete met the wrong UID (FM50)."""

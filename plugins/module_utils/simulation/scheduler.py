@@ -20,33 +20,31 @@ _Entry = tuple[int, int, int, str]  # disliked, load, order of joining, name
 
 
 class Scheduler:
-    """A heap of (disliked, load, order, node) with entries that may be outdated: whoever changes a node offers it again."""
+    """A heap of (disliked, load, order, node) with entries that may be outdated: whoever changes a node offers it again.
+
+    An entry is made when a place is looked for next: a node that thirty pods have left by then gets one, and not thirty.
+    """
 
     def __init__(self, state: State, pods_on: dict[str, dict[str, None]]) -> None:
         self._state = state
         self._pods_on = pods_on
         self._heap: list[_Entry] = []
+        self._offered: dict[str, None] = {}  # nodes whose entries are outdated
 
     def offer(self, name: str) -> None:
         """The node is new or different, or has more or fewer pods."""
-        member = self._state.members.get(name)
-        if member is None:
-            return
-        entry = self._entry(member)
-        if entry is None:
-            return
-        heapq.heappush(self._heap, entry)
-        if len(self._heap) > 64 + _STALE_ENTRIES_PER_NODE_MAX * len(self._state.members):
-            self.reload()
+        self._offered[name] = None
 
     def reload(self) -> None:
         """Build the heap anew: rows came from a file, or too many entries are outdated."""
         entries = (self._entry(member) for member in self._state.members.values())
         self._heap = [entry for entry in entries if entry is not None]
         heapq.heapify(self._heap)
+        self._offered.clear()
 
     def best(self) -> str | None:
         """The node that takes the next pod; None when no node does."""
+        self._take_offers()
         heap = self._heap
         while heap:
             member = self._state.members.get(heap[0][3])
@@ -54,6 +52,16 @@ class Scheduler:
                 return member.name
             heapq.heappop(heap)
         return None
+
+    def _take_offers(self) -> None:
+        if len(self._heap) > 64 + _STALE_ENTRIES_PER_NODE_MAX * len(self._state.members):
+            self.reload()
+        for name in self._offered:
+            member = self._state.members.get(name)
+            entry = self._entry(member) if member is not None else None
+            if entry is not None:
+                heapq.heappush(self._heap, entry)
+        self._offered.clear()
 
     def _entry(self, member: Member) -> _Entry | None:
         """None where the node takes no pods."""
