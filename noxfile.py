@@ -51,6 +51,7 @@ nox.options.sessions = ["quick"]
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "build/collections")
 os.environ["ANSIBLE_HOME"] = str(ROOT / "build/ansible-home")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # some containers set it; each module of each playbook would be compiled anew
 
 
 @nox.session
