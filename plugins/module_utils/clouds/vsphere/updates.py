@@ -24,11 +24,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.tra
 from ansible_collections.immutable.fleet.plugins.module_utils.clouds.vsphere.values import Data, Found, Kind, Ref, data, well_known
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import NotFound, PortError
 
-ENTER, MODIFY, LEAVE = (
-    "enter",
-    "modify",
-    "leave",
-)  # https://developer.broadcom.com/xapis/vsphere-web-services-api/latest/, ObjectUpdate.Kind
+# ObjectUpdate.Kind, https://developer.broadcom.com/xapis/vsphere-web-services-api/latest/
+ENTER, MODIFY, LEAVE = "enter", "modify", "leave"
 LIST_VIEW = "vim.view.ListView"
 LONGEST = timedelta(minutes=5)  # of one wait; the transport keeps it below a call's timeout
 
