@@ -135,6 +135,7 @@ class Restraints(Witness):
         size, strategy, nodes, now = ladder.sizes(self.pool)[step], self.pool.strategy, self.nodes(), self.world.now
         new = [nodes[name] for name in self.available() if self.vms()[name].revision == self.pool.revision.id]
         soaked = [node for node in new if node.ready_since is not None and node.ready_since + strategy.soak <= now]
+        soaked = [node for node in soaked if all(_has_soaked(pod, strategy.soak, now) for pod in node.pods)]
         if len(soaked) < size:
             raise Broken(f"{now}: step {step + 1} passed with {len(soaked)} of {size} machines that have soaked")
         if strategy.gate is not None and (str(step + 1), "") not in self.passed:
@@ -155,6 +156,13 @@ class Restraints(Witness):
             return  # one that never joined has no mark, and no hook is asked for it
         if self.pool.strategy.before_delete is not None and ("before_delete", vm.name) not in self.passed:
             raise Broken(f"{self.world.now}: {vm.name} deleted, its hook before that did not pass")
+
+
+def _has_soaked(pod: Pod, soak: timedelta, now: datetime) -> bool:
+    """As far as a run could see: that it came, or became ready or unready, may not have been seen yet."""
+    if not pod.is_to_serve or pod.ready_since is None or pod.ready_since + SEEN_WITHIN > now:
+        return True
+    return pod.is_ready and pod.ready_since + soak <= now
 
 
 def _stays(node: Node | None) -> bool:

@@ -78,7 +78,7 @@ def restrained(chance: random.Random, how: Strategy, now: datetime) -> Strategy:
             ReplacementBudget(count=chance.choice((0, 1, 1, 2)), window=window()) for _number in range(chance.choice((0, 0, 1, 2)))
         ),
         steps=chance.choice(((), (1,), (1, "50%"), (2,))),
-        soak=timedelta(seconds=chance.choice((0, 0, 30))),
+        soak=timedelta(seconds=chance.choice((0, 30, 240))),
         order=chance.choice((LONGEST_DRAIN, OLDEST, NEWEST)),
         **given,
     )

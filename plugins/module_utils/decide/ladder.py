@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The canary ladder: so many new machines at most, until those have served long enough.
 
-A step is passed when its machines are available, have been so for the soak, and their pods are ready, too: a node that is
-ready says nothing about the workload on it (FM14). Which steps are passed is written in the pool record before the next one
-begins, so that a run that is killed does not soak again.
+A step is passed when its machines have been available, and the pods on them ready, for the soak: a node that is ready says nothing
+about the workload on it, and a pod that is ready now nothing about the minutes before (FM14). Pods on their way out are not asked,
+nor those that end by themselves, as a Job's. A pod that flaps puts the soak off, but not the end of a run: `progress_deadline`
+counts from when the machines alone have soaked. Which steps are passed is written in the pool record before the next one begins, so
+that a run that is killed does not soak again.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ PODS_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """Where the rollout stands. `most`: new machines that may exist now. `record`: what to write for the next step to begin."""
+    """Where the rollout stands. `most`: new machines that may exist now. `record`: what to write for the next step to begin.
+
+    `soaks_until` is the soak of the machines alone, which no pod puts off: so long a wait is no lack of progress.
+    """
 
     most: int
     waits_for: str = ""
@@ -64,20 +69,23 @@ def rung(pool: Pool, snapshot: Snapshot, census: Census) -> Rung:
     if old > pool.replicas - size:
         left = old - pool.replicas + size
         return Rung(most=size, waits_for=f"{step}: {say_count(size, 'new machine')} available, old ones still to leave: {left}")
-    until = max(map(_available_since, there)) + pool.strategy.soak
-    if snapshot.at < until:
-        return Rung(most=size, waits_for=f"{step}: its machines soak until {say_instant(until)}", soaks_until=until)
-    unready = [pod.full_name for machine in there if machine.node is not None for pod in machine.node.pods if not pod.is_ready]
+    soaks_until = max(map(_available_since, there)) + pool.strategy.soak
+    pods = [pod for machine in there if machine.node is not None for pod in machine.node.pods if pod.is_to_serve]
+    unready = [pod.full_name for pod in pods if not pod.is_ready]
     if unready:
         more = f" and {len(unready) - PODS_NAMED} more" if len(unready) > PODS_NAMED else ""
         names = ", ".join(unready[:PODS_NAMED]) + more
-        return Rung(most=size, waits_for=f"{step}: pods on its machines are not ready: {names}", soaks_until=until)
+        return Rung(most=size, waits_for=f"{step}: pods on its machines are not ready: {names}", soaks_until=soaks_until)
+    until = max([soaks_until, *(pod.ready_since + pool.strategy.soak for pod in pods if pod.ready_since is not None)])
+    if snapshot.at < until:
+        what = "its machines soak" if until == soaks_until else "the pods on its machines soak"
+        return Rung(most=size, waits_for=f"{step}: {what} until {say_instant(until)}", soaks_until=soaks_until, wake_at=until)
     question = Question(pool=pool.name, step=str(behind + 1), revision=pool.revision.id)
     gate = passage(pool.strategy.gate, snapshot.gates.get((question.step, "")), snapshot.at)
     if not gate.is_free:
         ask = AskGate(question, f"{step} has soaked") if gate.ask else None
         said = f"its gate does not pass: {gate.what}" if (question.step, "") in snapshot.gates else "its gate is asked"
-        return Rung(most=size, waits_for=f"{step}: {said}", soaks_until=until, ask=ask, wake_at=gate.ask_at)
+        return Rung(most=size, waits_for=f"{step}: {said}", soaks_until=soaks_until, ask=ask, wake_at=gate.ask_at)
     return Rung(most=size, record=replace(snapshot.record, climbing=pool.revision.id, passed=behind + 1))
 
 

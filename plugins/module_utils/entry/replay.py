@@ -84,6 +84,7 @@ def replay(
         lock=seen.lock,
         beats=beats,
         backend=seen.members,
+        shows_readiness=job.pool is not None and bool(job.pool.strategy.steps),
     )
     if learned.samples[EMPTY]:
         empty_alike(world, profile.pod_stop)

@@ -41,6 +41,7 @@ class Pod:
     grace: timedelta = timedelta(seconds=30)
     terminating_since: datetime | None = None
     is_ready: bool = True
+    ready_since: datetime | None = None  # when Ready last became what it is, in the loop's clock; None where nothing tells
     is_replicated: bool = True  # a controller brings it back elsewhere
     has_empty_dir: bool = False
     wait_completed: bool = False  # leaves by ending, is never evicted
@@ -50,6 +51,11 @@ class Pod:
     def full_name(self) -> str:
         """namespace/name"""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def is_to_serve(self) -> bool:
+        """Whether its readiness says how the workload fares: not of one on its way out, nor of a Job's, which ends by itself."""
+        return self.terminating_since is None and not self.wait_completed and not self.owner.startswith("Job/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

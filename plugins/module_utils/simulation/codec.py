@@ -21,7 +21,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import Le
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation import rows
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, Spread
 
-SCHEMA = 4  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
+SCHEMA = 5  # of the rows' fields: a file of another schema is refused, worlds are cheap to make anew
 
 _CLASSES: tuple[type[Any], ...] = (
     Capture,

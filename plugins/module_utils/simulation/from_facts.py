@@ -9,6 +9,7 @@ a machine that is building will run and join, every image is good. A node that w
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
@@ -53,15 +54,18 @@ def world_of(
     lock: LockFact | None = None,
     beats: Beats | None = None,
     backend: MemberListing | None = None,
+    shows_readiness: bool = False,
 ) -> World:
     """The world as observed. `view` None: a pool of plain VMs, which join the backend `BACKEND` and nothing else.
 
-    `beats`: what its events fall on.
+    `beats`: what its events fall on. `shows_readiness` of pods, where a step of the ladder waits for it: it costs a look at a
+    node for each of its pods.
     """
     world = World(now, seed, profile)
     world.state.beats = beats
     world.state.serial = FIRST_SERIAL
     world.state.settings.any_image = True
+    world.state.settings.shows_readiness = shows_readiness
     world.state.settings.has_cluster = view is not None
     for leftover in leftovers:
         world.state.ports.put(leftover.id, Port(leftover, pool))
@@ -165,6 +169,8 @@ def _add_pod(world: World, node: Node, pod: Pod) -> None:
         workload.has_empty_dir = pod.has_empty_dir
         workload.made = NAMES_FROM
         world.state.workloads.put(key, workload)
+    if not pod.is_ready and node.ready is True:
+        pod = replace(pod, is_ready=True, ready_since=world.now)
     row = PodRow(pod, key, node.name, ready=node.ready is True and pod.terminating_since is None)
     world.pods.add(row)
     if pod.terminating_since is not None:

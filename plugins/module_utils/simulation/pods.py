@@ -91,6 +91,7 @@ class Pods:
             budgets=budgets,
             order=workload.order,
             grace=workload.grace,
+            is_ready=not self._state.settings.shows_readiness,
             is_replicated=workload.kind in (DEPLOYMENT, STATEFUL_SET, PER_NODE),
             has_empty_dir=workload.has_empty_dir,
             owner=f"{workload.kind}/{workload.name}",
@@ -132,6 +133,8 @@ class Pods:
             return False
         self._pending.pop(uid, None)
         row.node = chosen
+        if self._state.settings.shows_readiness:
+            row.pod = replace(row.pod, ready_since=self._state.now)  # not ready since then
         self._state.pods.touch(uid)
         self.on.setdefault(chosen, {})[uid] = None
         self._state.node_changed(chosen)
@@ -154,9 +157,7 @@ class Pods:
             return
         member = self._state.members.get(row.node)
         if member is not None and member.ready is True:
-            row.ready = True
-            self._state.pods.touch(uid)
-            self._budgets.recount(row)
+            self._set_ready(uid, row, is_ready=True)
 
     def gone(self, uid: str) -> None:
         """Event: a termination ends, provided that the kubelet still lives; else the pod stays until its node is deleted."""
@@ -219,9 +220,7 @@ class Pods:
         """The kubelet's silence was noticed: none of its pods is ready."""
         for uid in self.on.get(node, ()):
             row = self._state.pods[uid]
-            row.ready = False
-            self._state.pods.touch(uid)
-            self._budgets.recount(row)
+            self._set_ready(uid, row, is_ready=False)
 
     def node_is_back(self, node: str) -> None:
         """The kubelet speaks again: pods start, and what was terminating goes on to its end."""
@@ -242,6 +241,14 @@ class Pods:
         row = self._state.pods[uid]
         row.stop, row.stop_known, row.gone_at = None, True, None
         self._state.pods.touch(uid)
+
+    def _set_ready(self, uid: str, row: PodRow, *, is_ready: bool) -> None:
+        row.ready = is_ready
+        if self._state.settings.shows_readiness and row.pod.is_ready is not is_ready:
+            row.pod = replace(row.pod, is_ready=is_ready, ready_since=self._state.now)
+            self._state.node_changed(row.node)
+        self._state.pods.touch(uid)
+        self._budgets.recount(row)
 
     def _find(self, pod: Pod) -> tuple[str, PodRow]:
         """The pod that has this name now, which may be another one."""

@@ -20,7 +20,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world i
 class QuietSession(VirtualSession):
     """Told: every change of a VM; a node that came, went, or is written to; one that is empty; a budget that opens again.
 
-    Of the cluster only in `advance`: whoever moves the time moves it here.
+    And, where the world shows it of pods, a node that has all of them ready. Of the cluster only in `advance`: whoever moves the
+    time moves it here.
     """
 
     def __init__(self, world: World) -> None:
@@ -75,4 +76,10 @@ class QuietSession(VirtualSession):
         if self._versions.get(name) != version:
             self._versions[name] = version
             return True
-        return self._has_groups or (member is not None and not member.schedulable and name not in self._on)
+        if self._has_groups or member is None:
+            return self._has_groups
+        if not member.schedulable:
+            return name not in self._on
+        # A step of a ladder waits until all pods on its machines are ready.
+        rows = self._state.pods
+        return self._state.settings.shows_readiness and all(rows[uid].ready for uid in self._on.get(name, ()))

@@ -66,6 +66,7 @@ class Settings:
     labels_nodes: bool = False  # machines join with the pool's labels; False: the loop writes them
     any_image: bool = False  # an image that nobody described is a good one
     deletes_nodes: bool = False  # a cloud controller manager removes the Node of a VM that is gone
+    shows_readiness: bool = True  # of pods: nodes show when each became ready; False: who asks nobody for it spares the showing
     node_suffix: str = ""  # what kubelets add to the VM's name, where they take the full host name
 
 

@@ -15,6 +15,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.target impo
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ROLL_BACK, Pool
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord, Refusal
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
@@ -251,6 +252,36 @@ def test_FM14_a_step_waits_for_the_pods_on_its_machines() -> None:
     """A node that is ready says nothing about the workload."""
     decision = decide(on_step(fresh(1, pods=(pod("cart-1", is_ready=False),)), 3), pool(4, 2, **CANARY))
     assert (decision.record, blocked(decision)) == (None, ["step : step 1 of 3: pods on its machines are not ready: shop/cart-1"])
+
+
+def test_FM14_pods_soak_as_long_as_machines() -> None:
+    """One that became ready a moment ago has shown nothing yet, however long its machine has been ready."""
+    carts = (pod("cart-1", ready_since=ago(350)), pod("cart-2", ready_since=ago(100)))
+    decision = decide(on_step(fresh(1, pods=carts), 3), pool(4, 2, **CANARY))
+    assert (decision.record, decision.wake_at) == (None, later(200))
+    assert blocked(decision) == ["step : step 1 of 3: the pods on its machines soak until 2026-11-21T04:13:27Z"]
+
+
+def test_FM14_a_pod_that_flaps_is_no_timer_that_was_asked_for() -> None:
+    """It would put the end off for ever: the run ends `progress_deadline` after its machines have soaked."""
+    machines = on_step(fresh(1, pods=(pod("cart-1", ready_since=ago(5)),), ready_since=ago(300 + 1801)), 3)
+    decision = decide(machines, pool(4, 2, **CANARY), progressed_at=ago(7200))
+    assert decision.failure is not None
+    assert (decision.failure.code, "the pods on its machines soak" in decision.failure.what) == ("stalled", True)
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        pytest.param(pod("cart-1", is_ready=False, terminating_since=ago(3)), id="on its way out"),
+        pytest.param(pod("report-1", ready_since=ago(3), owner="Job/report"), id="of a job"),
+        pytest.param(pod("report-1", is_ready=False, wait_completed=True), id="told to end by itself"),
+    ],
+)
+def test_a_pod_that_is_not_to_serve_puts_no_soak_off(leaves: Pod) -> None:
+    """A job each minute would hold the ladder for ever."""
+    decision = decide(on_step(fresh(1, pods=(leaves,)), 3), pool(4, 2, **CANARY))
+    assert decision.record == PoolRecord(climbing=NEW, passed=1)
 
 
 def test_a_passed_step_is_on_record_before_the_next_begins() -> None:

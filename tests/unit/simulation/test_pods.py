@@ -197,3 +197,17 @@ def test_a_share_of_the_pods_per_node_is_blocked() -> None:
     with pytest.raises(Throttled):
         it.pods.evict(node(it, "n1").pods[0], None)
     assert budget(it, "simulation/blocked").can_never_allow
+
+
+def test_FM14_a_node_shows_since_when_its_pods_are_ready() -> None:
+    """And that they are not, while they start and while their kubelet is silent."""
+    it = shop()
+    began = it.now
+    cordon(it, "n1")
+    it.pods.evict(pod(it, "cart-00000"), None)
+    starting = pod(it, "cart-00002")
+    after(it, 5)
+    there = next(each for each in node(it, "n2").pods if each.name == "cart-00002")
+    assert (starting.is_ready, there.is_ready, there.ready_since) == (False, True, began + timedelta(seconds=5))
+    it.pods.node_is_silent("n2")
+    assert [each.is_ready for each in node(it, "n2").pods] == [False, False]

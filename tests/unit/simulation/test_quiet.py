@@ -99,3 +99,14 @@ def test_all_who_watch_are_told() -> None:
     listener.session.watch(other.append)
     cordon(it, "web-0-aaaaa")
     assert listener.told() == other == ["cluster"]
+
+
+def test_FM14_a_node_that_has_all_its_pods_ready_is_told() -> None:
+    """A step of a ladder waits for that; in a world without one it is not even shown."""
+    for shows in (True, False):
+        it = shop()
+        it.state.settings.shows_readiness = shows
+        it.pods.node_is_silent("web-0-aaaaa")
+        listener = Listener(it)
+        it.pods.node_is_back("web-0-aaaaa")
+        assert listener.told(20) == (["cluster"] if shows else [])

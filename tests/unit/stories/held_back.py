@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import NodeChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import NEWEST, OLDEST, ON_DELETE
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import CONSTANT, Spread
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import Run, Scenario
 
@@ -94,6 +95,13 @@ HELD_BACK = (
         **FOUR,
         strategy={"steps": (1,), "soak": timedelta(seconds=30)},
         gates={"gate": 300},
+    ),
+    Scenario(
+        "soak-of-pods",
+        "4 machines with 8 pods that take 2 minutes to start, steps 1, soak 1m: the step soaks from when its last pod was ready",
+        **FOUR,
+        strategy={"steps": (1,), "soak": timedelta(minutes=1)},
+        furnish=lambda estate: estate.workload("cart", 8, start=Spread(CONSTANT, 120)),
     ),
     Scenario(
         "gate-killed",

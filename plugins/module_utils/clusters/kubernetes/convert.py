@@ -66,7 +66,6 @@ class PodFact:
     labels: Mapping[str, str]
     daemon_set: str
     is_guarded: bool
-    is_ready: bool
     pod: Pod  # with no budgets yet
 
 
@@ -137,13 +136,12 @@ def read_pod(raw: Mapping[str, Any], shift: timedelta, rules: Sequence[DrainRule
     if rule.behaviour == SKIP:
         return None
     owner = next((owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")), None)
-    terminating_since = _terminating_since(metadata, shift)
+    terminating_since, ready = _terminating_since(metadata, shift), _condition(status, "Ready")
     return PodFact(
         node=sys.intern(spec["nodeName"]),
         labels=labels,
         daemon_set=owner["uid"] if owner and owner["kind"] == "DaemonSet" else "",
         is_guarded=phase != "Pending" and terminating_since is None,
-        is_ready=_condition(status, "Ready").get("status") == "True",
         pod=Pod(
             uid=metadata["uid"],
             namespace=sys.intern(metadata["namespace"]),
@@ -151,6 +149,8 @@ def read_pod(raw: Mapping[str, Any], shift: timedelta, rules: Sequence[DrainRule
             order=rule.order,
             grace=_grace(spec),
             terminating_since=terminating_since,
+            is_ready=ready.get("status") == "True",
+            ready_since=_instant(ready["lastTransitionTime"], shift) if ready.get("lastTransitionTime") else None,
             is_replicated=owner is not None,
             has_empty_dir=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
             wait_completed=rule.behaviour == WAIT_COMPLETED,

@@ -81,7 +81,7 @@ class Join:
         budgets = self._matched.get(fact.pod.uid, ())
         if not budgets or not fact.is_guarded:
             return fact.pod
-        if len(budgets) == 1 and not fact.is_ready and self._budgets.lets_unready_go(budgets[0]):
+        if len(budgets) == 1 and not fact.pod.is_ready and self._budgets.lets_unready_go(budgets[0]):
             return fact.pod
         return replace(fact.pod, budgets=budgets)  # two of them are refused (FM3), ready or not
 
@@ -115,7 +115,7 @@ class Join:
             self._match_again(before, after)
         elif before.lets_unready_go != after.lets_unready_go:
             pods, name = self._pods_in[after.namespace].items(), after.budget.name
-            self._dirty.update(pod.node for uid, pod in pods if not pod.is_ready and name in self._matched[uid])
+            self._dirty.update(pod.node for uid, pod in pods if not pod.pod.is_ready and name in self._matched[uid])
 
     def _match_again(self, before: BudgetFact | None, after: BudgetFact | None) -> None:
         """For the pods that were selected and no longer are, or the other way round."""

@@ -96,9 +96,22 @@ def test_pod_with_all_that_is_used() -> None:
         name="cart-0",
         grace=timedelta(seconds=30),
         terminating_since=datetime(2026, 11, 21, 8, 53, 9, tzinfo=UTC),
+        ready_since=datetime(2026, 11, 21, 8, 53, 9, tzinfo=UTC),
         owner="StatefulSet/cart",
     )
-    assert (fact.node, fact.is_guarded, fact.is_ready, fact.labels["app"]) == ("web-1-0000", False, True, "cart")
+    assert (fact.node, fact.is_guarded, fact.labels["app"]) == ("web-1-0000", False, "cart")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_ready"), [("True", True), ("False", False), ("", False)], ids=["ready", "not ready", "no word of it"]
+)
+def test_FM14_a_pod_is_ready_since_its_condition_changed(status: str, is_ready: bool) -> None:
+    """In our clock: a step of the ladder counts its soak from there."""
+    raw = pod("p")
+    raw["status"]["conditions"] = [{"type": "Ready", "status": status, "lastTransitionTime": MADE}] if status else []
+    fact = convert.read_pod(raw, NO_SHIFT)
+    assert fact is not None
+    assert (fact.pod.is_ready, fact.pod.ready_since) == (is_ready, MADE_AT if status else None)
 
 
 def test_pod_of_a_daemon_set_is_kept_with_its_owner() -> None:
