@@ -211,7 +211,7 @@ def _refused(turn: Turn, refusal: Refusal) -> FleetError:
     pool, is_back = turn.pool, turn.pool.revision.id != turn.asked.id
     return GivenUp(
         what=refusal.what + ("; rolled back" if is_back else "; no more machines are made of it"),
-        where=f"pool {pool.name}, image {refusal.image}",
+        where=", ".join([*(f"machine {name}" for name in refusal.machines[-1:]), f"pool {pool.name}", f"image {refusal.image}"]),
         since=refusal.at,
         forward=f"mend the image and {AGAIN}; or try this one again: {brake.control(pool, 'resumed', then=brake.THEN_AGAIN)}",
         back="it is on the image from before already" if is_back else brake.way_back(pool, turn.snapshot.record, turn.snapshot.steering),
@@ -228,11 +228,12 @@ def _aborted(turn: Turn, blocker: Blocker) -> FleetError:
     )
 
 
-def stopped(what: str, pool: Pool | None, record: PoolRecord, steering: Steering) -> FleetError:
-    """A run that was asked to end, or whose time is over. `pool` None: of nodes without one."""
+def stopped(what: str, pool: Pool | None, record: PoolRecord, steering: Steering, since: datetime) -> FleetError:
+    """A run that was asked to end, or whose time is over, since `since`. `pool` None: of nodes without one."""
     return Stopped(
         what=what,
         where=f"pool {pool.name}" if pool is not None else "",
+        since=since,
         forward=f"{AGAIN}: it goes on from the facts",
         back=brake.way_back(pool, record, steering) if pool is not None else "run the same task with state uncordoned",
     )

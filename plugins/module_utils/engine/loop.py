@@ -277,17 +277,17 @@ class _Loop:
             return self._keeper.failure
         why = self._stop() if self._stop is not None else ""
         if why:
-            return self._stopped(f"stopped: {why}")
+            return self._stopped(f"stopped: {why}", now)
         if self._ends_at is not None and now >= self._ends_at:
-            return self._stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed")
+            return self._stopped(f"the run's timeout of {say_duration(self._ends_at - self._began_at)} has passed", self._ends_at)
         if not self._world.has_facts and now - self._began_at >= self._settings.first_look:
             return self._list_error or self._serving.error or Transient(what="no answer to the first look", since=self._began_at)
         return None
 
-    def _stopped(self, what: str) -> FleetError:
+    def _stopped(self, what: str, since: datetime) -> FleetError:
         from ansible_collections.immutable.fleet.plugins.module_utils.decide.verdict import stopped
 
-        return stopped(what, self._job.pool, self._record, self._steering)
+        return stopped(what, self._job.pool, self._record, self._steering, since)
 
     # Act --------------------------------------------------------------------------------------------------------------------
     def _act(self, decision: Decision, now: datetime) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import specs
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.spec import Spec
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import Stops
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import FleetError, InvariantViolated, LibraryMissing, Transient
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.quantity import say_duration, say_instant
 from ansible_collections.immutable.fleet.plugins.module_utils.ports import Reporter
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 AGAIN = "run the same task again: it goes on from what is there"
 CORRECT = "correct the option and run the same task again"
 NOTHING_DONE = "nothing to take back: nothing was changed"
+TAKEN_UP = "nothing has to be taken back: what was begun is seen by the next run of this task, which goes on from it"
+ROLLED_BACK = "; to leave the new image, run immutable.fleet.node_pool_control with state rolled_back, then the same task again"
+UNTOUCHED = ("invalid", "lock_held", "library_missing")  # refused before anything is touched
 
 
 class AnsibleFace(Protocol):
@@ -94,7 +97,14 @@ class Face:
         if answer.get("pending"):
             self._module.warn(f"pool {answer['name']} is not as asked for: {answer['pending']}")
         if failure is not None:
+            failure.back = failure.back or self._way_back(failure, has_changed=bool(answer.get("changed")))
             raise failure
+
+    def _way_back(self, failure: FleetError, *, has_changed: bool) -> str:
+        """Of a run that has ended; where a call had no answer nobody can say that nothing was changed."""
+        if self._module.check_mode or failure.code in UNTOUCHED or not (has_changed or failure.code == Transient.code):
+            return NOTHING_DONE
+        return TAKEN_UP + (ROLLED_BACK if "replicas" in self._module.params else "")
 
     def finish(self, failure: FleetError | None) -> NoReturn:
         """The answer, failed or not. `exit_json` for both: `fail_json` adds the traceback of what is being handled."""
@@ -164,7 +174,7 @@ def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
         "since": say_instant(error.since) if error.since else "",
         "age": age,
         "forward": error.forward or (CORRECT if error.code == "invalid" else AGAIN),
-        "back": error.back or (NOTHING_DONE if error.code in ("invalid", "lock_held") else ""),
+        "back": error.back or (NOTHING_DONE if error.code in UNTOUCHED else TAKEN_UP),
     }
 
 

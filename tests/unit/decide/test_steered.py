@@ -182,6 +182,14 @@ def test_a_refused_revision_is_not_tried_again() -> None:
     assert failure.back.endswith("  # to image v1; then run the same playbook again")
 
 
+def test_FM38_a_refused_image_names_the_machine_that_it_cost() -> None:
+    """The last one, which was one too many."""
+    refusal = Refusal(at=ago(60), what="2 lost", image="stable", machines=("m3", "m4"))
+    failure = decide(ROLLING, pool(3), record=PoolRecord(current=V1, given_up=V2, refused={NEW: refusal})).failure
+    assert failure is not None
+    assert failure.where == "machine m4, pool web, image stable"
+
+
 def test_a_pool_that_goes_back_already_is_not_told_to_go_back() -> None:
     """The way back is the way it is on."""
     back = Steering(override=Override(kind=ROLLBACK, image=V1, asked=NOW_ASKED))

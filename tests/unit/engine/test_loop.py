@@ -68,14 +68,20 @@ def test_a_stop_ends_the_run_and_frees_the_lock() -> None:
         True,
         "",
     )
+    assert result.failure is not None
+    assert result.failure.since is not None
+    assert stops_at <= result.failure.since < stops_at + timedelta(seconds=2)
 
 
 def test_a_timeout_of_the_run_is_a_stop() -> None:
-    """The same command resumes."""
+    """The same command resumes. It is over since the timeout has passed (FM38)."""
     estate = running()
     estate.image = "v2"
+    began_at = estate.runtime.now()
     result = run(estate, timeout=timedelta(seconds=40))
     assert (ended(result), result.duration.total_seconds()) == ((True, "stopped"), pytest.approx(40, abs=1))
+    assert result.failure is not None
+    assert result.failure.since == began_at + timedelta(seconds=40)
 
 
 def test_without_wait_one_turn_is_taken() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,14 @@ from typing import Any, NoReturn
 
 import pytest
 
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.bake import Unclean
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.boot import BootFailed
+from ansible_collections.immutable.fleet.plugins.module_utils.bakery.program import ProgramFailed
+from ansible_collections.immutable.fleet.plugins.module_utils.decide.building import BuildFailed
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, specs
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import SIGNALS, Stops
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, Invalid, LibraryMissing
+from ansible_collections.immutable.fleet.plugins.module_utils.model import errors
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, FleetError, Invalid, LibraryMissing
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 
 
@@ -44,17 +50,19 @@ def _handlers() -> Any:
         signal.signal(number, handler)
 
 
-def answer_to(error: BaseException | None, **params: Any) -> dict[str, Any]:
-    """What the module says when `error` flies inside."""
+def answer_to(error: BaseException | None, changed: bool | None = None, **params: Any) -> dict[str, Any]:
+    """What the module says when `error` flies inside; with `changed`, when it is what came of a run."""
     module = FakeModule(**params)
     with pytest.raises(SystemExit):
-        work(module, error)
+        work(module, error, changed)
     return module.answer
 
 
-def work(module: FakeModule, error: BaseException | None) -> None:
+def work(module: FakeModule, error: BaseException | None, changed: bool | None = None) -> None:
     with faces.reporting(module, specs.NODE_POOL) as face:
         face.answer["name"] = "web"
+        if changed is not None and isinstance(error, FleetError):
+            face.conclude({"changed": changed}, error)
         if error is not None:
             raise error
 
@@ -96,6 +104,45 @@ def test_a_wrong_option_says_that_nothing_was_changed() -> None:
         "back:    nothing to take back: nothing was changed",
     ]
     assert answer["changed"] is False
+
+
+ERRORS: tuple[type[FleetError], ...] = (
+    FleetError, errors.PortError, errors.Transient, errors.Throttled, errors.Exhausted, errors.Conflict, errors.NotFound, errors.Denied,
+    Invalid, errors.Refused, errors.GivenUp, Blocked, errors.LockHeld, errors.Stalled, errors.Stopped, errors.InvariantViolated,
+    BootFailed, Unclean, BuildFailed,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: f"{kind.__name__}: {kind.code}")
+@pytest.mark.parametrize("changed", [None, False, True], ids=["flies", "nothing was written", "something was written"])
+def test_FM38_every_failure_says_how_to_go_forward_and_back(kind: type[FleetError], changed: bool | None) -> None:
+    """Whatever the error itself knows; "nothing was changed" is said of what is known to have changed nothing, and of nothing else."""
+    failure = answer_to(kind(what="no", where="machine web-3-x7k2p, pool web"), changed, replicas=3)["failure"]
+    assert (failure["code"], failure["machine"], failure["forward"] != "") == (kind.code, "web-3-x7k2p", True)
+    is_untouched = kind.code in ("invalid", "lock_held") or (changed is False and kind.code != "unreachable")
+    assert (failure["back"] == faces.NOTHING_DONE, "rolled_back" in failure["back"]) == (
+        is_untouched,
+        not is_untouched and changed is not None,
+    )
+    assert failure["back"] != ""
+
+
+def test_FM38_a_plan_has_nothing_to_take_back() -> None:
+    """What its rehearsal changed was a copy."""
+    module = FakeModule(replicas=3)
+    module.check_mode = True
+    with pytest.raises(SystemExit):
+        work(module, errors.Denied(what="no"), changed=True)
+    assert module.answer["failure"]["back"] == faces.NOTHING_DONE
+
+
+def test_FM38_no_code_is_left_out() -> None:
+    """The table above has every code that a class names; errors of two codes carry more data, and have tests of their own."""
+    engine = Path(__file__).resolve().parents[3] / "plugins/module_utils"
+    named = {
+        code for path in engine.rglob("*.py") for code in re.findall(r'^    code = "(\w+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert named == {kind.code for kind in ERRORS} | {LibraryMissing.code, ProgramFailed.code}
 
 
 def test_an_unforeseen_error_is_a_line_and_a_file() -> None:
