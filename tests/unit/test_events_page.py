@@ -16,11 +16,12 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.drain_nodes
 from ansible_collections.immutable.fleet.plugins.module_utils.decide.remove import removal
 from ansible_collections.immutable.fleet.plugins.module_utils.engine import loop
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.telling import PHASES
 from ansible_collections.immutable.fleet.plugins.module_utils.model import decision, vm
 from ansible_collections.immutable.fleet.plugins.module_utils.model.balancer import DRAINING, REMOVED, SERVING, MemberChange
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import DrainPolicy
-from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import WORDS
+from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines import PHASE_WORDS, WORDS
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 
 pytestmark = pytest.mark.once
@@ -81,6 +82,36 @@ def test_every_kind_that_the_code_tells_is_documented_and_no_other() -> None:
 def test_lines_know_only_kinds_that_exist() -> None:
     """A word for a kind that nothing tells would never be seen."""
     assert set(WORDS) <= set(documented())
+
+
+# Kinds and phases that have no line, and why.
+WITHOUT_A_LINE = {
+    "begin": "the first line's time is its own",
+    "phase": "each has a word of its own",
+    "summary": "a line of its own form",
+    "capacity": "the summary counts it",
+    "evict": "pods are counted in summaries",
+    "pod gone": "pods are counted in summaries",
+    "label": "it changes nothing that a machine does",
+    "clear": "it belongs to no machine",
+    "delete node": "the machine is gone by then, which has a line",
+    "unblocked": "what went on has a line",
+    "waited": "what went on has a line",
+}
+PHASES_WITHOUT_A_LINE = {
+    "building": "its create has one",
+    "draining": "the choice has one",
+    "quarantined": "setting it aside has one",
+    "deleting": "the delete has one",
+}
+
+
+def test_every_change_of_a_machine_has_a_line() -> None:
+    """A kind or phase that is new has a word, or a reason for having none."""
+    assert set(documented()) == set(WORDS) | set(WITHOUT_A_LINE)
+    assert {name for name, _fits in PHASES} == set(PHASE_WORDS) | set(PHASES_WITHOUT_A_LINE)
+    assert not set(WORDS) & set(WITHOUT_A_LINE)
+    assert not set(PHASE_WORDS) & set(PHASES_WITHOUT_A_LINE)
 
 
 class Told:

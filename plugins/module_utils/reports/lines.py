@@ -46,6 +46,7 @@ WORDS = {
     "stage": "stage",
     "boot": "boot",
     "power off": "power off",
+    "reboot": "reboot",
     "capture": "capture",
     "fetch": "fetch",
     "finding": "FOUND",
@@ -54,6 +55,7 @@ WORDS = {
 # phase -> the word; phases that our own actions lead to at once are told by the action's line.
 PHASE_WORDS = {
     "booting": "booting",
+    "joining": "joining",
     "ready": "ready",
     "not ready": "NOT READY",
     "stopped": "STOPPED",

@@ -12,6 +12,7 @@ EVENTS: list[dict[str, Any]] = [
     {"at": "2026-11-21T04:00:00Z", "kind": "summary", "text": "0/3 done, 3 available"},
     {"at": "2026-11-21T04:00:01Z", "kind": "create", "machine": "web-0-bbbbb", "text": "3 exist < ceiling 4"},
     {"at": "2026-11-21T04:00:20Z", "kind": "summary", "text": "too early to be shown"},
+    {"at": "2026-11-21T04:01:11Z", "kind": "phase", "machine": "web-0-bbbbb", "text": "joining", "before": "booting"},
     {"at": "2026-11-21T04:01:31Z", "kind": "phase", "machine": "web-0-bbbbb", "text": "ready", "before": "joining"},
     {"at": "2026-11-21T04:02:01Z", "kind": "choose", "machine": "web-0-aaaaa", "text": "outdated; 4 available > floor 3"},
     {"at": "2026-11-21T04:02:01Z", "kind": "evict", "machine": "web-0-aaaaa", "text": "no PDB", "pod": "shop/cart-0"},
@@ -45,12 +46,14 @@ EVENTS: list[dict[str, Any]] = [
     },
     {"at": "2026-11-21T05:18:02Z", "kind": "gone", "machine": "web-0-aaaaa", "text": "the VM is gone"},
     {"at": "2026-11-21T05:18:02Z", "kind": "gone", "machine": "web-1-ccccc", "text": "the VM is gone"},
+    {"at": "2026-11-21T05:18:03Z", "kind": "reboot", "machine": "web-2-ddddd", "text": "unhealthy: not ready for 10m"},
     {"at": "not an instant", "kind": "newer than this reader", "machine": "web-0-aaaaa", "text": "?"},
 ]
 
 STORY = """\
      0s  == 0/3 done, 3 available
      1s  web-0-bbbbb          create    3 exist < ceiling 4
+  1m11s  web-0-bbbbb          joining   was booting
   1m31s  web-0-bbbbb          ready     1m30s after its create
    2m1s  web-0-aaaaa          drain     outdated; 4 available > floor 3
    2m2s  web-0-aaaaa          BLOCKED   PDB shop/cart can never allow an
@@ -63,6 +66,7 @@ STORY = """\
            shop/cart can never allow an eviction (node web-0-aaaaa)
   1h18m  web-0-aaaaa          gone      1h16m after its drain began
   1h18m  web-1-ccccc          gone      the VM is gone
+  1h18m  web-2-ddddd          reboot    unhealthy: not ready for 10m
 """
 
 
