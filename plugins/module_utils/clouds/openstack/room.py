@@ -87,14 +87,17 @@ def _compute(transport: Transport, template: Template, resolved: Resolved, group
         ("RAM", "ram", "maxTotalRAMSize", "totalRAMUsed", resolved.memory_mib, "MiB"),
     ):
         yield quotas.resource(name, option, limits.get(limit, -1), limits.get(used, 0), each, unit)
+    if not template.server_group:
+        return
+    taken = 0
     if group_id:
         # Nova counts the members of one user only, unless Keystone keeps its limits: where several users share a group, this is more.
-        members = transport.request("GET", COMPUTE, f"/os-server-groups/{group_id}")["server_group"]["members"]
-        limit = limits.get("maxServerGroupMembers", -1)
-        yield quotas.resource(f"members of server group {template.server_group}", "server-group-members", limit, len(members), 1)
-    elif template.server_group and 0 <= limits.get("maxServerGroups", -1) <= limits.get("totalServerGroupsUsed", 0):
+        taken = len(transport.request("GET", COMPUTE, f"/os-server-groups/{group_id}")["server_group"]["members"])
+    elif 0 <= limits.get("maxServerGroups", -1) <= limits.get("totalServerGroupsUsed", 0):
         # One is made for all machines: an end only where there is no room for it.
         yield quotas.resource("server groups", "server-groups", limits["maxServerGroups"], limits["totalServerGroupsUsed"], 1)
+    most = limits.get("maxServerGroupMembers", -1)
+    yield quotas.resource(f"members of server group {template.server_group}", "server-group-members", most, taken, 1)
 
 
 def _ports(transport: Transport, nics: Sequence[Nic] | None, quotas: _Quotas) -> Iterator[Resource]:

@@ -159,10 +159,17 @@ def test_FM27_members_of_a_server_group() -> None:
     assert said(room)[3:] == ["members of server group spread 3/10 1 7"]
 
 
-@pytest.mark.parametrize(("used", "expected"), [(9, []), (10, ["server groups 10/10 1 0"])])
-def test_a_server_group_that_has_to_be_made(used: int, expected: list[str]) -> None:
-    """One for all machines: it has an end only where there is no room for it."""
-    limits = changed(ANSWERS[LIMITS], maxServerGroups=10, totalServerGroupsUsed=used)
+@pytest.mark.parametrize(
+    ("used", "members", "expected"),
+    [
+        pytest.param(9, -1, [], id="room for it, members without a limit"),
+        pytest.param(10, -1, ["server groups 10/10 1 0"], id="no room for one more group"),
+        pytest.param(9, 10, ["members of server group spread 0/10 1 10"], id="a group of 10, of which none is taken"),
+    ],
+)
+def test_FM27_a_server_group_that_has_to_be_made(used: int, members: int, expected: list[str]) -> None:
+    """One for all machines: it has an end only where there is no room for it, and its members have one from the first on."""
+    limits = changed(ANSWERS[LIMITS], maxServerGroups=10, totalServerGroupsUsed=used, maxServerGroupMembers=members)
     assert said(asked({"server_group": "spread"}, LIMITS=limits)[0])[3:] == expected
 
 
