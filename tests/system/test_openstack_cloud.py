@@ -146,8 +146,8 @@ def test_FM24_a_failed_build_tells_why_and_leaves_no_port(options: dict[str, Any
         assert web.ports() == []
 
 
-def test_boot_volumes_go_with_their_machine() -> None:
-    """Nova makes and removes them: none of Cinder's replies can be lost by us (FM23). In a project whose volumes nobody else counts."""
+def test_FM23_boot_volumes_go_with_their_machine() -> None:
+    """Nova makes and removes them: none of Cinder's replies can be lost by us. In a project whose volumes nobody else counts."""
     with pool(**NO_NETWORK, cloud="small", boot_volume={"size": 1, "type": "fast"}) as web:
         web.cloud.create(web.machine(0))
         (vm,) = web.until_all("running", 1)

@@ -59,6 +59,7 @@ LIMITS = {"min_ready": timedelta(seconds=30), "startup_timeout": timedelta(secon
         pytest.param(machine("m1", NEW, HELD), NOT_READY, None, id="a person's cordon: not available, for as long as it lasts"),
         pytest.param(machine("m1", NEW, YOUNG), BOOTING, later(20), id="ready for less than min_ready"),
         pytest.param(machine("m1", ready_since=ago(30)), AVAILABLE, None, id="ready for min_ready"),
+        pytest.param(machine("m1", ready_since=ago(10)), BOOTING, later(20), id="FM16 a node that flaps begins min_ready anew"),
         pytest.param(machine("m1", status=vm_states.STOPPED), AVAILABLE, None, id="stopped, and its node is ready: the kubelet's word"),
     ],
 )

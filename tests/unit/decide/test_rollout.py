@@ -264,8 +264,8 @@ def test_FM01_a_drain_that_cannot_succeed_is_not_started() -> None:
         pytest.param(snapshot(*slots(OLD_A, OLD_A, OLD_A), half_owned=("web-9-zzzzz",)), {}, [], id="FM25 half-owned: it counts"),
     ],
 )
-def test_rule_9_creates_up_to_the_ceiling(world: Snapshot, options: dict[str, Any], expected: list[str]) -> None:
-    """FM39: no create of ours takes what exists above C = N + S, calls in flight included."""
+def test_FM39_rule_9_creates_up_to_the_ceiling(world: Snapshot, options: dict[str, Any], expected: list[str]) -> None:
+    """No create of ours takes what exists above C = N + S, calls in flight included."""
     assert decided(world, pool(3, **options)) == expected
 
 

@@ -278,6 +278,12 @@ def test_FM14_a_pod_that_flaps_is_no_timer_that_was_asked_for() -> None:
     assert (decision.failure.code, "the pods on its machines soak" in decision.failure.what) == ("stalled", True)
 
 
+def test_FM16_pods_on_old_machines_hold_no_step() -> None:
+    """A step asks for what it brought, not for the whole cluster: what was unwell before would block every rollout."""
+    old = [machine(f"o{number}", OLD, slot=10 + number, pods=(pod(f"cart-{number}", is_ready=False),)) for number in range(3)]
+    assert decide([*fresh(1), *old], pool(4, 2, **CANARY)).record == PoolRecord(climbing=NEW, passed=1)
+
+
 @pytest.mark.parametrize(
     "leaves",
     [

@@ -136,8 +136,8 @@ SHORT = Troubles(after=ago(5), what="No valid host was found.", since=ago(300), 
         ),
     ],
 )
-def test_given_up(troubles: Troubles, expected: FleetError) -> None:
-    """FM38: what is wrong, since when, and the commands that go forward and back."""
+def test_FM38_given_up(troubles: Troubles, expected: FleetError) -> None:
+    """What is wrong, since when, and the commands that go forward and back."""
     assert decided(snapshot(machine("m0", OLD), machine("m1", OLD), troubles=troubles), pool(2)).failure == expected
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -249,6 +250,20 @@ def test_a_removal_needs_no_template() -> None:
     params = {**with_option("simulated.image", None), "state": "absent", "replicas": None}
     request = parse.pool_request(params)
     assert (request.is_absent, request.pool.replicas) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param(
+            {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "HOSTNAME": "something-else"}, socket.gethostname(), id="in a cluster: its host name"
+        ),
+        pytest.param({"HOSTNAME": "bastion"}, "", id="outside of one"),
+    ],
+)
+def test_FM42_the_pod_that_a_run_lives_in(environment: dict[str, str], expected: str) -> None:
+    """A pod's host name is its own name; the kubelet gives every container that variable."""
+    assert parse.own_pod(environment) == expected
 
 
 def test_the_holder_names_the_awx_job() -> None:

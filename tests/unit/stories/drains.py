@@ -104,6 +104,12 @@ POOLS = (
         furnish=two_budgets,
     ),
     Story(
+        "own-node",
+        "FM42: the run that rolls a pool of 3 lives on one of its machines: that goes last",
+        ((Roll("web", replicas=3, carried_by="runner"),),),
+        furnish=lambda estate: estate.workload("runner", 1).workload("page", 5),
+    ),
+    Story(
         "pool-and-drain",
         "a pool is rolled while 2 other nodes are drained under the same PDB: they wait for each other's pods only",
         ((Roll("web"), Drain(TWO)),),

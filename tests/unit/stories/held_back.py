@@ -31,6 +31,16 @@ def hooked(estate: Estate, slot: int, key: str, minutes: float) -> None:
     estate.world.state.plan(timedelta(minutes=minutes), TAKEN_AWAY, "")
 
 
+def elsewhere(estate: Estate) -> None:
+    """Pods that never start, on the machine of slot 3 and on a node of no pool."""
+    estate.world.nodes.stand_alone("n1")
+    estate.workload("stuck", 0, start=Spread(CONSTANT, 1_000_000))
+    estate.world.facts.refresh()
+    last = next(name for name in estate.world.facts.nodes if name.startswith(f"{estate.name}-3-"))
+    for node in ("n1", last):
+        estate.world.pods.spawn(estate.world.state.workloads["shop/stuck"], node=node)
+
+
 HELD_BACK = (
     # The calendar
     Scenario(
@@ -102,6 +112,13 @@ HELD_BACK = (
         **FOUR,
         strategy={"steps": (1,), "soak": timedelta(minutes=1)},
         furnish=lambda estate: estate.workload("cart", 8, start=Spread(CONSTANT, 120)),
+    ),
+    Scenario(
+        "pods-elsewhere",
+        "FM16: pods that never start, on an old machine and on a node of no pool, hold no step",
+        **FOUR,
+        strategy={"steps": (1,), "soak": timedelta(seconds=30), "order": OLDEST},
+        furnish=elsewhere,
     ),
     Scenario(
         "gate-killed",

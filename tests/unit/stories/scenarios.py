@@ -156,7 +156,7 @@ SCENARIOS = (
     ),
     Scenario(
         "quarantine",
-        "FM8: a pod that never ends: its machine is set aside, the others converge",
+        "FM8, FM44: a pod that never ends: its machine is set aside, the others converge",
         drain=SOON,
         furnish=lambda estate: estate.workload("cart", 3),
         faults=(Fault(kind="pod_sticks", target="web-1-*"),),
@@ -221,7 +221,7 @@ SCENARIOS = (
     # Runs that die
     Scenario(
         "killed",
-        "FM9, FM11: killed in mid-drain; the next run waits for the dead holder's lock and goes on",
+        "FM9, FM11, FM44: killed in mid-drain; the next run waits for the dead holder's lock and goes on",
         (Run(killed_after=52), Run()),
         furnish=lambda estate: estate.workload("cart", 3),
     ),

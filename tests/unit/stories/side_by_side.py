@@ -46,11 +46,12 @@ class Drain:
 
 @dataclass(frozen=True)
 class Roll:
-    """A `node_pool` of this name: provisioned beforehand from v1, asked for of v2."""
+    """A `node_pool` of this name: provisioned beforehand from v1, asked for of v2. `carried_by`: as of a `Drain`."""
 
     label: str
     replicas: int = 2
     surge: int = 1
+    carried_by: str = ""
     ends: str = "ok"
 
 
@@ -139,7 +140,7 @@ def _parts(estate: Estate, run: Drain | Roll, image: str) -> tuple[Job, Ports]:
 
 
 def _own_pod(estate: Estate, run: Drain | Roll) -> str:
-    begins = run.carried_by if isinstance(run, Drain) else ""
+    begins = run.carried_by
     names = (row.pod.name for row in estate.world.state.pods.values())
     return next((name for name in names if name.startswith(begins)), "") if begins else ""
 

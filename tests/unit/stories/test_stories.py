@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,16 @@ SIDE_BY_SIDE = [("drain", story) for story in DRAINS] + [("pools", story) for st
 
 ROLLOUTS = [("rollout", scenario) for scenario in SCENARIOS + HELD_BACK + UNHEALTHY] + [("plain", scenario) for scenario in PLAIN_SCENARIOS]
 
-every_story = pytest.mark.parametrize(("area", "story"), SIDE_BY_SIDE, ids=lambda value: getattr(value, "name", value))
-every_scenario = pytest.mark.parametrize(("area", "scenario"), ROLLOUTS, ids=lambda value: getattr(value, "name", value))
+
+def named(value: str | Scenario | Story) -> str:
+    """An area, or a story: by its name and the failure modes in its title, so that a test of each can be found by its number."""
+    if isinstance(value, str):
+        return value
+    return " ".join([value.name, *(f"FM{int(number):02}" for number in re.findall(r"FM(\d+)", value.title))])
+
+
+every_story = pytest.mark.parametrize(("area", "story"), SIDE_BY_SIDE, ids=named)
+every_scenario = pytest.mark.parametrize(("area", "scenario"), ROLLOUTS, ids=named)
 
 
 @pytest.mark.golden
