@@ -89,6 +89,7 @@ class Run:
     killed_after: float | None = None
     removes: bool = False
     asks: tuple[Ask, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
     begins_at: float = 0  # not before so many seconds after the first run's beginning
 
 
@@ -259,7 +260,7 @@ def _run(
     scenario: Scenario, estate: Estate, witness: Witness, run: Run, names: dict[str, str], lines: list[str], first_at: datetime
 ) -> Result | None:
     estate.image, estate.asks_first = run.image, scenario.asks_first
-    pool = pool_of(scenario, estate, run.replicas, first_at)
+    pool = replace(pool_of(scenario, estate, run.replicas, first_at), labels=run.labels)
     witness.ask(replace(pool, replicas=0) if run.removes else pool)
     watch, began_at = Watch(scenario, witness), estate.runtime.now()
     watch.begin()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ansible_collections.immutable.fleet.plugins.module_utils.model.health import HealthPolicy
+from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import ROLL_BACK
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import constant
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault, Image
 from ansible_collections.immutable.fleet.tests.unit.stories.runner import Ask, Run, Scenario
@@ -60,6 +61,11 @@ SCENARIOS = (
     Scenario("scale-up-in-mid-roll", "FM48: 3 machines, stopped in mid-roll, then 4 wanted", (Run(stopped_after=60), Run(replicas=4))),
     Scenario("retarget-in-mid-roll", "3 machines on their way to v2, then v3 wanted", (Run(stopped_after=65), Run("v3"))),
     Scenario("back-in-mid-roll", "3 machines on their way to v2, then v1 wanted again", (Run(stopped_after=65), Run("v1"))),
+    Scenario(
+        "labels-in-mid-roll",
+        "3 machines on their way to v2, then another label wanted: the roll goes on, and no machine is replaced for the label",
+        (Run(stopped_after=65), Run(labels={"tier": "front"})),
+    ),
     Scenario("removal", "3 machines with 4 pods, removed", (Run("v1", removes=True),), furnish=lambda estate: estate.workload("cart", 4)),
     # Machines that fail
     Scenario("create-error", "FM24: the first new machine ends in ERROR", faults=(Fault(kind="create_error"),)),
@@ -143,6 +149,16 @@ SCENARIOS = (
         drain=SOON,
         furnish=lambda estate: estate.workload("cart", 6),
         faults=(Fault(kind="vm_stopped", target="web-2-*", delay=timedelta(seconds=20)),),
+        tolerates="floor",
+    ),
+    Scenario(
+        "sick-before-the-roll",
+        "6 machines, 3 are shut off, max_unhealthy_total 1, on_breach rollback: none of them goes before a new one proves itself, and the "
+        "image is not refused",
+        (Run(replicas=6, begins_at=60),),
+        6,
+        strategy={"max_unhealthy_total": 1, "on_breach": ROLL_BACK},
+        faults=tuple(Fault(kind="vm_stopped", target=f"web-{slot}-*") for slot in range(3)),
         tolerates="floor",
     ),
     # Failure domains
