@@ -257,11 +257,11 @@ def broken(site: Site, change: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "error", "where"),
     [
-        ("context", Invalid, "context"),
-        ("token", Denied, "nodes"),
-        ("closed port", Transient, "nodes"),
-        ("ca", Invalid, "ca_cert, validate_certs"),
-        ("file", Invalid, "ca_cert"),
+        ("context", Invalid, "kubernetes.context"),
+        ("token", Denied, "kubernetes.api_key"),
+        ("closed port", Transient, "kubernetes.host"),
+        ("ca", Invalid, "kubernetes.ca_cert, kubernetes.validate_certs"),
+        ("file", Invalid, "kubernetes.ca_cert"),
     ],
 )
 def test_what_is_wrong_with_a_connection_is_said(kubernetes_site: Site, change: str, error: type, where: str) -> None:

@@ -256,7 +256,11 @@ def test_FM37_an_image_is_resolved_once() -> None:
     [
         ({"cloud": "nowhere"}, Invalid, "openstack.cloud"),
         ({"cloud": "user-password", "auth": {"password": "s3cret"}}, Denied, "openstack.auth"),
-        ({"cloud": "user-password", "auth": {"auth_url": "http://127.0.0.1:9/v3", "password": "s3cret"}}, Transient, ""),
+        (
+            {"cloud": "user-password", "auth": {"auth_url": "http://127.0.0.1:9/v3", "password": "s3cret"}},
+            Transient,
+            "openstack.auth.auth_url",
+        ),
         ({"cloud": "user-password", "auth": {"password": ""}}, Invalid, "openstack.auth"),
     ],
     ids=["unknown cloud", "wrong password", "nobody there", "no password"],

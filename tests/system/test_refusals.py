@@ -68,14 +68,14 @@ def test_a_wrong_option_is_refused_before_anything_is_touched(
         (
             _openstack(pool, cloud=None, auth={**login, "password": PASSWORD, "auth_url": "http://127.0.0.1:1"}),
             "unreachable",
-            "",
+            "openstack.auth.auth_url",
             "127.0.0.1",
         ),
         (_kubernetes(pool, kubeconfig=config, context="nowhere"), "invalid", "kubernetes.context", "nowhere"),
         (_kubernetes(pool, kubeconfig=str(tmp_path / "none")), "invalid", "kubernetes.kubeconfig", f"{tmp_path}/none"),
-        (_kubernetes(pool, host="https://127.0.0.1:1", api_key="x"), "unreachable", "", "127.0.0.1"),
-        (_kubernetes(pool, **here, api_key="expired"), "denied", "", "Unauthorized"),
-        (_kubernetes(pool, **here, api_key=_token_without_rights(kube)), "denied", "", "cannot"),
+        (_kubernetes(pool, host="https://127.0.0.1:1", api_key="x"), "unreachable", "kubernetes.host", "127.0.0.1"),
+        (_kubernetes(pool, **here, api_key="expired"), "denied", "kubernetes.api_key", "Unauthorized"),
+        (_kubernetes(pool, **here, api_key=_token_without_rights(kube)), "denied", "kubernetes", "cannot"),
     ]
     ledger = Ledger.open(pool.name)
     results = pool.playbooks.refusals("node_pool", [task for task, *_expected in wrong])

@@ -248,9 +248,4 @@ def _client(options: Params, now: Callable[[], datetime]) -> Client:
     from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client, Connection
 
     given = {name: options[name] for name in Connection.__dataclass_fields__ if options.get(name) is not None}  # aliases stand beside
-    try:
-        return Client(Connection(**given), now=now)
-    except Invalid as error:
-        if error.where in options:  # the adapter knows its own option, not where it stands in a task
-            error.where = f"kubernetes.{error.where}"
-        raise
+    return Client(Connection(**given), now=now)

@@ -14,7 +14,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -89,6 +89,10 @@ class Client:
         self._configuration = openstack.config.OpenStackConfig
         self.skew = timedelta(0)
         self._connection = connection
+        auth = connection.get("auth") or {}
+        by_cloud = bool(connection.get("cloud"))  # what is given beside it overrides it
+        self._login_option = "openstack.cloud" if by_cloud and not auth else "openstack.auth"
+        self._address_option = "openstack.cloud" if by_cloud and not auth.get("auth_url") else "openstack.auth.auth_url"
         self._call_timeout = call_timeout
         self._now = now
         self._lock = threading.RLock()
@@ -110,8 +114,8 @@ class Client:
         """As `Transport.request`. A token that ran out is renewed on the way."""
         call = f"{method} {service} {path}"
         self._open()
-        with _as_our_errors(call):
-            url = self._endpoint(service) + path + (f"?{urlencode(query)}" if query else "")
+        url = self._endpoint(service) + path + (f"?{urlencode(query)}" if query else "")
+        with self._errors(call):
             began = self._now()
             response = self._session.request(
                 url,
@@ -140,9 +144,10 @@ class Client:
         """
         call = f"PUT image {path}"
         self._open()
-        with _as_our_errors(call):
+        url = self._endpoint(IMAGE) + path
+        with self._errors(call):
             response = self._session.request(
-                self._endpoint(IMAGE) + path,
+                url,
                 "PUT",
                 data=source,
                 headers={"Content-Type": "application/octet-stream"},
@@ -157,9 +162,10 @@ class Client:
         """GET bytes of Glance's into a file, as they come. Raises as `request` does."""
         call = f"GET image {path}"
         self._open()
-        with _as_our_errors(call):
+        url = self._endpoint(IMAGE) + path
+        with self._errors(call):
             response = self._session.request(
-                self._endpoint(IMAGE) + path,
+                url,
                 "GET",
                 stream=True,
                 timeout=self._call_timeout.total_seconds(),
@@ -178,14 +184,14 @@ class Client:
     def project_id(self) -> str:
         """As `Transport.project_id`."""
         self._open()
-        with _as_our_errors("authentication"):
+        with self._errors("authentication"):
             return str(self._session.get_project_id())
 
     def _open(self) -> None:
         with self._lock:
             if self._session is not None:
                 return
-            with _as_our_errors("authentication"):
+            with self._errors("authentication"):
                 self._region = self._configuration(app_name="immutable.fleet").get_one(**self._connection)
                 session = self._region.get_session()
             session.timeout = self._call_timeout.total_seconds()  # for the token; its default is for ever
@@ -195,22 +201,30 @@ class Client:
         """The service's URL with its version, from clouds.yaml or the catalogue. The first one costs the token."""
         with self._lock:
             if service not in self._endpoints:
-                region = self._region
-                url = region.get_endpoint(service) or self._session.get_endpoint(
-                    service_type=region.get_service_type(service),
-                    service_name=region.get_service_name(service),
-                    interface=region.get_interface(service),
-                    region_name=region.get_region_name(service),
-                )
-                if not url:
-                    raise Invalid(what=f"the catalogue has no service {service} for this region and interface", where="openstack")
-                url = url.rstrip("/")
-                if not _VERSION.search(url):
-                    url += _VERSION_PATHS[service]
-                if service == VOLUME and not url.endswith(self._session.get_project_id()):
-                    url += "/" + self._session.get_project_id()  # Cinder before Yoga wants it
-                self._endpoints[service] = url
+                with self._errors("authentication"):
+                    self._endpoints[service] = self._look_up(service)
             return self._endpoints[service]
+
+    def _look_up(self, service: str) -> str:
+        region = self._region
+        url = region.get_endpoint(service) or self._session.get_endpoint(
+            service_type=region.get_service_type(service),
+            service_name=region.get_service_name(service),
+            interface=region.get_interface(service),
+            region_name=region.get_region_name(service),
+        )
+        if not url:
+            raise Invalid(what=f"the catalogue has no service {service} for this region and interface", where="openstack")
+        url = str(url).rstrip("/")
+        if not _VERSION.search(url):
+            url += _VERSION_PATHS[service]
+        if service == VOLUME and not url.endswith(self._session.get_project_id()):
+            url = f"{url}/{self._session.get_project_id()}"  # Cinder before Yoga wants it
+        return url
+
+    def _errors(self, call: str) -> AbstractContextManager[None]:
+        """Translates errors. Until the identity service has answered once, silence names the option that leads there."""
+        return _as_our_errors(call, self._login_option, "" if self._endpoints else self._address_option)
 
     def _compare_clocks(self, date: str | None, began: datetime) -> None:
         """Keep how far the server's clock is ahead. Differences that the measurement itself explains count as none."""
@@ -246,15 +260,18 @@ def every(transport: Transport, service: str, path: str, key: str, query: Query 
 
 
 @contextmanager
-def _as_our_errors(call: str) -> Iterator[None]:
-    """Translate what keystoneauth and the SDK raise. Their texts name hosts, options and users, never a secret."""
+def _as_our_errors(call: str, login: str, address: str) -> Iterator[None]:
+    """Translate what keystoneauth and the SDK raise. Their texts name hosts, options and users, never a secret.
+
+    `login` is the option that the credentials come from, `address` the one to look at where nobody answers, "" for none.
+    """
     from keystoneauth1 import exceptions as keystone
     from openstack import exceptions as sdk
 
     try:
         yield
     except (keystone.Unauthorized, keystone.Forbidden) as exc:
-        raise Denied(what=f"the identity service refused these credentials: {exc} [{call}]", where="openstack.auth") from exc
+        raise Denied(what=f"the identity service refused these credentials: {exc} [{call}]", where=login) from exc
     except keystone.SSLError as exc:
         raise Invalid(what=f"the certificate was refused: {exc} [{call}]", where="openstack.ca_cert") from exc
     except (keystone.EndpointNotFound, keystone.EmptyCatalog) as exc:
@@ -262,12 +279,12 @@ def _as_our_errors(call: str) -> Iterator[None]:
     except keystone.TooManyRequests as exc:
         raise Throttled(what=f"the identity service has no time for us: {exc} [{call}]") from exc
     except (keystone.ConnectionError, keystone.DiscoveryFailure, keystone.HttpServerError) as exc:
-        raise Transient(what=f"no answer: {exc} [{call}]") from exc
+        raise Transient(what=f"no answer: {exc} [{call}]", where=address) from exc
     except keystone.ClientException as exc:
-        raise Invalid(what=f"the credentials cannot be used: {exc} [{call}]", where="openstack.auth") from exc
+        raise Invalid(what=f"the credentials cannot be used: {exc} [{call}]", where=login) from exc
     except sdk.SDKException as exc:
         raise Invalid(what=f"{exc}", where="openstack.cloud") from exc
     except Exception as exc:
         if exc.__class__ is Exception:  # keystoneauth's password plugin says so that there is no password
-            raise Invalid(what=f"the credentials cannot be used: {exc} [{call}]", where="openstack.auth") from exc
+            raise Invalid(what=f"the credentials cannot be used: {exc} [{call}]", where=login) from exc
         raise

@@ -26,6 +26,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernete
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.skew import Skew
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Invalid, LibraryMissing, PortError, Transient
 
+OPTIONS = "kubernetes."  # where the fields of a Connection stand in a task
 LIBRARY = "kubernetes>=24.2.0"  # the oldest that kubernetes.core takes, too
 POOL_SIZE = 40  # 32 calls at once and six watches
 CONNECT_SECONDS = 5
@@ -59,12 +60,25 @@ class Connection:
     password: str | None = field(default=None, repr=False)
     proxy: str | None = None
 
+    @property
+    def address_option(self) -> str:
+        """Path of the option that says where the API server is."""
+        return OPTIONS + ("host" if self.host else "context" if self.context else "kubeconfig")
+
+    @property
+    def credentials_option(self) -> str:
+        """Path of the option that says who we are to it."""
+        given = (name for name in ("api_key", "username", "client_cert", "context") if getattr(self, name))
+        return OPTIONS + next(given, "kubeconfig")
+
 
 class Client:
     """JSON calls to one API server; thread-safe."""
 
     def __init__(self, connection: Connection, *, now: Callable[[], datetime]) -> None:
         """Raises `LibraryMissing`, and `Invalid` for options that cannot work. Makes no call."""
+        self._connection = connection
+        self._has_answered = False  # to these credentials, with whatever
         self._configuration, self._pool = _pool_of(connection)
         self._credentials_lock = threading.Lock()
         self.host: str = self._configuration.host.rstrip("/")
@@ -81,7 +95,10 @@ class Client:
         query: Mapping[str, str] | None = None,
         accept: str = JSON,
     ) -> dict[str, Any]:
-        """One request, and its answer's JSON. Raises what answers.error_of says, `Transient` without an answer."""
+        """One request, and its answer's JSON. Raises what answers.error_of says, `Transient` without an answer.
+
+        `where` is the object that errors name. Until there was an answer, they name the option that leads to the API server.
+        """
         begun = self.now()
         headers = self._headers(accept)
         if body is not None:
@@ -91,7 +108,7 @@ class Client:
         response = self._request(method, url, headers, data, CALL_SECONDS, where, preload=True)
         self.skew.learn(response.headers.get("Date"), begun, self.now())
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise error_of(response.status, response.headers, response.data, where)
+            raise self._refusal(response, where)
         try:
             answer = json.loads(response.data)
         except ValueError as exc:
@@ -116,7 +133,7 @@ class Client:
         """A watch: its lines as they come. Raises like `call`; silence for longer is `Transient`."""
         response = self._request("GET", self._url(path, query), self._headers(accept), None, silence_seconds, where, preload=False)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise error_of(response.status, response.headers, response.data, where)
+            raise self._refusal(response, where)
         return Stream(response, lambda exc: _unanswered(exc, self.host, where))
 
     def ca_certificate(self) -> str:
@@ -148,11 +165,17 @@ class Client:
 
         timeout = Timeout(connect=CONNECT_SECONDS, read=seconds)
         try:
-            return self._pool.request(
+            response = self._pool.request(
                 method, url, body=body, headers=headers, timeout=timeout, retries=False, redirect=False, preload_content=preload
             )
         except HTTPError as exc:
-            raise _unanswered(exc, self.host, where) from exc
+            raise _unanswered(exc, self.host, where if self._has_answered else self._connection.address_option) from exc
+        self._has_answered = self._has_answered or response.status != HTTPStatus.UNAUTHORIZED
+        return response
+
+    def _refusal(self, response: Any, where: str) -> PortError:
+        option = where if self._has_answered else self._connection.credentials_option
+        return error_of(response.status, response.headers, response.data, option)
 
 
 class Stream:
@@ -229,13 +252,13 @@ def _load(connection: Connection, configuration: Any, config: Any) -> None:
     except ConfigException as exc:
         known = _contexts(source, config)
         if context is not None and known and context not in known:
-            raise Invalid(what=f"the kubeconfig has no context {context!r}; it has {', '.join(known)}", where="context") from exc
+            raise Invalid(what=f"the kubeconfig has no context {context!r}; it has {', '.join(known)}", where=OPTIONS + "context") from exc
         of = f" {source}" if isinstance(source, str) else ""
-        raise Invalid(what=f"no usable kubeconfig{of}: {exc}", where="kubeconfig") from exc
+        raise Invalid(what=f"no usable kubeconfig{of}: {exc}", where=OPTIONS + "kubeconfig") from exc
     except YAMLError as exc:
-        raise Invalid(what="the kubeconfig is not YAML", where="kubeconfig") from exc
+        raise Invalid(what="the kubeconfig is not YAML", where=OPTIONS + "kubeconfig") from exc
     except (AttributeError, LookupError, TypeError, ValueError, OSError) as exc:  # what its loader makes of an odd file
-        raise Invalid(what=f"the kubeconfig cannot be used ({type(exc).__name__})", where="kubeconfig") from exc
+        raise Invalid(what=f"the kubeconfig cannot be used ({type(exc).__name__})", where=OPTIONS + "kubeconfig") from exc
 
 
 def _contexts(source: str | Mapping[str, Any] | None, config: Any) -> list[str]:
@@ -270,7 +293,7 @@ def _override(connection: Connection, configuration: Any) -> None:
         if given := paths[option]:
             path = os.path.expanduser(given)  # noqa: PTH111
             if not os.path.isfile(path):  # noqa: PTH113
-                raise Invalid(what=f"there is no file {given}", where=option)
+                raise Invalid(what=f"there is no file {given}", where=OPTIONS + option)
             setattr(configuration, attribute, path)
 
 
@@ -289,7 +312,7 @@ def _unanswered(exc: Exception, host: str, where: str) -> PortError:
         link = link.__cause__ or link.__context__
     if any("CERTIFICATE_VERIFY_FAILED" in str(link) for link in chain):
         what = f"{host} has a certificate that the given CA did not sign, or that is not valid for this name or now"
-        return Invalid(what=what, where="ca_cert, validate_certs")
+        return Invalid(what=what, where=f"{OPTIONS}ca_cert, {OPTIONS}validate_certs")
     if any("Timeout" in type(link).__name__ for link in chain):
         return Transient(what=f"{host} did not answer in time", where=where)
     reasons = [link.strerror for link in chain if isinstance(link, OSError) and link.strerror]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.immutable.fleet.plugins.module_utils.clusters.kubernetes.client import Client, Connection
-from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, Transient
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Denied, Invalid, NotFound, Transient
 
 SECRET = "s3cr3t-t0k3n"
 KUBECONFIG: dict[str, Any] = {
@@ -128,7 +128,7 @@ def test_wrong_context_is_named_with_those_that_exist(form: str, tmp_path: Path)
     file.write_text(json.dumps(KUBECONFIG))
     with pytest.raises(Invalid) as raised:
         client_of(kubeconfig=KUBECONFIG if form == "dictionary" else str(file), context="production")
-    assert str(raised.value) == "the kubeconfig has no context 'production'; it has lab, prod (context)"
+    assert str(raised.value) == "the kubeconfig has no context 'production'; it has lab, prod (kubernetes.context)"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_odd_kubeconfig_is_refused_without_quoting_it(text: str, said: str, tmp_
     file.write_text(text)
     with pytest.raises(Invalid, match=said) as raised:
         client_of(kubeconfig=str(file))
-    assert raised.value.where == "kubeconfig"
+    assert raised.value.where == "kubernetes.kubeconfig"
     assert SECRET not in str(raised.value)
 
 
@@ -154,10 +154,10 @@ def test_missing_kubeconfig_and_missing_files_are_named(tmp_path: Path) -> None:
     """With the option."""
     with pytest.raises(Invalid) as raised:
         client_of(kubeconfig=str(tmp_path / "none"))
-    assert raised.value.where == "kubeconfig"
+    assert raised.value.where == "kubernetes.kubeconfig"
     with pytest.raises(Invalid) as raised:
         client_of(host="https://lab", api_key="a", ca_cert=str(tmp_path / "ca"))
-    assert (raised.value.where, raised.value.what) == ("ca_cert", f"there is no file {tmp_path}/ca")
+    assert (raised.value.where, raised.value.what) == ("kubernetes.ca_cert", f"there is no file {tmp_path}/ca")
 
 
 def test_options_do_not_show_secrets() -> None:
@@ -212,7 +212,8 @@ def test_call_sends_json_and_a_bound_for_the_server(server: Server, client: Clie
 @pytest.mark.parametrize(
     ("status", "body", "error", "said"),
     [
-        (401, {"message": "Unauthorized"}, Denied, "Unauthorized (HTTP 401) (nodes)"),
+        (401, {"message": "Unauthorized"}, Denied, "Unauthorized (HTTP 401) (kubernetes.api_key)"),
+        (403, {"message": "nodes is forbidden"}, Denied, "nodes is forbidden (HTTP 403) (nodes)"),
         (302, "moved", Invalid, "moved (HTTP 302) (nodes)"),
         (200, "<html>Sign in</html>", Transient, "answered something else than JSON"),
     ],
@@ -225,14 +226,59 @@ def test_refusals(server: Server, client: Client, status: int, body: Any, error:
     assert said in str(raised.value)
 
 
-def test_no_answer_is_transient_and_says_why() -> None:
-    """In a person's words: urllib3's are full of object addresses."""
-    with socket.socket() as bound:  # bound, and nobody listens
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """The URL of a port that is bound, and where nobody listens."""
+    with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(Transient) as raised:
-            client_of(host=url, api_key=SECRET).call("GET", "/api", where="nodes")
-    assert str(raised.value) == f"{url} cannot be reached: Connection refused (nodes)"
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def test_no_answer_is_transient_and_says_why(nobody: str) -> None:
+    """In a person's words: urllib3's are full of object addresses."""
+    with pytest.raises(Transient) as raised:
+        client_of(host=nobody, api_key=SECRET).call("GET", "/api", where="nodes")
+    assert str(raised.value) == f"{nobody} cannot be reached: Connection refused (kubernetes.host)"
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "credentials"),
+    [
+        ({"host": "URL", "api_key": SECRET}, "kubernetes.host", "kubernetes.api_key"),
+        ({"host": "URL", "username": "me", "password": "pw"}, "kubernetes.host", "kubernetes.username"),
+        ({"kubeconfig": "FILE"}, "kubernetes.kubeconfig", "kubernetes.kubeconfig"),
+        ({"kubeconfig": "FILE", "context": "lab"}, "kubernetes.context", "kubernetes.context"),
+        ({"kubeconfig": "FILE", "api_key": SECRET}, "kubernetes.kubeconfig", "kubernetes.api_key"),
+    ],
+    ids=["host and token", "host and password", "kubeconfig", "context", "token beside a kubeconfig"],
+)
+def test_a_first_call_that_nobody_answers_or_admits_names_the_option(
+    server: Server, nobody: str, given: dict[str, Any], address: str, credentials: str
+) -> None:
+    """The one that was given: no node or lease has anything to do with it."""
+    server.answers["/api"] = (401, {"message": "Unauthorized"})
+    for url, where in ((nobody, address), (server.url, credentials)):
+        config = {**KUBECONFIG, "clusters": [{"name": "lab", "cluster": {"server": url}}], "contexts": KUBECONFIG["contexts"][:1]}
+        client = client_of(**{name: {"URL": url, "FILE": config}.get(value, value) for name, value in given.items()})
+        with pytest.raises((Transient, Denied)) as raised:
+            client.call("GET", "/api", where="nodes")
+        assert raised.value.where == where
+
+
+def test_once_the_api_server_has_answered_errors_name_the_object(server: Server, client: Client) -> None:
+    """Options that worked are not to blame for what happens in the middle of a run."""
+    server.answers["/api"] = (404, {"message": "no such lease"})
+    with pytest.raises(NotFound):
+        client.call("GET", "/api", where="lease web")
+    server.answers["/api"] = (401, {"message": "Unauthorized"})
+    with pytest.raises(Denied) as refused:
+        client.call("GET", "/api", where="node n1")
+    server.shutdown()
+    server.server_close()
+    client.close()
+    with pytest.raises(Transient) as silent:
+        client.call("GET", "/api", where="node n2")
+    assert (refused.value.where, silent.value.where) == ("node n1", "node n2")
 
 
 def test_pages_go_on_until_there_is_no_more(server: Server, client: Client) -> None:
