@@ -209,7 +209,7 @@ class Turn:
         """With `recreate`, where a machine is to come back is on record before its delete is sent."""
         if self.pool.strategy.type == RECREATE:
             record, missing = self.record or self.snapshot.record, self.limits.replicas - self.staying - self.old - self.creating
-            self.actions, kept = recreation.keep_places(self.actions, record, self.snapshot, missing)
+            self.actions, kept = recreation.keep_places(self.actions, record, self.snapshot, missing, self.pool.failure_domains)
             self.record = kept if kept != record else self.record
 
     def clear_leftovers(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.decision imp
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.record import PoolRecord
+from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Creating
 from ansible_collections.immutable.fleet.plugins.module_utils.model.steering import Asked, Steering
 from ansible_collections.immutable.fleet.tests.unit.builders import (
     AVAILABLE,
@@ -33,10 +35,12 @@ def fleet(*rows: tuple[str, str]) -> list[Machine]:
     return [machine(f"web-{slot}-aaaaa", revision, kind, slot=slot, failure_domain="az2") for slot, (revision, kind) in enumerate(rows)]
 
 
-def decide(machines: list[Machine], replicas: int = 3, vacated: dict[str, str] | None = None, **facts: Any) -> Decision:
+def decide(
+    machines: list[Machine], replicas: int = 3, vacated: dict[str, str] | None = None, domains: tuple[str, ...] = (), **facts: Any
+) -> Decision:
     """The first decision about them."""
     world = snapshot(*machines, record=PoolRecord(vacated=vacated or {}), **facts)
-    return Rollout(pool(replicas, surge=2, type=RECREATE)).decide(world, world.at)
+    return Rollout(replace(pool(replicas, surge=2, type=RECREATE), failure_domains=domains)).decide(world, world.at)
 
 
 def test_surge_does_not_count() -> None:
@@ -83,6 +87,36 @@ def test_of_places_too_many_those_are_kept_that_leave_the_pool_spread() -> None:
     assert [line.split(":")[0] for line in said(decision)] == ["delete web-3-aaaaa"]
     assert decision.record is not None
     assert decision.record.vacated == {"web-4-aaaaa": "c"}
+
+
+@pytest.mark.parametrize(
+    ("others", "replicas", "does", "places"),
+    [
+        pytest.param("aab", 4, ["delete web-3-aaaaa"], None, id="two are left there, one elsewhere: the next one is made elsewhere"),
+        pytest.param("abb", 4, [], {"web-3-aaaaa": "a"}, id="one is left there, two elsewhere"),
+        pytest.param("aabb", 5, [], {"web-4-aaaaa": "a"}, id="as many there as elsewhere"),
+        pytest.param("aab", 5, [], {"web-3-aaaaa": "a"}, id="one more is to be made, which goes elsewhere"),
+    ],
+)
+def test_a_place_is_kept_only_where_the_pool_stays_spread(
+    others: str, replicas: int, does: list[str], places: dict[str, str] | None
+) -> None:
+    """A machine of b was lost while the pool shrank: who comes back to a would leave b one short for good."""
+    machines = [machine(f"web-{slot}-aaaaa", NEW, AVAILABLE, slot=slot, failure_domain=domain) for slot, domain in enumerate(others)]
+    last = len(others)
+    machines.append(machine(f"web-{last}-aaaaa", OLD, FAILED, slot=last, failure_domain="a"))
+    decision = decide(machines, replicas, domains=("a", "b"))
+    assert [line.split(":")[0] for line in said(decision) if line.startswith("delete")] == does
+    assert (decision.record.vacated if decision.record is not None else None) == places
+
+
+def test_a_place_that_is_just_being_filled_is_not_filled_twice() -> None:
+    """One is being made again, and another one leaves: that one comes back as well."""
+    creating = (Creating(name="web-1-aaaaa", slot=1, failure_domain="az2", sent_at=ago(1)),)
+    machines = [machine for machine in NEVER_JOINED if machine.name != "web-1-aaaaa"]
+    decision = decide(machines, vacated={"web-1-aaaaa": "az2"}, creating=creating)
+    assert decision.record is not None
+    assert decision.record.vacated == {"web-1-aaaaa": "az2", "web-2-aaaaa": "az2"}
 
 
 TWO = fleet((NEW, AVAILABLE), (NEW, AVAILABLE))
