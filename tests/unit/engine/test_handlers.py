@@ -77,6 +77,22 @@ def test_FM40_a_token_is_minted_for_the_machine_that_needs_one(asked: frozenset[
     assert [token.machine for token in estate.world.tokens.of("web")] == tokens
 
 
+@pytest.mark.parametrize("asked", [(), ("api_server", "ca_hash"), ("bootstrap_token",)], ids=["nothing", "join values", "a token"])
+def test_user_data_is_filled_with_what_it_asks_for(asked: tuple[str, ...]) -> None:
+    """Name, slot and failure domain cost nothing and are always there; the cluster is asked only for what is wanted."""
+    estate = Estate().domains("az1")
+    done(estate, CREATE, replace(estate.pool(3), placeholders=frozenset(asked)), NAME)
+    (values,) = estate.world.hypervisor.values.values()
+    expected = {"machine_name": NAME, "slot": "2", "failure_domain": "az1"}
+    if "api_server" in asked:
+        expected |= estate.ports().cluster.join_values()  # type: ignore[union-attr]
+    if "bootstrap_token" in asked:
+        (token,) = estate.world.tokens.of("web")
+        expected["bootstrap_token"] = values["bootstrap_token"]
+        assert values["bootstrap_token"].startswith(f"{token.id}.")
+    assert values == expected
+
+
 def test_a_mark_is_cordon_and_annotation_in_one_patch() -> None:
     """Both or neither, with the reason."""
     estate, subject = grown()

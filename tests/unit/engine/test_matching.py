@@ -36,6 +36,24 @@ def test_FM26_a_vm_finds_its_own_node_only(subject: Vm, other: Node, expected: s
     assert match((subject,), {other.name: other}).get(subject.id, "") == expected
 
 
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(vm("m1", provider_id="openstack:///7a", system_uuid="ab-1"), "by-id", id="providerID before systemUUID"),
+        pytest.param(vm("m1", provider_id="openstack:///none", system_uuid="ab-1"), "by-uuid", id="systemUUID before the name"),
+        pytest.param(vm("m1", provider_id="openstack:///none", system_uuid="none"), "m1", id="the name at last"),
+    ],
+)
+def test_where_two_signs_disagree_the_stronger_one_counts(subject: Vm, expected: str) -> None:
+    """A cloned disk may have another machine's systemUUID, and a name may have been another's; a providerID is the cloud's own."""
+    found = {
+        "by-uuid": node("by-uuid", system_uuid="ab-1"),
+        "by-id": node("by-id", provider_id="openstack:///7a", system_uuid="cd-2"),
+        "m1": node("m1"),
+    }
+    assert match((subject,), found) == {subject.id: expected}
+
+
 def joined(nodes: tuple[Node, ...], vms: tuple[Vm, ...], at: datetime = NOW) -> Machines:
     """Machines after these nodes were seen and these VMs listed."""
     machines = Machines(POOL)

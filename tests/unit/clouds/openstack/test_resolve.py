@@ -80,6 +80,28 @@ def test_everything_by_name() -> None:
     assert sorted(transport.calls) == sorted(call for call in WORLD if ID not in call)
 
 
+@pytest.mark.parametrize(
+    ("given", "call", "query", "image_id"),
+    [
+        ({"image": "golden"}, "GET image /images", [("name", "golden")], "i1"),
+        ({"image": ID}, f"GET image /images/{ID}", [], ID),
+        (
+            {"image_properties": {"role": "golden", "os_distro": "debian"}},
+            "GET image /images",
+            [("os_distro", "debian"), ("role", "golden")],
+            "i1",
+        ),
+    ],
+    ids=["by name", "by ID", "by properties"],
+)
+def test_an_image_is_found_by_what_is_given(given: dict[str, Any], call: str, query: list[tuple[str, str]], image_id: str) -> None:
+    """All the same image in the end, by its ID and digest."""
+    found, transport = resolved({"flavor": "m1", **given})
+    asked = transport.queries[transport.calls.index(call)]
+    assert (found.image_id, found.image_digest) == (image_id, "sha512:ab")
+    assert [pair for pair in asked if pair[0] != "limit"] == query
+
+
 GIB = 1 << 30
 
 
