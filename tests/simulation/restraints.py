@@ -70,7 +70,8 @@ class Restraints(Witness):
             raise Broken(f"{at}: {name} marked, outside of its windows")
         allowed, _changes_at = calendar.most_at_once(self.pool.strategy.budgets, self.pool.replicas, at)
         leaving = self._leaving() | {name for name, sent_at in self.sent_at.items() if at - sent_at < ON_ITS_WAY}
-        leaving = (leaving & self.vms().keys()) - {name}
+        old = {vm.name for vm in self.vms().values() if vm.revision != self.pool.revision.id}  # an earlier run may have marked others
+        leaving = (leaving & old) - {name}
         if allowed is not None and len(leaving) + 1 > allowed:
             raise Broken(f"{at}: {name} marked, budget {allowed}, on their way out: {sorted(leaving)}")
 
@@ -110,7 +111,8 @@ class Restraints(Witness):
         old = [vm for vm in vms.values() if vm.revision != wanted]
         if not old or machine.revision != wanted:
             return  # a pool without an old machine climbs nothing
-        serving = [name for name, vm in vms.items() if vm.status not in (DELETING, ERROR) and _stays(nodes.get(name))]
+        before = {name: vm for name, vm in vms.items() if vm.created_at < machine.created_at}  # a later one may have overtaken it
+        serving = [name for name, vm in before.items() if vm.status not in (DELETING, ERROR) and _stays(nodes.get(name))]
         if not self._is_open(machine.created_at):
             if len(serving) >= max(self.pool.replicas, self.replicas_before):
                 raise Broken(f"{self.world.now}: {machine.name} made beyond {len(serving)} machines, outside of its windows")

@@ -125,7 +125,7 @@ def test_what_holds_a_rollout_back_does(seed: int) -> None:
     estate = ordeal(chance, seed, how)
     mood = [False]
     pool = declared(estate, replicas, how, chance)
-    witness = estate.witness = Restraints(estate.world, pool)
+    witness = estate.witness = Restraints(estate.world, pool, is_spread=False)
     _result, wrong = converge(estate, pool)
     if wrong:
         raise Broken(f"provisioning: {wrong}")

@@ -41,6 +41,7 @@ class Witness:
     floor_before: int = 0
     looked_at: dict[str, datetime] = field(default_factory=dict)  # VM id -> when its Node was looked for
     floor_holds_from: datetime | None = None  # until then what was asked for before may be what the run knows
+    is_spread: bool = True  # over failure domains in the end; whom a person protects or wants to go first may leave it otherwise
 
     @property
     def limits(self) -> Limits:
@@ -164,7 +165,7 @@ class Witness:
             wrong.append(f"slots {slots}")
         placed = Counter(vm.failure_domain for vm in vms.values())
         spread = {domain: placed[domain] for domain in self.pool.failure_domains}
-        if spread and max(spread.values()) - min(spread.values()) > 1:
+        if self.is_spread and spread and max(spread.values()) - min(spread.values()) > 1:
             wrong.append(f"spread {spread}")
         return wrong
 

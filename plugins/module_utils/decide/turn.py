@@ -109,6 +109,7 @@ class Turn:
         self._leaving = len(census.outdated[GOING])
         surge = limits.surge if self.at_once is None or not self.old else min(limits.surge, self.at_once)
         self.ceiling = limits.replicas + surge
+        self._seconds = self._in_taken_slots() if snapshot.creating else 0
         self._push = going.Push()
         self.doubles: set[str] = set()  # second machines of a slot, known once rule 7 has looked
         self.patient_until: datetime | None = self.rung.soaks_until  # a timer that was asked for is no lack of progress
@@ -237,10 +238,14 @@ class Turn:
 
     @property
     def surplus(self) -> int:
-        """Machines of the wanted revision that are too many. Under a brake old ones count, and those that surge may stay."""
+        """Machines of the wanted revision that are too many. Under a brake old ones count, and those that surge may stay.
+
+        Not those in flight whose slot a machine has by now, as one that came back from being failed: they go themselves, once listed.
+        """
+        coming = self.creating - self._seconds
         if self.brake is not None:
-            return self.staying + self.old + self.creating - self.limits.ceiling
-        return self.staying + self.creating - self.limits.replicas
+            return self.staying + self.old + coming - self.limits.ceiling
+        return self.staying + coming - self.limits.replicas
 
     @property
     def missing(self) -> int:
@@ -258,6 +263,11 @@ class Turn:
     @property
     def _may_leave_the_old(self) -> bool:
         return self._spare > 0
+
+    def _in_taken_slots(self) -> int:
+        """How many creates in flight will be the second machine of a slot."""
+        taken = {machine.vm.slot for kind in STAYING for machine in self.census.current[kind]}
+        return sum(1 for sent in self.snapshot.creating if sent.slot in taken)
 
     def _count_old_out(self, count: int) -> None:
         self.old -= count

@@ -201,6 +201,12 @@ def test_FM49_creates_in_flight_count_as_surplus() -> None:
     assert decided(world, pool(3)) == []
 
 
+def test_FM26_a_create_in_flight_is_one_too_many_itself_where_its_slot_was_taken_again() -> None:
+    """A machine came back from being failed while its successor was asked for: nobody else goes, or two would stay in one slot."""
+    machines = named((*NEW_A, IN_0), (NEW, NOT_READY, IN_1))
+    assert decided(snapshot(*machines, creating=(creating(slot=0),)), pool(2, 1, 1)) == []
+
+
 @pytest.mark.parametrize(
     ("machines", "options", "expected"),
     [
