@@ -102,7 +102,7 @@ class Face:
 
     def _way_back(self, failure: FleetError, *, has_changed: bool) -> str:
         """Of a run that has ended; where a call had no answer nobody can say that nothing was changed."""
-        if self._module.check_mode or failure.code in UNTOUCHED or not (has_changed or failure.code == Transient.code):
+        if self._module.check_mode or not (has_changed or failure.code == Transient.code):
             return NOTHING_DONE
         return TAKEN_UP + (ROLLED_BACK if "replicas" in self._module.params else "")
 

@@ -119,7 +119,7 @@ def test_FM38_every_failure_says_how_to_go_forward_and_back(kind: type[FleetErro
     """Whatever the error itself knows; "nothing was changed" is said of what is known to have changed nothing, and of nothing else."""
     failure = answer_to(kind(what="no", where="machine web-3-x7k2p, pool web"), changed, replicas=3)["failure"]
     assert (failure["code"], failure["machine"], failure["forward"] != "") == (kind.code, "web-3-x7k2p", True)
-    is_untouched = kind.code in ("invalid", "lock_held") or (changed is False and kind.code != "unreachable")
+    is_untouched = kind.code != "unreachable" if changed is False else changed is None and kind.code in ("invalid", "lock_held")
     assert (failure["back"] == faces.NOTHING_DONE, "rolled_back" in failure["back"]) == (
         is_untouched,
         not is_untouched and changed is not None,
