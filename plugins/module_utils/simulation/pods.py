@@ -80,7 +80,7 @@ class Pods:
             workload.made += 1
             self._state.workloads.touch(workload.key)
         uid = f"pod-{self._state.next_serial():x}"
-        chance = self._state.chance
+        chance, shows_readiness = self._state.chance, self._state.settings.shows_readiness
         budgets = workload.budgets
         if workload.blocked_share and chance.unit() < workload.blocked_share:
             budgets = (*budgets, BLOCKED)
@@ -91,7 +91,8 @@ class Pods:
             budgets=budgets,
             order=workload.order,
             grace=workload.grace,
-            is_ready=not self._state.settings.shows_readiness,
+            is_ready=not shows_readiness,
+            ready_since=self._state.now if shows_readiness else None,
             is_replicated=workload.kind in (DEPLOYMENT, STATEFUL_SET, PER_NODE),
             has_empty_dir=workload.has_empty_dir,
             owner=f"{workload.kind}/{workload.name}",
@@ -131,10 +132,11 @@ class Pods:
         if chosen is None:
             self._pending[uid] = None
             return False
-        self._pending.pop(uid, None)
+        if uid in self._pending:
+            del self._pending[uid]
+            if self._state.settings.shows_readiness:
+                row.pod = replace(row.pod, ready_since=self._state.now)  # no kubelet had a word to say before
         row.node = chosen
-        if self._state.settings.shows_readiness:
-            row.pod = replace(row.pod, ready_since=self._state.now)  # not ready since then
         self._state.pods.touch(uid)
         self.on.setdefault(chosen, {})[uid] = None
         self._state.node_changed(chosen)
