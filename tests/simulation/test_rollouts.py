@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Random pools in random worlds, with crashes, lost replies, stale views, lost machines and stuck drains.
 
+The worlds have volumes, bootstrap tokens, and things of other people in them, some seeds each.
+
 Whatever happens, the guards hold at every event; and once the faults are over, rerunning the same playbook converges.
 A failing seed is in the test's name; `--seed N` replays it alone.
 """
@@ -17,7 +19,8 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import 
 from ansible_collections.immutable.fleet.plugins.module_utils.model import vm as vm_states
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, ROLLING_UPDATE, DrainPolicy, Pool, Strategy
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.durations import Profile, lognormal
-from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import Fault
+from ansible_collections.immutable.fleet.plugins.module_utils.simulation.rows import STATEFUL_SET, Fault
+from ansible_collections.immutable.fleet.tests.simulation.bystanders import Bystanders
 from ansible_collections.immutable.fleet.tests.simulation.estate import Estate
 from ansible_collections.immutable.fleet.tests.simulation.witnesses import Broken, Witness
 
@@ -27,7 +30,8 @@ NEVER_REFUSED = 1000
 KNOWN_LATE = timedelta(seconds=200)  # so long after a machine fault the run may not know yet what it took
 
 CONTROL_FAULTS = ("stale cloud", "stale cluster", "cloud away", "cluster away", "lock away", "dies half way", "fails")
-MACHINE_FAULTS = ("vm_lost", "vm_stopped", "vm_gone", "vm_error", "never_joins", "create_error")
+MACHINE_FAULTS = ("vm_lost", "vm_stopped", "vm_gone", "vm_error", "never_joins", "create_error", "pod_sticks")
+TAKE_NO_MACHINE = ("never_joins", "create_error", "pod_sticks")
 
 
 class Chancy:
@@ -55,6 +59,10 @@ class Ordeal(Estate):
 
     witness: Witness | None = None
 
+    def __post_init__(self) -> None:
+        Estate.__post_init__(self)
+        self.bystanders = Bystanders(self.world)
+
     def watched(self, ports: Ports) -> Ports:
         return self.witness.around(ports) if self.witness is not None else ports
 
@@ -69,6 +77,9 @@ def ordeal(chance: random.Random, seed: int, how: Strategy) -> Ordeal:
     budgets = ("", "1", "50%") if how.max_surge and how.type != RECREATE else ("",)
     for number in range(chance.randint(0, 2)):
         estate.workload(f"app{number}", chance.randint(1, 6), max_unavailable=chance.choice(budgets))
+    if seed % 3 == 0:
+        estate.workload("db", 1 + seed % 2, max_unavailable=budgets[-1] and "1", kind=STATEFUL_SET, has_volume=True)
+    estate.bystanders.move_in()
     return estate
 
 
@@ -104,7 +115,7 @@ def trouble(estate: Ordeal, chance: random.Random, kinds: tuple[str, ...]) -> No
         world.inject(Fault(kind="fail", target=verb, delay=delay, error=error, after_effect=error == "Transient" and chance.random() < 0.5))
     else:
         world.inject(Fault(kind=kind, target=f"{estate.name}-*", delay=delay, lasts=lasts))
-        if estate.witness is not None and kind not in ("never_joins", "create_error"):
+        if estate.witness is not None and kind not in TAKE_NO_MACHINE:
             until = world.now + delay + lasts + KNOWN_LATE
             estate.witness.excused_until = max(until, estate.witness.excused_until or until)
 
@@ -112,7 +123,8 @@ def trouble(estate: Ordeal, chance: random.Random, kinds: tuple[str, ...]) -> No
 def declared(estate: Ordeal, replicas: int, how: Strategy, chance: random.Random) -> Pool:
     """The pool, with drains that are given up soon."""
     drain = DrainPolicy(timeout=timedelta(seconds=chance.choice((60, 300))), volume_detach_timeout=timedelta(seconds=60))
-    return estate.pool(replicas, strategy=how, drain=drain)
+    placeholders = frozenset({"bootstrap_token"} if estate.seed // 2 % 2 else ())
+    return estate.pool(replicas, strategy=how, drain=drain, placeholders=placeholders)
 
 
 def converge(estate: Ordeal, pool: Pool) -> tuple[Result | None, list[str]]:
@@ -134,6 +146,20 @@ def prove_dead(estate: Ordeal) -> None:
             estate.world.hypervisor.switch(host.vm, vm_states.OFF)
 
 
+def force_delete(estate: Ordeal) -> None:
+    """What is terminating for ever only a person ends: by a delete with grace 0."""
+    stuck = [row.pod for row in estate.world.state.pods.values() if row.stop_known and row.stop is None]
+    for pod in stuck:
+        estate.world.pods.remove(pod, timedelta(0))
+
+
+def strip(estate: Ordeal, chance: random.Random, how: Strategy) -> None:
+    """A machine is ours no longer. It counts for the ceiling, so that a pool without surge to spare would wait for a person."""
+    if how.max_surge in (2, 3) and how.type != RECREATE:
+        ours = sorted(host.vm.name for host in estate.world.state.hosts.values() if host.pool == estate.name)
+        estate.bystanders.strip(chance.choice(ours), chance.choice((0, 1)))
+
+
 def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
     """Provision, then roll with faults, crashes, scaling and retargets, then converge; the guards hold throughout."""
     chance = random.Random(seed)
@@ -144,6 +170,8 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
     _result, wrong = converge(estate, pool)
     if wrong:
         raise Broken(f"provisioning: {wrong}")
+    if kinds == CONTROL_FAULTS:
+        strip(estate, chance, how)
     for _run in range(chance.randint(1, RUNS_WITH_FAULTS)):
         estate.image = chance.choice(("v2", "v2", "v3"))
         replicas = max(1, replicas + chance.choice((0, 0, 0, 1, -1, 2)))
@@ -158,6 +186,7 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
     for key in list(estate.world.state.faults.keys()):
         estate.world.state.faults.drop(key)
     prove_dead(estate)
+    force_delete(estate)
     _result, wrong = converge(estate, pool)
     if wrong:
         raise Broken(f"not converged after the faults: {wrong}")
@@ -166,6 +195,8 @@ def play(seed: int, kinds: tuple[str, ...], faults: int) -> None:
         again = estate.run(pool)  # the network still loses calls, and three lists in a row may be among them
     if again is None or again.changed or again.failure:
         raise Broken(f"not a no-op: {again}")
+    if changes := estate.bystanders.changes():
+        raise Broken(f"not ours, and changed: {changes}")
 
 
 @pytest.mark.share(4)

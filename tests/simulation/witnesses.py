@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Ports
 from ansible_collections.immutable.fleet.plugins.module_utils.model import marks
-from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange
+from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Look, Node, NodeChange, Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Limits, Pool, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.vm import RUNNING, NewMachine, Vm
 from ansible_collections.immutable.fleet.plugins.module_utils.simulation.world import World
@@ -64,7 +64,11 @@ class Witness:
         return replace(ports, cloud=_Cloud(self, ports.cloud), cluster=_Cluster(self, ports.cluster))
 
     def vms(self) -> dict[str, Vm]:
+        """All that have the pool's name; `ours` of them carry its marks."""
         return {vm.name: vm for vm in self.world.hypervisor.vms.get(self.pool.name, {}).values()}
+
+    def ours(self) -> dict[str, Vm]:
+        return {name: vm for name, vm in self.vms().items() if vm.is_ours}
 
     def nodes(self) -> dict[str, Node]:
         """By name of the machine, which a node's own name may go beyond."""
@@ -80,7 +84,7 @@ class Witness:
         nodes = self.nodes()
         return {
             name
-            for name, vm in self.vms().items()
+            for name, vm in self.ours().items()
             if vm.status == RUNNING
             and (node := nodes.get(name)) is not None
             and node.ready
@@ -98,7 +102,7 @@ class Witness:
 
     def before_change(self, change: NodeChange) -> None:
         """A node is about to be changed by us."""
-        name = self._machine_of(change.node)
+        self._leave_alone(name := self._machine_of(change.node))
         node = self.nodes().get(name)
         if node is None or change.schedulable is not False or change.version not in (None, node.version):
             return  # the last one will be refused: somebody was faster
@@ -108,6 +112,17 @@ class Witness:
         excused = self.excused_until is not None and self.world.now < self.excused_until
         if name in available and len(available) - 1 < self.floor and not excused:
             raise Broken(f"{self.world.now}: {node.name} marked, {len(available)} available, floor {self.floor}")
+
+    def _leave_alone(self, machine: str) -> None:
+        vm = self.vms().get(machine)
+        if vm is not None and not vm.is_ours:
+            raise Broken(f"{self.world.now}: {machine} is not ours and was touched")
+
+    def before_evict(self, pod: Pod) -> None:
+        """A pod is about to be asked to go by us."""
+        for name, node in self.nodes().items():
+            if any(there.uid == pod.uid for there in node.pods):
+                self._leave_alone(name)
 
     def before_create(self, machine: NewMachine) -> None:
         """A create of ours has arrived: a name is given again only when nothing has it any more."""
@@ -123,9 +138,8 @@ class Witness:
 
     def before_delete(self, vm: Vm) -> None:
         """A VM is about to be deleted by us."""
+        self._leave_alone(vm.name)
         now = next((other for other in self.vms().values() if other.id == vm.id), None)
-        if now is not None and now.proofs < 2:
-            raise Broken(f"{self.world.now}: {vm.name} is not ours and was deleted")
         node = self.nodes().get(vm.name)
         if now is None or node is None or node.provider_id != vm.provider_id:
             return
@@ -144,8 +158,9 @@ class Witness:
     def converged(self) -> list[str]:
         """What is not as it should be at the end; empty when all is well."""
         kept = self.preserved()
-        vms = {name: vm for name, vm in self.vms().items() if name not in kept}
-        nodes = {name: node for name, node in self.nodes().items() if name not in kept}
+        theirs = self.vms().keys() - self.ours().keys()
+        vms = {name: vm for name, vm in self.ours().items() if name not in kept}
+        nodes = {name: node for name, node in self.nodes().items() if name not in kept and name not in theirs}
         wrong = []
         outdated = [vm.name for vm in vms.values() if vm.revision != self.pool.revision.id]
         if len(vms) != self.pool.replicas or outdated:
@@ -156,8 +171,8 @@ class Witness:
         wrong += [f"{name} is cordoned" for name, node in ours.items() if not node.schedulable]
         wrong += [f"{name} bears {marks.NODE_OUTDATED}" for name, node in ours.items() if _bears_outdated(node)]
         ports = self.world.hypervisor.leftovers(self.pool.name)
-        if len(ports) != len(vms) + len(kept):
-            wrong.append(f"{len(ports)} ports for {len(vms)} machines, {len(kept)} kept")
+        if len(ports) != len(vms) + len(kept) + len(theirs):
+            wrong.append(f"{len(ports)} ports for {len(vms)} machines, {len(kept)} kept, {len(theirs)} of others")
         if self.world.tokens.of(self.pool.name):
             wrong.append("tokens are left")
         slots = sorted(vm.slot for vm in vms.values() if vm.slot is not None)
@@ -207,6 +222,14 @@ class _Cluster:
     def change(self, change: NodeChange) -> None:
         self._witness.before_change(change)
         self._cluster.change(change)
+
+    def evict(self, pod: Pod, grace: timedelta | None) -> None:
+        self._witness.before_evict(pod)
+        self._cluster.evict(pod, grace)
+
+    def remove(self, pod: Pod, grace: timedelta | None) -> None:
+        self._witness.before_evict(pod)
+        self._cluster.remove(pod, grace)
 
     def look_for_node(self, vm: Vm) -> Look:
         look: Look = self._cluster.look_for_node(vm)
