@@ -94,6 +94,7 @@ def browser(session: nox.Session) -> None:
     if shutil.which("chromium"):
         return
     rights = [] if os.getuid() == 0 else ["sudo"]
+    session.log("no chromium, which a report is opened in: installing Debian's package%s", " by sudo" if rights else "")
     apt = [*rights, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-oDPkg::Lock::Timeout=300"]
     session.run(*apt, "update")
     session.run(*apt, "install", "-y", "--no-install-recommends", "chromium")

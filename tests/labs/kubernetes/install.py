@@ -99,23 +99,35 @@ def go(words: list[str], cwd: Path | None = None) -> str:
     return run(["go", *words], {"GOWORK": "off", "CGO_ENABLED": "0"}, cwd)
 
 
+def has_to_build(site: Site) -> bool:
+    """Whether one of the binaries is neither there nor anywhere else on this machine."""
+    wanted = [(site.bin, name, ETCD_VERSION) for name in ("etcd", "etcdctl")]
+    wanted += [(site.kubernetes, name, site.version) for name in COMPONENTS]
+    wanted += [(site.bin, "kwok", KWOK_VERSION)]
+    return not all((folder / name).exists() or elsewhere(name, version) for folder, name, version in wanted)
+
+
 def found(folder: Path, name: str, version: str, say: Progress) -> bool:
     """It is there already, or can be linked to."""
     target = folder / name
     if target.exists():
         return True
-    assets = Path(os.environ.get("KUBEBUILDER_ASSETS") or "/nonexistent") / name
-    on_path = shutil.which(name)
-    if os.access(assets, os.X_OK):
-        taken = assets
-    elif on_path and is_version(on_path, version):
-        taken = Path(on_path)
-    else:
+    taken = elsewhere(name, version)
+    if taken is None:
         return False
     target.unlink(missing_ok=True)
     target.symlink_to(taken.resolve())
     say(f"{name}: linked to {taken}")
     return True
+
+
+def elsewhere(name: str, version: str) -> Path | None:
+    """The binary in $KUBEBUILDER_ASSETS, else on PATH where it is of this minor version."""
+    assets = Path(os.environ.get("KUBEBUILDER_ASSETS") or "/nonexistent") / name
+    if os.access(assets, os.X_OK):
+        return assets
+    on_path = shutil.which(name)
+    return Path(on_path) if on_path and is_version(on_path, version) else None
 
 
 def is_version(binary: str, version: str) -> bool:
