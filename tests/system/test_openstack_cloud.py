@@ -24,6 +24,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.model.errors impor
     Invalid,
     Transient,
 )
+from ansible_collections.immutable.fleet.tests.labs.openstack.site import PASSWORD, Site
 from ansible_collections.immutable.fleet.tests.system.openstack_lab import (
     CALL_TIMEOUT,
     MARKS,
@@ -271,6 +272,14 @@ def test_connecting_fails_as_our_errors(connection: dict[str, Any], kind: type[F
         Client(connection, CALL_TIMEOUT, now).request("GET", COMPUTE, "/servers")
     assert raised.value.where == where
     assert "s3cret" not in str(raised.value)
+
+
+def test_the_environment_is_a_login_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OS_* as of an openrc file, beside a clouds.yaml; the same project as by that."""
+    login = {"AUTH_URL": Site.from_environment().keystone, "USERNAME": "lab", "PASSWORD": PASSWORD, "PROJECT_NAME": "lab"}
+    for name, value in {**login, "USER_DOMAIN_NAME": "Default", "PROJECT_DOMAIN_NAME": "Default"}.items():
+        monkeypatch.setenv(f"OS_{name}", value)
+    assert Client({}, CALL_TIMEOUT, now).project_id() == client().project_id()
 
 
 def test_a_call_that_takes_too_long_is_transient() -> None:
