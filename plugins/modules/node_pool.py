@@ -178,18 +178,10 @@ name:
   type: str
   sample: web
 revision:
-  description: What machines should be made of, as the 12 digits that they carry, and the fields behind it.
+  description: What machines should be made of. C(id) is the 12 digits that they carry, C(fields) the resolved IDs and digests behind it.
   returned: when O(state=present)
   type: dict
-  contains:
-    id:
-      description: The digits.
-      type: str
-      sample: 0f3c9a41be27
-    fields:
-      description: Resolved IDs and digests by field.
-      type: dict
-      sample: {"image": "sha512:9b71d224bd62f378"}
+  sample: {"id": "0f3c9a41be27", "fields": {"image": "sha512:9b71d224bd62f378"}}
 machines:
   description: Machines of the pool, by slot; at most 500. In check mode as they are now.
   returned: always, unless an option was refused
@@ -241,6 +233,9 @@ summary:
 plan:
   description:
     - What would be done, in order, each with its reason and the time it would begin after the start, which is an estimate.
+    - Between the steps what is met on the way, each once, with the verb V(waits) (a ladder's step with its soak and gate, a hook, a
+      window) or V(blocked).
+    - Where a window has to open first it goes on with what a run at its opening would do; C(changed) and C(summary) are of a run now.
   returned: in check mode
   type: list
   elements: dict
@@ -257,6 +252,10 @@ forecast:
   returned: in check mode
   type: dict
   contains:
+    begins_at:
+      description: When the run begins that this is about. That is now, or where the window is shut the next one's opening.
+      type: str
+      sample: "2026-11-21T22:00:00Z"
     p50:
       description: Half of the replays took no longer. C(plan) is the replay of this length.
       type: str
@@ -303,7 +302,7 @@ forecast:
       type: dict
       sample: {"total": 180, "owners": 12, "per_pod": 1.0, "most": [{"owner": "shop/ReplicaSet/cart-7d9f", "pods": 6, "evictions": 6}]}
     quota:
-      description: What the quota lacks for it.
+      description: What the cloud lacks room for, such as quota, with what to raise. Where not one machine fits, the task fails of it.
       type: list
       elements: dict
       sample: []

@@ -18,7 +18,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.decide.rollout imp
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.past import past_of
 from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import RunSettings
 from ansible_collections.immutable.fleet.plugins.module_utils.entry import replay
-from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, Forecast, forecast, learned_from
+from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Forecast, forecast, learned_from
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen, observe
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool, Strategy
@@ -79,8 +79,8 @@ def outcome(seed: int, *, notes: bool) -> Outcome:
     estate.runtime.play_until(estate.runtime.now() + timedelta(hours=3))
     estate.image = "v3"
     pool = estate.pool(REPLICAS, strategy=strategy)
-    given = Circumstances(past=past_of(first.steps) if notes else Past())
-    foretold = forecast(Rollout(pool), estate.ports(), RunSettings(holder="check"), estate.runtime, given, Ticking())
+    past = past_of(first.steps) if notes else Past()
+    foretold = forecast(Rollout(pool), estate.ports(), RunSettings(holder="check"), estate.runtime, past, Ticking())
     fact = estate.run(pool)
     assert fact is not None
     assert fact.failure is None

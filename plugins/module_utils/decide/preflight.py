@@ -115,20 +115,23 @@ def within(most: int, snapshot: Snapshot, decision: Decision) -> Decision:
 
 
 def hindrances(pool: Pool, snapshot: Snapshot) -> tuple[Blocker, ...]:
-    """Drains of outdated machines that cannot succeed, one blocker for each cause, and the node that this run lives on.
+    """Drains of outdated machines that cannot succeed, one blocker for each cause.
 
     O(pods). The same causes are found again, node by node, when a machine's turn comes.
     """
     causes: dict[str, list[Blocker]] = {}
-    found: list[Blocker] = []
     for machine in _outdated(pool, snapshot.machines.values()):
         if machine.node is None:
             continue
         for blocker in drain.blockers_of(machine.node, snapshot.budgets, pool.drain):
             causes.setdefault(blocker.forward, []).append(blocker)
-        if machine.node.name == snapshot.own_node:
-            found.append(_own_node(machine))
-    return (*(_joined(alike) for alike in causes.values()), *found)
+    return tuple(_joined(alike) for alike in causes.values())
+
+
+def own_node(pool: Pool, snapshot: Snapshot) -> tuple[Blocker, ...]:
+    """That the run is to drain the node it lives on, which no other turn of it would find again."""
+    own = [m for m in _outdated(pool, snapshot.machines.values()) if m.node is not None and m.node.name == snapshot.own_node]
+    return tuple(_own_node(machine) for machine in own)
 
 
 def _wanted_most(limits: Limits, snapshot: Snapshot, decision: Decision) -> int:

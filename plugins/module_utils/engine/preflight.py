@@ -71,6 +71,7 @@ class Preflight(Around):
             decision = preflight.within(self._most, snapshot, decision)
         if decision.actions and not self._has_begun:
             self._has_begun = True
+            self._told += preflight.own_node(pool, snapshot)
             decision = replace(decision, blockers=(*decision.blockers, *preflight.hindrances(pool, snapshot)))
         return replace(decision, blockers=(*decision.blockers, *self._told)) if self._told else decision
 

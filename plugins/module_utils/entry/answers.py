@@ -8,7 +8,7 @@ event file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.immutable.fleet.plugins.module_utils.decide import classes
@@ -47,9 +47,8 @@ def of_pool(job: Watched, request: PoolRequest, result: Result, *, check: bool) 
         answer["pending"] = result.pending
     if not request.is_absent:
         answer["revision"] = {"id": pool.revision.id, "fields": dict(pool.revision.fields)}
-    if check:
-        answer["plan"] = plan_of(result.steps)
     if job.forecast is not None:
+        answer["plan"] = plan_of(job.forecast.steps, job.forecast.met)
         from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import facts_of
 
         answer["forecast"] = facts_of(job.forecast)
@@ -86,8 +85,8 @@ def of_nodes(job: Watched, request: DrainRequest, result: Result, *, check: bool
         },
         "blockers": blocker_facts(result.blockers),
     }
-    if check:
-        answer["plan"] = plan_of(result.steps)
+    if job.forecast is not None:
+        answer["plan"] = plan_of(job.forecast.steps, job.forecast.met)
     return answer
 
 
@@ -135,25 +134,27 @@ def machines_of(machines: Mapping[str, Machine], pool: Pool, now: datetime) -> l
     return facts[:MACHINES_MAX]
 
 
-def plan_of(steps: Iterable[Step]) -> list[dict[str, Any]]:
-    """The steps a person plans with: `{after, verb, machine, reason, slot?, failure_domain?}`, in order."""
-    lines: list[dict[str, Any]] = []
-    for step in steps:
-        if step.verb in QUIET_VERBS:
-            continue
-        line: dict[str, Any] = {
-            "after": say_duration(step.after),
-            "verb": step.verb,
-            "machine": step.machine,
-            "reason": step.reason,
-        }
-        if step.slot is not None:
-            line["slot"] = step.slot
-        if step.failure_domain:
-            line["failure_domain"] = step.failure_domain
-        lines.append(line)
-    left_out = len(lines) - PLAN_MAX
+def plan_of(steps: Iterable[Step], met: Iterable[tuple[timedelta, Blocker]] = ()) -> list[dict[str, Any]]:
+    """What a person plans with, in order: `{after, verb, machine, reason, slot?, failure_domain?}`.
+
+    The verb of what is waited for is "waits", of what is in the way "blocked".
+    """
+    timed = [(step.after, _line_of(step)) for step in steps if step.verb not in QUIET_VERBS]
+    for after, blocker in met:
+        verb = "waits" if blocker.is_wait else "blocked"
+        timed.append((after, {"after": say_duration(after), "verb": verb, "machine": blocker.where, "reason": blocker.what}))
+    timed.sort(key=lambda each: each[0])
+    lines, left_out = [line for _after, line in timed], len(timed) - PLAN_MAX
     return lines if left_out <= 0 else [*lines[:PLAN_MAX], {"verb": "and so on", "reason": say_count(left_out, "more step")}]
+
+
+def _line_of(step: Step) -> dict[str, Any]:
+    line: dict[str, Any] = {"after": say_duration(step.after), "verb": step.verb, "machine": step.machine, "reason": step.reason}
+    if step.slot is not None:
+        line["slot"] = step.slot
+    if step.failure_domain:
+        line["failure_domain"] = step.failure_domain
+    return line
 
 
 def counts_of(steps: Iterable[Step]) -> dict[str, int]:

@@ -16,17 +16,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.run import Job, Ports, Result, RunSettings, Step
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import Learned, learn
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen, observe
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.replay import Dip, Replay, Resolver, dips, owner_of, replay
 from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker
 from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import Past
+from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Exhausted
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import RECREATE, Pool, Strategy, limits_of
 from ansible_collections.immutable.fleet.plugins.module_utils.model.revision import Revision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.snapshot import Snapshot
-from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, ClusterView, Listing, Runtime
+from ansible_collections.immutable.fleet.plugins.module_utils.ports import Access, ClusterView, Listing, Reporter, Runtime
 
 WALL_SECONDS = 5.0  # a person waits for it
 REPLAYS_MAX = 100  # more would not move the percentiles by what a person reads off them
@@ -35,18 +36,6 @@ SURGE_REPLAYS = 3  # for each surge that is compared: the same draws for all of 
 
 Window = tuple[datetime, datetime]
 Stopwatch = Callable[[], float]  # seconds, as time.monotonic
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What others found out and a forecast shows: what the quota lacks, when changes are allowed, what earlier runs taught.
-
-    `windows` are the present and coming intervals in which a rollout may start something; empty: those of the pool's strategy.
-    """
-
-    shortfall: tuple[Blocker, ...] = ()
-    windows: tuple[Window, ...] = ()
-    past: Past = field(default_factory=Past)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +49,17 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """`result` is that of the replay of median length. `p95` None: too few replays to tell."""
+    """`result` is that of the replay of median length, of a run now. `p95` None: too few replays to tell.
+
+    Where a window has to open first `roll` is the run at its opening, which all else is about; else the same as `result`.
+    `steps` and `met` are all that the replay does and meets, to the end of `roll`.
+    """
 
     at: datetime
     result: Result
+    roll: Result
+    steps: tuple[Step, ...]
+    met: tuple[tuple[timedelta, Blocker], ...]
     replays: int
     failures: int  # replays that did not reach their end
     unfinished: int = 0  # replays that ended well with something left for the next window, or the next run
@@ -81,6 +77,11 @@ class Forecast:
         """Now, or when the next window opens."""
         return self.at if self.window is None else max(self.at, self.window[0])
 
+    @property
+    def ends_at(self) -> datetime:
+        """Of the replay that is shown."""
+        return (self.at if self.roll is self.result else self.begins_at) + self.roll.duration
+
     def fits(self, span: timedelta | None, share: float) -> bool | None:
         """Whether a run so long, which this share of the replays did not exceed, ends before the window does.
 
@@ -96,7 +97,7 @@ def forecast(
     ports: Ports,
     settings: RunSettings,
     runtime: Runtime,
-    given: Circumstances | None = None,
+    past: Past | None = None,
     stopwatch: Stopwatch = time.monotonic,
     *,
     tells: bool = False,
@@ -104,26 +105,31 @@ def forecast(
     """What `loop.run` would do now, and how long it would take. Raises what the first look at the real world raises.
 
     `job` sees one replay; the others are given copies that remember nothing of it. `tells`: the forecast has the events of the replay
-    that it shows, which costs one more of the same draws.
+    that it shows, which costs one more of the same draws. `past` is what earlier runs taught.
     """
-    given = given or Circumstances()
     began = stopwatch()
     seen = observe(ports, runtime)
-    learned = learned_from(seen, job.pool, given.past)
+    learned = learned_from(seen, job.pool, past or Past())
     pristine = copy.deepcopy(job)
+    window = window_for(windows_of(job.pool) if job.pool is not None else (), seen.at)
     resolver = _once(ports.cloud.resolve) if ports.cloud is not None else None
     room = cache(ports.cloud.room) if ports.cloud is not None else None
     access = _AskedOnce(ports.access) if ports.access is not None else None
-    replays = [replay(job, seen, settings, learned, 0, resolver, room, access)]
-    is_certain = not replays[0].result.changed or not any(learned.samples.values())
+
+    def replayed(job: Job, seed: int, reporter: Reporter | None = None) -> Replay:
+        at_opening = (window[0], copy.deepcopy(pristine)) if window is not None and window[0] > seen.at else None
+        return replay(job, seen, settings, learned, seed, resolver, room, access, reporter, at_opening)
+
+    replays = [replayed(job, 0)]
+    is_certain = not replays[0].roll.changed or not any(learned.samples.values())
     while not is_certain and len(replays) < REPLAYS_MAX and _has_time(stopwatch() - began, len(replays)):
-        replays.append(replay(copy.deepcopy(pristine), seen, settings, learned, len(replays), resolver, room, access))
-    found = _concluded(seen, job.pool, replays, learned, given)
+        replays.append(replayed(copy.deepcopy(pristine), len(replays)))
+    found = _concluded(seen, job.pool, replays, learned, window)
     if not tells:
         return found
     told = _Told()
-    shown = [each.result.duration for each in replays].index(found.p50)
-    replay(pristine, seen, settings, learned, shown, resolver, room, access, told)
+    shown = [each.roll.duration for each in replays].index(found.p50)
+    replayed(copy.deepcopy(pristine), shown, told)
     return replace(found, told=tuple(told.events))
 
 
@@ -236,25 +242,37 @@ def _has_time(passed: float, done: int) -> bool:
     return passed * (done + 1) / done <= WALL_SECONDS
 
 
-def _concluded(seen: Seen, pool: Pool | None, replays: Sequence[Replay], learned: Learned, given: Circumstances) -> Forecast:
-    took = [each.result.duration for each in replays]
+def _concluded(seen: Seen, pool: Pool | None, replays: Sequence[Replay], learned: Learned, window: Window | None) -> Forecast:
+    took = [each.roll.duration for each in replays]
     p50 = quantile(took, 0.5)
     median = replays[took.index(p50)]
-    result = replace(median.result, blockers=(*_held_by_another(seen), *given.shortfall, *median.result.blockers))
+    held = _held_by_another(seen)
     return Forecast(
         at=seen.at,
-        result=result,
+        result=replace(median.result, blockers=(*held, *median.result.blockers)) if held else median.result,
+        roll=median.roll,
+        steps=median.steps,
+        met=(*((timedelta(0), blocker) for blocker in held), *median.met),
         replays=len(replays),
-        failures=sum(1 for each in replays if each.result.failure is not None),
+        failures=sum(1 for each in replays if each.roll.failure is not None),
         p50=p50,
         p95=quantile(took, 0.95) if len(replays) >= P95_FROM else None,
         learned=learned,
-        capacity=dips(median.first, result.machines, result.steps, pool, seen.at) if pool is not None else {},
+        capacity=dips(median.first, median.roll.machines, median.steps, pool, seen.at) if pool is not None else {},
         evictions=_evictions(seen, median.evicted),
-        shortfall=given.shortfall,
-        window=window_for(given.windows or (windows_of(pool) if pool is not None else ()), seen.at),
-        unfinished=sum(1 for each in replays if each.result.pending),
+        shortfall=_shortfall(median),
+        window=window,
+        unfinished=sum(1 for each in replays if each.roll.pending),
     )
+
+
+def _shortfall(shown: Replay) -> tuple[Blocker, ...]:
+    """What the cloud has too little of, whether the run would go slower for it or not begin at all."""
+    found = [blocker for _after, blocker in shown.met if blocker.code == "room"]
+    failure = shown.roll.failure
+    if isinstance(failure, Exhausted):
+        found.append(Blocker(code="room", what=failure.what, where=failure.where, forward=failure.forward))
+    return tuple(found)
 
 
 def _evictions(seen: Seen, evicted: Mapping[str, int]) -> tuple[Eviction, ...]:

@@ -139,12 +139,11 @@ def run(
         pinned = seen.record.pinned if job.only_heals else job.pool.revision.image
         settings = replace(settings, pinned=pinned, replicas=job.pool.replicas)
     if check:
-        from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import Circumstances, forecast
+        from ansible_collections.immutable.fleet.plugins.module_utils.entry.forecast import forecast
         from ansible_collections.immutable.fleet.plugins.module_utils.model.durations import load_past
 
-        given = Circumstances(past=load_past(seen.record.past))
         try:
-            job.forecast = forecast(job, kit.ports, settings, kit.runtime, given, tells=face.draws_report)
+            job.forecast = forecast(job, kit.ports, settings, kit.runtime, load_past(seen.record.past), tells=face.draws_report)
         except Denied as error:
             raise _in_full(error, kit.ports) from error
         _tell_plan(job.forecast, face)
@@ -193,14 +192,13 @@ def _tell_plan(foreseen: Forecast, face: Face) -> None:
     """The plan as events, at the times it expects: who shows a run's progress shows a plan as well. What it comes to is told last."""
     from ansible_collections.immutable.fleet.plugins.module_utils.entry.outlook import sentences_of
 
-    now, result = foreseen.at, foreseen.result
-    ends_at = now + result.duration
+    now, roll, ends_at = foreseen.at, foreseen.roll, foreseen.ends_at
     first = Event(at=now, kind="plan", text="nothing is changed; times are estimates")
-    steps = [Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason) for step in result.steps]
-    blockers = [told_of(blocker, ends_at) for blocker in result.blockers]
+    steps = [Event(at=now + step.after, kind=step.verb, machine=step.machine, text=step.reason) for step in foreseen.steps]
+    met = [told_of(blocker, now + after) for after, blocker in foreseen.met]
     sentences = [Event(at=ends_at, kind="plan", text=sentence) for sentence in sentences_of(foreseen)]
-    for event in (first, *steps, *blockers, *sentences):
+    for event in (first, *sorted((*steps, *met), key=lambda event: event.at), *sentences):
         face.reporter.tell(event)
-    face.draw((first, *foreseen.told, *(event for event in blockers if event not in foreseen.told), *sentences))
-    ending = "the plan ends here" + (f", pending: {result.pending}" if result.pending else "")
-    face.reporter.tell(Event(at=ends_at, kind="end", text=ending if result.failure is None else str(result.failure)))
+    face.draw((first, *foreseen.told, *(event for event in met if event not in foreseen.told), *sentences))
+    ending = "the plan ends here" + (f", pending: {roll.pending}" if roll.pending else "")
+    face.reporter.tell(Event(at=ends_at, kind="end", text=ending if roll.failure is None else str(roll.failure)))

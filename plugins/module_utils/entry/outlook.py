@@ -25,8 +25,9 @@ KINDS = {
 
 
 def facts_of(foreseen: Forecast) -> dict[str, Any]:
-    """`{p50, p95, replays, failures, durations, capacity, evictions, quota, window?}`, small however large the pool is."""
+    """`{begins_at, p50, p95, replays, failures, durations, capacity, evictions, quota, window?}`, small however large the pool is."""
     answer: dict[str, Any] = {
+        "begins_at": say_instant(foreseen.begins_at),
         "p50": say_duration(foreseen.p50),
         "p50_seconds": round(foreseen.p50.total_seconds()),
         "p95": _say(foreseen.p95),
@@ -37,7 +38,7 @@ def facts_of(foreseen: Forecast) -> dict[str, Any]:
         "durations": {kind: _source(source) for kind, source in foreseen.learned.sources().items()},
         "capacity": {domain: {"now": dip.now, "fewest": dip.fewest} for domain, dip in foreseen.capacity.items()},
         "evictions": _evictions(foreseen.evictions),
-        "quota": [{"what": blocker.what, "where": blocker.where} for blocker in foreseen.shortfall],
+        "quota": [{"what": each.what, "where": each.where, "forward": each.forward} for each in foreseen.shortfall],
     }
     if foreseen.window is not None:
         begin, end = foreseen.window
@@ -48,9 +49,10 @@ def facts_of(foreseen: Forecast) -> dict[str, Any]:
 
 def sentences_of(foreseen: Forecast) -> list[str]:
     """What a person wants to know of it, a line each; none where nothing would be done."""
-    if not foreseen.result.changed:
+    if not foreseen.roll.changed:
         return []
-    lines = [_length(foreseen), *_fallen_short(foreseen), *_durations(foreseen)]
+    opening = [] if foreseen.roll is foreseen.result else [f"begins {say_instant(foreseen.begins_at)}, when the window opens"]
+    lines = [*opening, _length(foreseen), *_fallen_short(foreseen), *_durations(foreseen)]
     if foreseen.capacity:
         lines.append(_capacity(foreseen))
     if foreseen.evictions:
@@ -59,7 +61,6 @@ def sentences_of(foreseen: Forecast) -> list[str]:
         worst = foreseen.evictions[0]
         if worst.evictions > worst.pods:
             lines.append(f"moved most often: {worst.owner}, {say_count(worst.evictions, 'eviction')} of {say_count(worst.pods, 'pod')}")
-    lines += [f"quota: {blocker.what}" for blocker in foreseen.shortfall]
     if foreseen.window is not None:
         lines.append(_window(foreseen))
     return lines

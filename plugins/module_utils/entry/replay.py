@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from ansible_collections.immutable.fleet.plugins.module_utils.engine.virtual imp
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.learning import EMPTY, Learned
 from ansible_collections.immutable.fleet.plugins.module_utils.entry.observing import Seen
 from ansible_collections.immutable.fleet.plugins.module_utils.model.capture import Capture
-from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Decision
+from ansible_collections.immutable.fleet.plugins.module_utils.model.decision import Blocker, Decision
 from ansible_collections.immutable.fleet.plugins.module_utils.model.machine import Machine
 from ansible_collections.immutable.fleet.plugins.module_utils.model.node import Pod
 from ansible_collections.immutable.fleet.plugins.module_utils.model.pool import Pool
@@ -46,11 +47,29 @@ LEAST_MACHINES = 100  # of a pool whose replays are told in beats
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How it went once. `first` are the machines at its beginning; `evicted` is `{namespace/owner: evictions}`."""
+    """How it went once: `result` is that of a run now, and where a window has to open first `later` that of one at its opening.
+
+    `first` are the machines at its beginning; `evicted` is `{namespace/owner: evictions}`. `met` is what blocked or was waited for on
+    the way, each cause once, and how long after the beginning it was met.
+    """
 
     result: Result
     first: Mapping[str, Machine]
     evicted: Mapping[str, int]
+    met: tuple[tuple[timedelta, Blocker], ...] = ()
+    later: Result | None = None
+    opens_after: timedelta = timedelta(0)
+
+    @property
+    def roll(self) -> Result:
+        """The run that may roll."""
+        return self.later or self.result
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All that is done, `after` counted from the beginning."""
+        late = self.later.steps if self.later is not None else ()
+        return (*self.result.steps, *(replace(step, after=step.after + self.opens_after) for step in late))
 
 
 def replay(
@@ -63,11 +82,13 @@ def replay(
     real_room: Callable[[], Room] | None = None,
     access: Access | None = None,
     reporter: Reporter | None = None,
+    at_opening: tuple[datetime, Job] | None = None,
 ) -> Replay:
     """What `loop.run` would do from what was `seen`.
 
-    `resolver` says what the names of images mean, should an operator steer; `real_room` what the cloud has left;
-    `access` what the account may do.
+    `at_opening` is when the window opens that is shut now, and the job of the run that finds it open: the world goes on until then,
+    so that what is under way now has ended. `resolver` says what the names of images mean, should an operator steer; `real_room` what
+    the cloud has left; `access` what the account may do.
     """
     chance = Chance(seed)
     pool = job.pool.name if job.pool is not None else ""
@@ -101,11 +122,22 @@ def replay(
     )
     next_beat = beats.after if beats is not None else None
     runtime = VirtualRuntime(session, seen.at, call_timeout=settings.call_timeout, next_beat=next_beat)
-    watched = _FirstLook(job if real_room is None and access is None else with_preflight(job, rehearsed, runtime))
     rehearsal = replace(settings, wait=True, steering_look=None, lock_ttl=UNCONTESTED)
+
+    def checked(job: Job) -> Job:
+        return job if real_room is None and access is None else with_preflight(job, rehearsed, runtime)
+
+    watched = _Watching(checked(job), seen.at)
+    later: Result | None = None
     with _uncollected():
         result = loop.run(watched, rehearsed, runtime, reporter, rehearsal)
-    return Replay(result, watched.machines, cluster.evicted)
+        if at_opening is not None and result.pending:
+            opens_at, then = at_opening
+            runtime.play_until(opens_at)
+            known = rehearsed.lock.read() if rehearsed.lock is not None else settings.seen
+            later = loop.run(watched.around(checked(then)), rehearsed, runtime, reporter, replace(rehearsal, seen=known))
+    opens_after = at_opening[0] - seen.at if at_opening is not None else timedelta(0)
+    return Replay(result, watched.machines, cluster.evicted, tuple(watched.met.values()), later, opens_after)
 
 
 @contextmanager
@@ -201,14 +233,25 @@ class Dip:
     fewest: int
 
 
-class _FirstLook(Around):
-    """A job that remembers the machines of its first snapshot; plain ones as they were when their probes had first spoken of them."""
+class _Watching(Around):
+    """A job that remembers the machines of its first snapshot; plain ones as they were when their probes had first spoken of them.
 
-    def __init__(self, job: Job) -> None:
+    And what blocked or was waited for, in the order of its coming.
+    """
+
+    def __init__(self, job: Job, began_at: datetime) -> None:
         super().__init__(job)
         self.machines: dict[str, Machine] = {}
+        self.met: dict[tuple[str, str, str], tuple[timedelta, Blocker]] = {}
+        self._began_at = began_at
         self._has_looked = False
         self._unknown: set[str] = set()
+        self._blockers: tuple[Blocker, ...] = ()
+
+    def around(self, job: Job) -> _Watching:
+        """The same around the job of the next run."""
+        self._job = job
+        return self
 
     def decide(self, snapshot: Snapshot, now: datetime) -> Decision:
         """The job's own decision."""
@@ -218,7 +261,18 @@ class _FirstLook(Around):
         for name in [name for name in self._unknown if name in snapshot.machines and not snapshot.machines[name].is_unknown]:
             self.machines[name] = snapshot.machines[name]
             self._unknown.discard(name)
-        return self._job.decide(snapshot, now)
+        decision = self._job.decide(snapshot, now)
+        if decision.blockers is not self._blockers:
+            self._blockers = decision.blockers
+            for blocker in decision.blockers:
+                self.met.setdefault(_cause(blocker), (now - self._began_at, blocker))
+        return decision
+
+
+def _cause(blocker: Blocker) -> tuple[str, str, str]:
+    """What it is about: what only counts on, as a step of the ladder does behind its colon, is met once."""
+    what, colon, rest = blocker.what.partition(":")
+    return blocker.code, blocker.where, what + colon + re.sub(r"\d+", "#", rest)
 
 
 class _CountingCluster(SimulatedCluster):

@@ -197,6 +197,6 @@ def test_FM01_drains_that_cannot_succeed_are_told_first() -> None:
 
 def test_FM42_the_node_that_the_run_lives_on_is_told_first() -> None:
     """It goes last, and takes the run with it: who knows can run from elsewhere."""
-    found = preflight.hindrances(pool(2), snapshot(machine("m1", OLD), machine("m2", OLD), own_node="m2"))
+    found = preflight.own_node(pool(2), snapshot(machine("m1", OLD), machine("m2", OLD), own_node="m2"))
     assert [(blocker.code, blocker.where) for blocker in found] == [("own_node", "machine m2")]
-    assert preflight.hindrances(pool(2), snapshot(machine("m1", OLD), machine("m2", NEW), own_node="m2")) == ()
+    assert preflight.own_node(pool(2), snapshot(machine("m1", OLD), machine("m2", NEW), own_node="m2")) == ()
