@@ -28,6 +28,10 @@ from ansible_collections.immutable.fleet.plugins.module_utils.reports.lines impo
 from ansible_collections.immutable.fleet.plugins.plugin_utils.follow import Follower, events_in
 from ansible_collections.immutable.fleet.plugins.plugin_utils.in_place import become_user, in_place, is_local
 
+# Said while there is time: on Ctrl-C ansible-core ends what prints at once, and the module's last words reach nobody.
+HOW_TO_STOP = "Ctrl-C stops it at a safe point; the same playbook goes on"
+WITHOUT_HINT = ("summary", "plan", "end")  # a run that tells no more than this has nothing to stop
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -58,7 +62,7 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
         given = self._task.args.get("events_file")
         with _place(given) as place:
             watch = _ParentWatch(place.stop_lock)
-            show = self._shower(task_vars)
+            show = self._shower(task_vars, can_be_stopped=not self._task.check_mode)
             follower = Follower(place.events_file, show, watch.look, offset=_size(place.events_file))
             follower.start()
             try:
@@ -94,14 +98,18 @@ class LiveAction(ActionBase):  # type: ignore[misc]  # ansible-core publishes no
         answer: dict[str, Any] = self._execute_module(module_args={**self._task.args, **files}, task_vars=task_vars)
         return answer
 
-    def _shower(self, task_vars: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+    def _shower(self, task_vars: Mapping[str, Any], *, can_be_stopped: bool = False) -> Callable[[Mapping[str, Any]], None]:
         prefix = _prefix(task_vars)
         lines = Lines(WIDTH - len(prefix))
+        hints = [HOW_TO_STOP] if can_be_stopped else []
 
         def show(event: Mapping[str, Any]) -> None:
             line = lines.line(event, time.monotonic())
-            if line is not None:
-                self._display.display(prefix + line)
+            if line is None:
+                return
+            if hints and event.get("kind") not in WITHOUT_HINT:
+                self._display.display(f"{prefix}{'':>7}  {hints.pop()}")
+            self._display.display(prefix + line)
 
         return show
 

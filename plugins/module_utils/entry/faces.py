@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ NOTHING_DONE = "nothing to take back: nothing was changed"
 TAKEN_UP = "nothing has to be taken back: what was begun is seen by the next run of this task, which goes on from it"
 ROLLED_BACK = "; to leave the new image, run immutable.fleet.node_pool_control with state rolled_back, then the same task again"
 UNTOUCHED = ("invalid", "lock_held", "library_missing")  # refused before anything is touched
+LEAVE_SECONDS = 0.5  # after the answer to a second signal: Ansible's wrapper has removed its files by then
 
 
 class AnsibleFace(Protocol):
@@ -141,6 +143,7 @@ def reporting(module: AnsibleFace, spec: Spec) -> Iterator[Face]:
     atexit.register(gc.freeze)
     face = Face(module, spec)
     failure: FleetError | None = None
+    is_at_once = False
     try:
         face.begin()
         yield face
@@ -149,10 +152,15 @@ def reporting(module: AnsibleFace, spec: Spec) -> Iterator[Face]:
     except FleetError as error:
         failure = error
     except KeyboardInterrupt:
-        failure = FleetError(what="ended at once, on a second signal", forward=AGAIN)
+        failure, is_at_once = FleetError(what="ended at once, on a second signal", forward=AGAIN), True
     except Exception as error:  # noqa: BLE001  # the one place: what nobody foresaw still gets an answer that can be read
         failure = _unforeseen(error)
-    face.finish(failure)
+    face.stops.end()
+    try:
+        face.finish(failure)
+    finally:
+        if is_at_once:
+            _leave_soon()
 
 
 def message_of(error: FleetError, now: datetime) -> str:
@@ -176,6 +184,18 @@ def failure_of(error: FleetError, now: datetime) -> dict[str, str]:
         "forward": error.forward or (CORRECT if error.code == "invalid" else AGAIN),
         "back": error.back or (NOTHING_DONE if error.code in UNTOUCHED else TAKEN_UP),
     }
+
+
+def _leave_soon() -> None:
+    """End the process though calls are in flight: the interpreter would wait for the threads that carry them, each up to its timeout."""
+
+    def leave() -> None:
+        sys.stdout.flush()
+        os._exit(0)
+
+    timer = threading.Timer(LEAVE_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _written(record: Record, end: dict[str, str], other_surges: tuple[tuple[int, timedelta], ...]) -> list[str]:

@@ -27,6 +27,7 @@ class Stops:
     def __init__(self) -> None:
         self.reason = ""
         self._wake: Callable[[], None] = _nothing
+        self._is_over = False
 
     def __call__(self) -> str:
         """The reason, or "": what `loop.run` asks each turn."""
@@ -54,7 +55,13 @@ class Stops:
         self.reason = self.reason or reason
         self._wake()
 
+    def end(self) -> None:
+        """The run is over and its answer is being written: a signal has nothing left to stop."""
+        self._is_over = True
+
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_over:
+            return
         if self.reason:
             raise KeyboardInterrupt
         reason = f"signal {signal.Signals(number).name}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,31 @@ from ansible_collections.immutable.fleet.plugins.module_utils.entry.stops import
 from ansible_collections.immutable.fleet.plugins.module_utils.model import errors
 from ansible_collections.immutable.fleet.plugins.module_utils.model.errors import Blocked, FleetError, Invalid, LibraryMissing
 from ansible_collections.immutable.fleet.plugins.module_utils.model.event import Event
+from ansible_collections.immutable.fleet.tests.shell import ROOT, environment
+
+# A module with a call in flight that is never answered, and two signals.
+SIGNALLED_TWICE = """
+import json, signal, threading
+from ansible_collections.immutable.fleet.plugins.module_utils.engine.threads import ThreadsRuntime
+from ansible_collections.immutable.fleet.plugins.module_utils.entry import faces, specs
+
+class Module:
+    check_mode, params = False, {"name": "web"}
+
+    def exit_json(self, **answer):
+        print(json.dumps(answer["failure"]))
+        raise SystemExit(0)
+
+try:
+    with faces.reporting(Module(), specs.NODE_POOL) as face:
+        runtime = ThreadsRuntime()
+        face.stops.wake_with(runtime.wake)
+        runtime.submit(threading.Event().wait, print)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+finally:
+    print("cleaned up")
+"""
 
 
 class FakeModule:
@@ -185,6 +212,31 @@ def test_the_first_signal_asks_and_the_second_ends() -> None:
     assert stops() == "signal SIGTERM"
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_signal_waits_for_no_call_in_flight(tmp_path: Path) -> None:
+    """The answer is there whole, what is around the module cleans up, and the process ends: else this test would not."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_TWICE],
+        env={**environment(tmp_path), "PYTHONPATH": str(ROOT / "build/collections")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    answer, cleaned_up = done.stdout.splitlines()
+    assert '"what": "ended at once, on a second signal"' in answer
+    assert (cleaned_up, done.stderr) == ("cleaned up", "")
+
+
+def test_a_signal_behind_the_end_takes_no_answer_away() -> None:
+    """While it is written, which may take its time where there is a report."""
+    stops = Stops()
+    stops.watch(None)
+    signal.raise_signal(signal.SIGTERM)
+    stops.end()
+    signal.raise_signal(signal.SIGTERM)
+    assert stops() == "signal SIGTERM"
 
 
 def test_a_caller_that_dies_stops_the_run(tmp_path: Path) -> None:
