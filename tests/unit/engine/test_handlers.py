@@ -82,7 +82,7 @@ def test_user_data_is_filled_with_what_it_asks_for(asked: tuple[str, ...]) -> No
     """Name, slot and failure domain cost nothing and are always there; the cluster is asked only for what is wanted."""
     estate = Estate().domains("az1")
     done(estate, CREATE, replace(estate.pool(3), placeholders=frozenset(asked)), NAME)
-    (values,) = estate.world.hypervisor.values.values()
+    values = next(iter(estate.world.hypervisor.values.values()))
     expected = {"machine_name": NAME, "slot": "2", "failure_domain": "az1"}
     if "api_server" in asked:
         expected |= estate.ports().cluster.join_values()  # type: ignore[union-attr]
